@@ -1,0 +1,66 @@
+# The developer's commands. A fresh machine needs python3 (3.11 or later) with pip, make and a C compiler.
+#   make demo      build, install into .venv and run a million goroutines
+#   make test      build and run the tests (ARGS="--slow --million" for all of them)
+PY ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CORE := setup.py pyproject.toml $(wildcard goish/_runtime/*.pyx goish/_runtime/*.pxd goish/_runtime/*.h)
+ARGS ?=
+
+.PHONY: build demo test lint types docs bench debug sanitize clean
+
+build: $(VENV)/.built
+
+$(VENV)/.pip:
+	$(PY) -m venv $(VENV) || ($(PY) -m pip install --user --break-system-packages virtualenv && $(PY) -m virtualenv $(VENV))
+	$(BIN)/python -m pip install -q -U "pip>=25.1"
+	touch $@
+
+$(VENV)/.built: $(VENV)/.pip $(CORE)
+	$(BIN)/python -m pip install -q -e . --group test
+	touch $@
+
+# A dependency group, installed once: make .venv/.lint
+$(VENV)/.%: $(VENV)/.built pyproject.toml
+	$(BIN)/python -m pip install -q --group $*
+	touch $@
+
+demo: build $(VENV)/.demo
+	$(BIN)/python examples/million_goroutines.py $(ARGS)
+
+test: build
+	$(BIN)/python -m pytest -q $(ARGS)
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	PATH="$(abspath $(BIN)):$$PATH" cython-lint goish/_runtime
+	$(BIN)/codespell
+
+types: $(VENV)/.types
+	$(BIN)/mypy
+	$(BIN)/mypy tests/typing
+	$(BIN)/python -m mypy.stubtest goish._runtime.core --allowlist tests/typing/stubtest-allowlist.txt
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -q -n -W --keep-going docs build/docs
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.run $(ARGS)
+
+# Invariants checked at every channel operation, no optimisation; then the tests with Python's own checks on.
+debug: $(VENV)/.pip
+	GOISH_DEBUG=1 $(BIN)/python -m pip install -q -e . --group test
+	$(BIN)/python -X dev -m pytest -q $(ARGS)
+	rm -f $(VENV)/.built
+
+# The whole suite under AddressSanitizer.
+sanitize: $(VENV)/.pip
+	GOISH_SANITIZE=address GOISH_DEBUG=1 $(BIN)/python -m pip install -q -e . --group test
+	PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$$(cc -print-file-name=libasan.so) \
+		$(BIN)/python -X faulthandler -m pytest -q -p no:faulthandler $(ARGS)
+	rm -f $(VENV)/.built
+
+clean:
+	rm -rf build $(VENV) goish/_runtime/core.c goish/_runtime/*.so goish.egg-info

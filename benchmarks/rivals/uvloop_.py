@@ -1,0 +1,10 @@
+"""asyncio on uvloop."""
+
+from __future__ import annotations
+
+import uvloop
+
+from benchmarks.measure import bind
+from benchmarks.rivals.asyncio_ import COROUTINES
+
+WORKLOADS = bind(lambda workload, n: uvloop.run(workload(n)), COROUTINES)

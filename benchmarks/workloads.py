@@ -1,0 +1,115 @@
+"""What is measured: the named workloads, their sizes, and the shape that all rivals must give them.
+
+The rivals' code is in rivals/, one file each; README.md says in words what each workload does.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+MPMC_PAIRS = 16
+MPMC_BUFFER = 128
+FANIN_BUFFER = 8
+FANIN_ITEMS = 20_000  # a small fan-in is repeated until it has moved about as many, or a timer tick would show
+RING_NODES = 1_000
+SKYNET_CHILDREN = 10
+NAP_SECONDS = (1.0, 2.0)
+SPIN_SECONDS = 3.0  # a spinner that starves the loop must end some time
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One row of the table, or two: ``n`` items of ``unit``, and what is reported of each."""
+
+    name: str
+    n: int
+    unit: str
+    metrics: tuple[str, ...] = ("ns",)  # the suffix is the unit: "ns", "cpu_ns", "bytes"
+    least: int = 1  # --scale stops here: below it the shape is another one, or the clock too coarse
+
+    def size(self, fraction: float) -> int:
+        return max(self.least, round(self.n * fraction))
+
+
+_TABLE = (
+    Workload("spawn_join", 1_000_000, "goroutine"),
+    Workload("parked", 1_000_000, "goroutine", ("ns", "bytes")),
+    Workload("pingpong", 500_000, "round trip"),
+    Workload("prodcons_0", 1_000_000, "value"),
+    Workload("prodcons_1", 1_000_000, "value"),
+    Workload("prodcons_1024", 1_000_000, "value"),
+    Workload("prodcons_unbounded", 1_000_000, "value"),
+    Workload("mpmc", 1_000_000, "value", least=MPMC_PAIRS),
+    Workload("channels", 100_000, "channel", ("ns", "bytes")),
+    Workload("fanin_1k", 1_000, "value", least=1_000),
+    Workload("fanin_10k", 10_000, "value", least=1_000),
+    Workload("fanin_100k", 100_000, "value", least=1_000),
+    Workload("fanin_1m", 1_000_000, "value", least=1_000),
+    Workload("cancel_newest", 100_000, "cancel"),
+    Workload("cancel_random", 100_000, "cancel"),
+    Workload("select_4", 500_000, "select"),
+    Workload("select_4_fresh", 500_000, "select"),
+    Workload("select_100", 200_000, "select"),
+    Workload("select_100_fresh", 200_000, "select"),
+    Workload("ring", 1_000_000, "hop", least=RING_NODES),
+    Workload("sieve", 1_000, "hop", least=10),
+    Workload("skynet", 1_000_000, "leaf"),
+    Workload("sleepers", 100_000, "goroutine", ("cpu_ns",)),
+    Workload("fairness", 1_000, "echo", ("p50_ns", "p99_ns", "spin_ns"), least=200),
+)
+
+WORKLOADS = {workload.name: workload for workload in _TABLE}
+
+
+def fanin_rounds(senders: int) -> int:
+    return max(1, FANIN_ITEMS // senders)
+
+
+def cancel_order(name: str, n: int) -> list[int]:
+    """The order in which the ``n`` parked senders are cancelled: a permutation of 0..n-1, 0 being the oldest."""
+    order = list(reversed(range(n)))
+    if name == "random":
+        random.Random(n).shuffle(order)
+    return order
+
+
+def picks(width: int, n: int) -> list[int]:
+    """To which of ``width`` channels the producer of a select workload sends, ``n`` times."""
+    return random.Random(width).choices(range(width), k=n)
+
+
+def naps(n: int) -> list[float]:
+    """How long each sleeper sleeps; all differ, so that no rival gains by sharing a timer."""
+    generator = random.Random(n)
+    return [generator.uniform(*NAP_SECONDS) for _ in range(n)]
+
+
+def skynet_leaves(n: int) -> int:
+    """The greatest full tree with at most ``n`` leaves."""
+    leaves = 1
+    while leaves * SKYNET_CHILDREN <= n:
+        leaves *= SKYNET_CHILDREN
+    return leaves
+
+
+def sieve_hops(last_prime: int) -> int:
+    """How many sends it takes until the sieve has let ``last_prime`` through.
+
+    A candidate goes to as many filters as its smallest prime factor has primes up to it, itself included.
+    """
+    primes: list[int] = []
+    hops = 0
+    for candidate in range(2, last_prime + 1):
+        for rank, prime in enumerate(primes, 1):
+            if candidate % prime == 0:
+                hops += rank
+                break
+            if prime * prime > candidate:
+                primes.append(candidate)
+                hops += len(primes)
+                break
+        else:
+            primes.append(candidate)
+            hops += len(primes)
+    return hops

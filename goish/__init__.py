@@ -1,0 +1,82 @@
+"""goish: Go's concurrency for Python's asyncio world.
+
+Running goroutines: ``run``, ``go``, ``Goroutine``, ``gosched``, ``sleep``, ``goexit``, ``num_goroutine``,
+``current_goroutine``. Channels: ``chan``, ``Chan``, ``PriorityChan``, ``SendChan``, ``RecvChan``, ``NIL``, ``EMPTY``,
+``after``, ``select``, ``try_select``. Waiting for many: ``WaitGroup``. What can go wrong: the errors, all of them
+``GoishError`` but ``Panic``.
+
+``NIL`` is Go's nil channel: a send or receive on it waits for ever (a cancel ends it), a case of ``select`` on it is
+never ready, and closing it raises ``CloseOfNil``.
+"""
+
+from goish._runtime.core import (
+    NIL,
+    Chan,
+    Goroutine,
+    Op,
+    PriorityChan,
+    RecvChan,
+    SendChan,
+    WaitGroup,
+    after,
+    chan,
+    current_goroutine,
+    go,
+    gosched,
+    num_goroutine,
+    select,
+    sleep,
+    try_select,
+)
+from goish._runtime.values import EMPTY, ChanStatistics, Flavor, Received
+from goish.errors import (
+    ChanClosed,
+    ChanFull,
+    ChanPanic,
+    CloseOfClosed,
+    CloseOfNil,
+    DeadlockError,
+    FlavorError,
+    GoishError,
+    Panic,
+    SendOnClosed,
+)
+from goish.runtime import goexit, run
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "EMPTY",
+    "NIL",
+    "Chan",
+    "ChanClosed",
+    "ChanFull",
+    "ChanPanic",
+    "ChanStatistics",
+    "CloseOfClosed",
+    "CloseOfNil",
+    "DeadlockError",
+    "Flavor",
+    "FlavorError",
+    "GoishError",
+    "Goroutine",
+    "Op",
+    "Panic",
+    "PriorityChan",
+    "Received",
+    "RecvChan",
+    "SendChan",
+    "SendOnClosed",
+    "WaitGroup",
+    "after",
+    "chan",
+    "current_goroutine",
+    "go",
+    "goexit",
+    "gosched",
+    "num_goroutine",
+    "run",
+    "select",
+    "sleep",
+    "try_select",
+]

@@ -1,0 +1,68 @@
+# Floor 2. A channel.
+
+cdef enum:
+    BLOCK
+    ERROR
+    DROP_OLDEST
+    DROP_NEWEST
+
+cdef enum:
+    C_CLOSED = 1
+    C_NIL = 2            # parks whoever sends or receives
+    C_HEAP = 4           # a PriorityChan: the ring is a heap of Prioritized
+    C_TIMER = 8          # made by after()
+    C_SINGLE_SENDER = 16
+    C_SINGLE_RECEIVER = 32
+    C_MADE = 64          # __init__ has run
+
+
+cdef class Chan:
+    cdef object __weakref__
+    cdef Ring buffer
+    cdef Py_ssize_t capacity     # PY_SSIZE_T_MAX: unbounded
+    cdef WaitQueue receivers
+    cdef WaitQueue senders
+    cdef object extra            # None or a ChanExtra
+    cdef uint8_t overflow
+    cdef uint8_t flags           # C_*
+    cdef goish_mutex lock        # guards every field; with the GIL it is the GIL
+
+
+@cython.final
+cdef class ChanExtra:
+    # What few channels have.
+    cdef object on_undelivered
+    cdef object sender           # weak references to the declared single producer and consumer
+    cdef object receiver
+    cdef double deadline         # of an after() channel, loop time; infinite once received
+    cdef Scheduler sched
+    cdef Op alarm
+
+
+@cython.final
+cdef class PriorityChan(Chan):
+    cdef uint64_t order
+
+
+@cython.final
+cdef class SendChan:
+    cdef Chan chan
+    cdef object __weakref__
+
+
+@cython.final
+cdef class RecvChan:
+    cdef Chan chan
+    cdef object __weakref__
+
+cdef enum:
+    WOULD_BLOCK = 0
+    HAPPENED = 1
+    CLOSED = 2
+    DROPPED = 3          # happened by dropping an item
+    FULL = 4             # overflow="error"
+
+# Both need the lock; what they hand over or drop goes to `aside`, to be dealt with after unlocking.
+cdef struct Aside:
+    PyObject* wake       # owned Op decided by this operation
+    PyObject* dropped    # owned value that will never be received

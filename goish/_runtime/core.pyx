@@ -1,0 +1,96 @@
+# cython: language_level=3, binding=False, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+# cython: freethreading_compatible=True, embedsignature=True, embedsignature.format=clinic, auto_pickle=False
+#
+# core.pyx - the runtime of goish, compiled: the table of contents. core.pxd is its floor plan.
+#
+# Compiled is what runs per step or per channel operation; what runs once per goroutine life, run() or thread is Python, above.
+
+from collections.abc import Coroutine
+from inspect import Parameter, Signature, getcoroutinestate, isasyncgen, isgenerator
+from logging import getLogger
+from operator import attrgetter
+from threading import current_thread
+from types import BuiltinFunctionType, GenericAlias, ModuleType
+from weakref import ref as weak_reference
+
+import os
+import sys
+# Before _asyncio, which imports parts of it: the other way round asyncio falls back to its Python tasks.
+import asyncio  # no-cython-lint
+
+import _asyncio
+from asyncio import CancelledError, InvalidStateError
+from asyncio import _get_running_loop as asyncio_running_loop
+from asyncio import current_task as asyncio_current_task
+from asyncio.base_events import BaseEventLoop
+from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
+from contextvars import Context, copy_context
+
+from goish.errors import ChanClosed, ChanFull, CloseOfClosed, CloseOfNil, FlavorError, SendOnClosed
+from goish._runtime.many import recv_many, send_many
+from goish._runtime.values import EMPTY, ChanStatistics, Flavor, Received
+
+cimport cython
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from libc.math cimport ceil
+from libc.math cimport INFINITY
+from libc.stdlib cimport qsort
+
+cdef extern from "Python.h":
+    const Py_ssize_t PY_SSIZE_T_MAX
+    bint PyCoro_CheckExact(object o)
+    object PyContext_CopyCurrent()
+    ctypedef struct PyCodeObject:
+        pass
+    int PyCode_Addr2Line(PyCodeObject* code, int lasti)
+    Py_ssize_t Py_REFCNT(PyObject* o) noexcept
+    unsigned long PyThread_get_thread_ident() noexcept
+    PyObject* PyObject_Vectorcall(PyObject* fn, PyObject** args, size_t n, PyObject* kwnames) noexcept
+    PyObject* PyObject_CallMethodOneArg(PyObject* o, PyObject* name, PyObject* arg) noexcept
+    int PyDict_SetItem(PyObject* d, PyObject* key, PyObject* value) noexcept
+    PyObject* PyTuple_GET_ITEM(object t, Py_ssize_t i) noexcept
+    PyObject* PyList_GET_ITEM(object l, Py_ssize_t i) noexcept
+    void PyList_SET_ITEM(object l, Py_ssize_t i, PyObject* o) noexcept
+    void PyErr_SetString(object type, const char* text) noexcept
+    void PyErr_SetNone(object type) noexcept
+    void PyErr_Clear() noexcept
+    void PyErr_WriteUnraisable(PyObject* o) noexcept
+    bint PyErr_ExceptionMatches(object type) noexcept
+    void Py_FatalError(const char* text) noexcept
+
+logger = getLogger("goish")
+cdef str throw_name = "throw"
+
+
+class GoExit(BaseException):
+    """Raised by ``goexit()``: ends the goroutine without a panic."""
+
+
+# Floor 0
+include "ring.pyx"
+include "waitq.pyx"
+# Floor 1
+include "op.pyx"
+include "goroutine.pyx"
+include "task.pyx"
+include "go.pyx"
+include "timers.pyx"
+include "inbox.pyx"
+include "sched.pyx"
+include "waitgroup.pyx"
+# Floor 2
+include "handoff.pyx"
+include "flavor.pyx"
+include "after.pyx"
+include "batch.pyx"
+include "chan.pyx"
+include "view.pyx"
+include "select.pyx"
+
+goish_install_slots(<PyTypeObject*>Op, op_step)
+goish_free_nests_flat(<PyTypeObject*>Goroutine, <PyTypeObject*>Op, op_nests)
+goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)
+for internal in (Op, Goroutine, Scheduler, SendChan, RecvChan, Face, Extra, ChanExtra, Prioritized, Go):
+    goish_forbid_new(<PyTypeObject*>internal)
+del internal

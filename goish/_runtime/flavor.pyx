@@ -1,0 +1,131 @@
+# flavor.pyx - what kind of channel: checked when it is made, declared to have one producer or consumer, and described.
+#
+# Threads: all of this is set when the channel is made, but for the weak references to the declared ends.
+
+# ---- making ----
+
+cdef dict OVERFLOWS = {"block": BLOCK, "error": ERROR, "drop_oldest": DROP_OLDEST, "drop_newest": DROP_NEWEST}
+cdef dict FLAVORS = {
+    "mpmc": 0, "spmc": C_SINGLE_SENDER, "mpsc": C_SINGLE_RECEIVER, "spsc": C_SINGLE_SENDER | C_SINGLE_RECEIVER
+}
+
+
+cdef Py_ssize_t checked_capacity(object capacity) except -1:
+    if type(capacity) is not int:
+        if type(capacity) is float and capacity == INFINITY:
+            return PY_SSIZE_T_MAX
+        raise TypeError(
+            f"a channel's capacity is an int (0: unbuffered) or math.inf (unbounded), got {capacity!r} "
+            f"of type {type(capacity).__name__}"
+        )
+    if capacity < 0:
+        raise ValueError(f"a channel's capacity is 0 (unbuffered) or more, got {capacity}")
+    if capacity >= PY_SSIZE_T_MAX:
+        raise OverflowError(f"a capacity of {capacity} is more than memory can address; use math.inf for an unbounded channel")
+    return capacity
+
+
+cdef void configure(Chan ch, object overflow, object flavor, object on_undelivered) except *:
+    cdef ChanExtra extra
+    if overflow != "block":
+        if overflow not in OVERFLOWS:
+            raise ValueError(f"overflow must be one of {', '.join(map(repr, OVERFLOWS))}; got {overflow!r}")
+        if ch.capacity == 0 or ch.capacity == PY_SSIZE_T_MAX:
+            kind = "an unbuffered channel has no buffer to overflow" if ch.capacity == 0 else "an unbounded one never overflows"
+            raise ValueError(f"overflow={overflow!r} needs a bounded capacity of 1 or more: {kind}")
+        if overflow == "drop_oldest" and ch.flags & C_HEAP:
+            raise ValueError('overflow="drop_oldest" would drop the most urgent item of a PriorityChan; use "drop_newest"')
+        ch.overflow = OVERFLOWS[overflow]
+    if flavor != "mpmc":
+        if flavor not in FLAVORS:
+            raise ValueError(f"flavor must be one of {', '.join(map(repr, FLAVORS))}; got {flavor!r}")
+        ch.flags |= FLAVORS[flavor]
+    if on_undelivered is not None and not callable(on_undelivered):
+        raise TypeError(f"on_undelivered must be callable, got {on_undelivered!r}")
+    if ch.extra is None and (on_undelivered is not None or flavor != "mpmc"):
+        extra = ChanExtra.__new__(ChanExtra)
+        extra.on_undelivered = on_undelivered
+        ch.extra = extra
+
+
+# ---- one declared producer or consumer, enforced in asyncio's debug mode (goish.run(debug=True), -X dev) ----
+
+cdef bint enforce_flavors = bool(os.environ.get("GOISH_DEBUG"))
+
+
+cdef void check_flavor(Chan ch, bint sending) except *:
+    cdef ChanExtra extra
+    if not ch.flags & (C_SINGLE_SENDER if sending else C_SINGLE_RECEIVER):
+        return
+    extra = <ChanExtra>ch.extra
+    known = extra.sender if sending else extra.receiver
+    loop = asyncio_running_loop()
+    # A plain thread has no loop that says so: it is checked where the other side was.
+    if not enforce_flavors and not (known is not None or sys.flags.dev_mode if loop is None else loop.get_debug()):
+        return
+    who = None if loop is None else asyncio_current_task()
+    if who is None:
+        who = current_thread()
+    other = None if known is None else known()
+    if other is None or (hasattr(other, "done") and other.done()):
+        if sending:
+            extra.sender = weak_reference(who)
+        else:
+            extra.receiver = weak_reference(who)
+    elif other is not who:
+        role = "producer" if sending else "consumer"
+        raise FlavorError(f"{ch!r} is declared to have a single {role}, {other!r}; {who!r} is a second one")
+
+
+# ---- describing ----
+
+cdef Py_ssize_t chan_len(Chan ch) noexcept:
+    return 0 if ch.flags & C_TIMER else ch.buffer.count
+
+
+cdef object chan_cap(Chan ch):
+    if ch.flags & C_TIMER:
+        return 0
+    return INFINITY if ch.capacity == PY_SSIZE_T_MAX else ch.capacity
+
+
+cdef object chan_statistics(Chan ch):
+    return ChanStatistics(
+        chan_len(ch), chan_cap(ch), ch.senders.count, ch.receivers.count, ch.flags & C_CLOSED != 0
+    )
+
+
+cdef object chan_flavor(Chan ch):
+    if ch.flags & C_TIMER:
+        storage = "timer"
+    elif ch.flags & C_HEAP:
+        storage = "heap"
+    else:
+        storage = "none" if ch.capacity == 0 else "ring"
+    return Flavor(
+        "single" if ch.flags & C_SINGLE_SENDER else "multi",
+        "single" if ch.flags & C_SINGLE_RECEIVER else "multi",
+        storage,
+        list(OVERFLOWS)[ch.overflow],
+        "by priority, then first in, first out" if ch.flags & C_HEAP else "first in, first out",
+        "lock-based; critical sections are O(1) and run no user code",
+    )
+
+
+cdef str chan_repr(Chan ch, str kind):
+    if ch.flags & C_NIL:
+        return "NIL"
+    cdef list about = [f"cap={chan_cap(ch)}", f"len={chan_len(ch)}"]
+    if ch.senders.count:
+        about.append(f"senders={ch.senders.count}")
+    if ch.receivers.count:
+        about.append(f"receivers={ch.receivers.count}")
+    if ch.overflow != BLOCK:
+        about.append(f"overflow={list(OVERFLOWS)[ch.overflow]}")
+    if ch.flags & C_CLOSED:
+        about.append("closed")
+    return f"<{kind} {' '.join(about)}>"
+
+
+cdef class ChanExtra:
+    pass

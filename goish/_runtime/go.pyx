@@ -1,0 +1,127 @@
+# go.pyx - starting goroutines.
+
+cdef object call_coroutine_function(object fn, tuple args, dict kwargs):
+    if not callable(fn):
+        if isinstance(fn, Coroutine):
+            raise TypeError(f"go() takes no arguments beside a coroutine, whose own are bound already; got {fn!r}")
+        raise TypeError(
+            f"go() takes a coroutine function and its arguments, or a coroutine; got {fn!r} of type {type(fn).__name__}"
+        )
+    # What cannot give a coroutine is not called: go(time.sleep, 5) would block the loop before it was refused.
+    coro = None if isinstance(fn, BuiltinFunctionType) and getattr(fn, "__self__", None) is not None and (
+        isinstance(fn.__self__, ModuleType)
+    ) else fn(*args, **kwargs)
+    if PyCoro_CheckExact(coro) or isinstance(coro, Coroutine):
+        return coro
+    name = getattr(fn, "__qualname__", fn)
+    if type(coro) is Op:
+        raise TypeError(f"go() takes a coroutine function (async def); {name!r} gives an operation: await it in an async def")
+    if isasyncgen(coro):
+        raise TypeError(f"go() takes a coroutine function (async def); {name!r} is an async generator: use it with async for")
+    raise TypeError(
+        f"go() takes a coroutine function (async def); {name!r} returned "
+        f"{type(coro).__name__}. A plain function that computes belongs on a thread: go_thread(fn, ...), which is to come, or "
+        "asyncio.to_thread(fn, ...)"
+    )
+
+
+cdef object check_coroutine(object coro):
+    if not (PyCoro_CheckExact(coro) or isinstance(coro, Coroutine)):
+        return None
+    state = getcoroutinestate(coro) if PyCoro_CheckExact(coro) else "CORO_CREATED"
+    if state != "CORO_CREATED":
+        what = "is running already" if state == "CORO_RUNNING" else (
+            "is finished" if state == "CORO_CLOSED" else "was started already"
+        )
+        raise RuntimeError(f"go() needs a coroutine that has not started; {coro!r} {what}")
+    return coro
+
+
+@cython.final
+cdef class Go:
+    """``go(fn, *args, **kwargs)`` starts a goroutine and returns its ``Goroutine``. Go's ``go`` statement.
+
+    ``fn`` is a coroutine function; ``go(coro)`` takes a coroutine that has not started. It runs on this thread's event
+    loop and not before ``go`` returns. An exception that nobody awaits is a panic: see ``run``.
+
+    Raises RuntimeError if no event loop runs on this thread or the coroutine was started already, TypeError if ``fn``
+    makes no coroutine.
+
+    Example::
+
+        async def greet(name):
+            print("hello", name)  # -> hello ann
+
+        go(greet, "ann")
+        await gosched()
+    """
+
+    cdef object name
+    cdef object context
+
+    def __call__(self, fn, /, *args, **kwargs):
+        cdef Scheduler s = scheduler_here()
+        cdef Extra extra = None
+        if PyCoro_CheckExact(fn) or not callable(fn):
+            coro = check_coroutine(fn)
+            if coro is None or args or kwargs:
+                coro = call_coroutine_function(fn, args, kwargs)
+        else:
+            coro = call_coroutine_function(fn, args, kwargs)
+        if self.name is not None:
+            extra = Extra.__new__(Extra)
+            extra.name = self.name
+        return new_goroutine(s, coro, self.context, extra)
+
+    def with_(self, *, name=None, context=None):
+        """A ``go`` with options.
+
+        ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. TypeError for anything else.
+
+        Example::
+
+            async def who():
+                return current_goroutine().name
+
+            print(await go.with_(name="fetcher")(who))  # -> fetcher
+        """
+        cdef Go configured = Go.__new__(Go)
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name must be a str, got {type(name).__name__}")
+        configured.name = name
+        configured.context = None if context is None else checked_context(context)
+        return configured
+
+    @property
+    def __signature__(self):
+        return Signature(
+            [
+                Parameter("fn", Parameter.POSITIONAL_ONLY),
+                Parameter("args", Parameter.VAR_POSITIONAL),
+                Parameter("kwargs", Parameter.VAR_KEYWORD),
+            ]
+        )
+
+    def __repr__(self):
+        return "<go>" if self.name is None else f"<go name={self.name!r}>"
+
+
+go = Go.__new__(Go)
+
+
+def current_goroutine():
+    """The goroutine that runs on this thread; None in asyncio tasks, in callbacks and on threads that run none.
+
+    Example::
+
+        async def who():
+            return current_goroutine()
+
+        g = go(who)
+        print(await g is g)  # -> True
+    """
+    cdef Scheduler s
+    if goish_tls_sched == NULL:
+        return None
+    s = <Scheduler>goish_tls_sched
+    return None if s.current == NULL else <object>s.current

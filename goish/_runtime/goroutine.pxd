@@ -1,0 +1,53 @@
+# Floor 1. A goroutine: a coroutine, its Context and what the scheduler must know.
+
+cdef enum:
+    G_NEW        # on the run queue, has not run yet
+    G_YIELDED    # on the run queue (or due in a loop callback) by its own will: a cancel is thrown at the next step
+    G_RUNNABLE   # on the run queue with the outcome of its wait: a cancel comes at the next wait
+    G_RUNNING    # its coroutine executes on this thread
+    G_WAITING    # parked; `wait` is the Op or foreign future that it waits for
+    G_DONE       # finished; `wait` is the result or the exception
+
+cdef enum:
+    GF_MUST_CANCEL = 1   # a cancel to be delivered at the next wait
+    GF_FAILED = 2        # `wait` is an exception (a CancelledError when GF_CANCELLED)
+    GF_CANCELLED = 4
+    GF_RETRIEVED = 8     # somebody saw the exception
+    GF_EXITED = 16       # ended by goexit()
+    GF_REGISTERED = 32   # known to asyncio.all_tasks()
+    GF_GC_TAKEN = 64     # its coroutine was taken out of the collector
+    GF_CTX_TAKEN = 128   # likewise its Context, which is its own
+
+cdef union Link:
+    PyObject* next       # while runnable: the one behind on the run queue
+    double since         # while waiting: when it parked, in seconds of the monotonic clock
+
+
+@cython.final
+cdef class Goroutine:
+    cdef object __weakref__
+    cdef object coro         # None when done
+    cdef object ctx
+    cdef Scheduler sched
+    cdef object wait         # see the states
+    cdef object extra        # None, the WaitGroup it reports to, or an Extra
+    cdef object code         # where go() was called: code object ...
+    cdef Link link
+    cdef PyObject* all_prev  # the registry of live goroutines, which owns a reference
+    cdef PyObject* all_next
+    cdef readonly uint64_t id
+    cdef int lasti           # ... and instruction
+    cdef uint8_t state       # G_*
+    cdef uint8_t flags       # GF_*
+    cdef uint16_t cancels    # cancel() minus uncancel()
+
+
+@cython.final
+cdef class Extra:
+    # What few goroutines have.
+    cdef object name
+    cdef object cancel_msg
+    cdef object throw        # an exception to throw at the next step
+    cdef object wg           # the WaitGroup it reports to
+    cdef list callbacks      # of (callback, context)
+    cdef WaitQueue joiners   # ops of those that await it

@@ -1,0 +1,376 @@
+# goroutine.pyx - one goroutine: started, stepped, parked, readied, finished.
+#
+# The one way to block: a coroutine yields an Op, park() puts the goroutine on it, and whoever decides the Op calls ready().
+#
+#   go() ──► NEW ──► RUNNING ──► DONE
+#                     │  ▲
+#        yields an Op │  │ run queue            a pause or gosched: YIELDED, on the run queue at once
+#                     ▼  │                      a decided wait: RUNNABLE, its result comes with the next step
+#                  WAITING ──ready()──► RUNNABLE
+#
+# Invariants: a live goroutine is in its scheduler's registry, which owns a reference; it is on the run queue only while NEW,
+#   YIELDED or RUNNABLE; `wait` is set exactly while WAITING (then what it waits for) and DONE (then the outcome).
+# Threads: ready() from any thread; all else on the scheduler's thread.
+# Not here: starting one (go.pyx), the handle that programs hold (task.pyx), the run queue's slices (sched.pyx).
+
+cdef Goroutine new_goroutine(Scheduler s, object coro, object context, object extra):
+    cdef Goroutine g = Goroutine.__new__(Goroutine)
+    cdef PyObject* code = goish_caller(&g.lasti)
+    if code != NULL:
+        g.code = <object>code
+        Py_DECREF(g.code)
+    g.id = goish_next_id()
+    g.sched = s
+    g.coro = coro
+    g.extra = extra
+    if context is None:
+        g.ctx = PyContext_CopyCurrent()
+        if goish_gc_take(<PyObject*>g.ctx):
+            g.flags |= GF_CTX_TAKEN
+    else:
+        g.ctx = context
+    # A live goroutine is a root: the collector need not look at it, its suspended frame or its Context (architecture: a
+    # million parked ones are otherwise traversed again and again). given back in release().
+    if PyCoro_CheckExact(coro) and goish_gc_take(<PyObject*>coro):
+        g.flags |= GF_GC_TAKEN
+    goish_gc_take(<PyObject*>g)
+    registry_add(s, g)
+    run_push(s, <PyObject*>g)
+    arm_drain(s)
+    return g
+
+
+# ---- stepping ----
+
+cdef extern from *:
+    ctypedef enum PySendResult:
+        PYGEN_RETURN
+        PYGEN_ERROR
+        PYGEN_NEXT
+    PySendResult PyIter_Send(PyObject* iter, PyObject* arg, PyObject** result) noexcept
+    int PyContext_Enter(PyObject* ctx) noexcept
+    int PyContext_Exit(PyObject* ctx) noexcept
+
+
+cdef void step(Scheduler s, PyObject* gp) except *:
+    # Runs it up to its next wait.
+    global goish_tls_spent
+    cdef Goroutine g = <Goroutine>gp
+    cdef PyObject* result = NULL
+    cdef PySendResult status
+    s.current = gp
+    s.steps += 1
+    goish_tls_spent = 0
+    if enter_task(s, gp) < 0 or PyContext_Enter(<PyObject*>g.ctx) < 0:
+        status = PYGEN_ERROR
+    else:
+        if g.state <= G_YIELDED and (g.flags & GF_MUST_CANCEL or throws(g)):
+            g.state = G_RUNNING
+            status = throw_into(g, &result)
+        else:
+            g.state = G_RUNNING
+            status = PyIter_Send(<PyObject*>g.coro, <PyObject*>None, &result)
+        if PyContext_Exit(<PyObject*>g.ctx) < 0 and status != PYGEN_ERROR:
+            PyErr_WriteUnraisable(<PyObject*>g)  # it left a Context entered that is not its own
+    s.current = NULL
+    if status == PYGEN_NEXT:
+        if goish_is(result, <PyObject*>Op) and (<Op>result).state == OP_YIELDED:
+            park(s, g, <Op>result)
+        else:
+            await_foreign(s, g, <object>result)
+        Py_DECREF(<object>result)
+    elif status == PYGEN_RETURN:
+        value = <object>result
+        Py_DECREF(value)
+        finish(s, g, value, False)
+    else:
+        failed(s, g)
+
+
+cdef inline bint throws(Goroutine g) noexcept:
+    return type(g.extra) is Extra and (<Extra>g.extra).throw is not None
+
+
+cdef PySendResult throw_into(Goroutine g, PyObject** result) noexcept:
+    cdef PyObject* exc
+    cdef PyObject* value
+    try:
+        if throws(g):
+            error, (<Extra>g.extra).throw = (<Extra>g.extra).throw, None
+        else:
+            g.flags &= ~GF_MUST_CANCEL
+            error = cancelled_error_of(g)
+        value = PyObject_CallMethodOneArg(<PyObject*>g.coro, <PyObject*>throw_name, <PyObject*>error)
+    except BaseException as unexpected:
+        goish_raise(<PyObject*>unexpected)
+        return PYGEN_ERROR
+    if value != NULL:
+        result[0] = value
+        return PYGEN_NEXT
+    if not PyErr_ExceptionMatches(StopIteration):
+        return PYGEN_ERROR
+    exc = goish_take_exception()
+    returned = (<object>exc).value
+    Py_DECREF(<object>exc)
+    Py_INCREF(returned)
+    result[0] = <PyObject*>returned
+    return PYGEN_RETURN
+
+
+cdef inline void park(Scheduler s, Goroutine g, Op op) noexcept:
+    if op.flags & F_PAUSE or op.kind == W_GOSCHED:
+        op.state = OP_NEW if op.flags & F_PAUSE else OP_DONE
+        g.state = G_YIELDED
+        if not s.managed and not g.flags & GF_REGISTERED:
+            register(g)
+        run_push(s, <PyObject*>g)
+        return
+    op.owner = g
+    if g.flags & GF_MUST_CANCEL:
+        g.flags &= ~GF_MUST_CANCEL
+        op_drop(op)
+        op.value = cancelled_error_of(g)
+        op.state = OP_FAILED
+        g.state = G_RUNNABLE
+        run_push(s, <PyObject*>g)
+        return
+    # All is set before the op can be found: another thread may complete it the moment it is linked.
+    goish_gc_take(<PyObject*>op)
+    g.wait = op
+    g.link.since = s.now
+    g.state = G_WAITING
+    s.blocked += waits[op.kind].native
+    if not s.managed and not g.flags & GF_REGISTERED:
+        register(g)
+    if not op_arm(op):
+        ready_here(s, g)
+
+
+cdef void await_foreign(Scheduler s, Goroutine g, object awaited) except *:
+    # An asyncio future, a bare yield, or rubbish. The rules are asyncio.Task's.
+    if awaited is None:
+        # Code relies on call_soon(f) before sleep(0) having run f after it: through the loop, not the run queue.
+        g.state = G_YIELDED
+        s.call_soon(g._resume, context=s.base)
+        return
+    try:
+        error = foreign_error(s, g, awaited)
+        if error is None:
+            awaited._asyncio_future_blocking = False
+            g.wait = awaited
+            g.link.since = s.now
+            g.state = G_WAITING
+            if not s.managed and not g.flags & GF_REGISTERED:
+                register(g)
+            awaited.add_done_callback(g._wakeup, context=s.base)
+            if g.flags & GF_MUST_CANCEL and awaited.cancel(msg=cancel_message(g)):
+                g.flags &= ~GF_MUST_CANCEL
+            return
+    except Exception as exc:
+        error = exc
+    g.wait = None
+    extra_of(g).throw = error
+    g.state = G_YIELDED
+    run_push(s, <PyObject*>g)
+    arm_drain(s)
+
+
+cdef object foreign_error(Scheduler s, Goroutine g, object awaited):
+    blocking = getattr(awaited, "_asyncio_future_blocking", None)
+    if blocking is None:
+        if isgenerator(awaited):
+            return RuntimeError(f"yield was used instead of yield from for generator in goroutine {g!r} with {awaited!r}")
+        return RuntimeError(f"goroutine got bad yield: {awaited!r}; await asyncio futures, coroutines and goish operations")
+    loop = awaited.get_loop() if hasattr(awaited, "get_loop") else awaited._loop
+    if loop is not s.loop:
+        return RuntimeError(f"goroutine {g!r} got future {awaited!r} attached to a different loop")
+    if not blocking:
+        return RuntimeError(f"yield was used instead of yield from in goroutine {g!r} with {awaited!r}")
+    if awaited is g:
+        return RuntimeError(f"goroutine cannot await on itself: {g!r}")
+    return None
+
+
+cdef void resume_now(Goroutine g) except *:
+    # A loop callback that steps one goroutine in the future's own turn, so that asyncio's order is kept.
+    if g.state == G_WAITING:
+        g.wait = None
+        g.state = G_YIELDED
+    if g.state == G_YIELDED:
+        run_step(g.sched, <PyObject*>g)
+
+
+# ---- waking ----
+
+cdef void ready(Goroutine g) noexcept:
+    # A waiting goroutine becomes runnable; any thread.
+    cdef Scheduler s = g.sched
+    if <PyObject*>s == goish_tls_sched or is_here(s):
+        ready_here(s, g)
+    else:
+        inbox_push(s, <PyObject*>g)
+
+
+cdef inline void ready_here(Scheduler s, Goroutine g) noexcept:
+    if g.state != G_WAITING:
+        return
+    if type(g.wait) is Op:
+        s.blocked -= waits[(<Op>g.wait).kind].native
+    g.wait = None
+    g.state = G_RUNNABLE
+    run_push(s, <PyObject*>g)
+    arm_drain(s)
+
+
+# ---- the end ----
+
+cdef void failed(Scheduler s, Goroutine g) except *:
+    cdef PyObject* exc = goish_take_exception()
+    error = <object>exc
+    Py_DECREF(error)
+    if isinstance(error, CancelledError):
+        g.flags |= GF_CANCELLED
+        finish(s, g, error, True)
+    elif isinstance(error, GoExit):
+        g.flags |= GF_EXITED
+        finish(s, g, None, False)
+    elif isinstance(error, (KeyboardInterrupt, SystemExit)):
+        g.flags |= GF_RETRIEVED
+        finish(s, g, error, True)
+        raise error
+    else:
+        finish(s, g, error, True)
+
+
+cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *:
+    cdef object extra = g.extra
+    g.state = G_DONE
+    if failed:
+        g.flags |= GF_FAILED
+    g.wait = outcome
+    if g.flags & GF_REGISTERED:
+        unregister(g)
+    release(g)
+    if failed and not g.flags & (GF_CANCELLED | GF_RETRIEVED):
+        keep_failed(s, g)  # reports to its wait group when it is known whether this is a panic
+    elif extra is not None:
+        report(g)
+    if type(extra) is Extra:
+        notify(s, g, <Extra>extra)
+    registry_remove(s, g)
+
+
+cdef void release(Goroutine g) noexcept:
+    # Lets go of coroutine and Context, back in the collector: their deallocators count on it.
+    if g.flags & GF_GC_TAKEN:
+        goish_gc_return(<PyObject*>g.coro)
+    if g.flags & GF_CTX_TAKEN:
+        goish_gc_return(<PyObject*>g.ctx)
+    g.flags &= ~(GF_GC_TAKEN | GF_CTX_TAKEN)
+    g.coro = None
+    goish_gc_return(<PyObject*>g)
+
+
+cdef void report(Goroutine g) except *:
+    # Takes a finished goroutine off its wait group.
+    cdef object wg = (<Extra>g.extra).wg if type(g.extra) is Extra else g.extra
+    if wg is None:
+        return
+    if type(g.extra) is Extra:
+        (<Extra>g.extra).wg = None
+    else:
+        g.extra = None
+    try:
+        wg_add(<WaitGroup>wg, -1)
+    except ValueError as exc:
+        s = g.sched
+        s.loop.call_exception_handler({"message": f"{g!r} reported to its WaitGroup", "exception": exc})
+
+
+cdef void notify(Scheduler s, Goroutine g, Extra extra) except *:
+    cdef PyObject* op = waitq_claim(&extra.joiners)
+    while op != NULL:
+        op_wake(<Op>op)
+        Py_DECREF(<Op>op)
+        op = waitq_claim(&extra.joiners)
+    if extra.callbacks is not None:
+        callbacks, extra.callbacks = extra.callbacks, None
+        if s.dead:
+            return
+        for callback, context in callbacks:
+            s.call_soon(callback, g, context=context)
+
+
+# ---- cancelling ----
+
+cdef Extra extra_of(Goroutine g):
+    cdef Extra extra
+    if type(g.extra) is Extra:
+        return <Extra>g.extra
+    extra = Extra.__new__(Extra)
+    extra.wg = g.extra
+    g.extra = extra
+    return extra
+
+
+cdef object cancel_message(Goroutine g):
+    return (<Extra>g.extra).cancel_msg if type(g.extra) is Extra else None
+
+
+cdef object cancelled_error_of(Goroutine g):
+    return cancelled_error(cancel_message(g))
+
+
+cdef void goroutine_must_cancel(Goroutine g, object msg) except *:
+    if msg is not None or cancel_message(g) is not None:
+        extra_of(g).cancel_msg = msg
+    g.flags |= GF_MUST_CANCEL
+
+
+# ---- await g ----
+
+cdef int join_attempt(Op op, PyObject** result) noexcept:
+    cdef Goroutine g = <Goroutine>op.target
+    if g.state == G_DONE:
+        return join_finish(op, result)
+    if g.sched.current == <PyObject*>g:
+        PyErr_SetString(RuntimeError, "a goroutine cannot await itself: it would wait for ever")
+        return -1
+    return 0
+
+
+cdef bint join_arm(Op op) noexcept:
+    cdef Goroutine g = <Goroutine>op.target
+    if g.state == G_DONE:
+        op.state = OP_DONE
+        return False
+    waitq_push(&extra_of(g).joiners, op)
+    return True
+
+
+cdef bint join_withdraw(Op op) noexcept:
+    cdef Extra extra = extra_of(<Goroutine>op.target)
+    if op.state != OP_WAITING:
+        return False
+    op.state = OP_FAILED
+    waitq_remove(&extra.joiners, op)
+    Py_DECREF(op)
+    return True
+
+
+cdef int join_finish(Op op, PyObject** result) noexcept:
+    cdef Goroutine g = <Goroutine>op.target
+    if g.flags & GF_FAILED:
+        g.flags |= GF_RETRIEVED
+        goish_raise(<PyObject*>g.wait)
+        return -1
+    Py_INCREF(g.wait)
+    result[0] = <PyObject*>g.wait
+    return 1
+
+
+waits[<int>W_JOIN] = Wait("goroutine", True, join_attempt, NULL, join_arm, join_withdraw, join_finish, NULL, NULL, NULL)
+
+
+cdef class Extra:
+    pass

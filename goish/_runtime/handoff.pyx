@@ -1,0 +1,571 @@
+# handoff.pyx - how a value gets from sender to receiver: a ring of values between a queue of senders and a queue of receivers.
+#
+# Invariants (checked by chan_check() in debug builds), counting only those who still wait:
+#   senders or receivers is empty, but for a select that holds both ends of one channel;
+#   count > 0        implies receivers is empty;
+#   count < capacity implies senders is empty;
+#   closed           implies both are empty.
+# A value or a slot given to a waiter is its own from that instant: nobody can take it before the waiter runs.
+# Threads: `lock` guards every field. Under it no user code runs: whoever is to be woken or dropped goes to an Aside, and
+#   chan_settle() deals with it after unlocking.
+# Not here: the type that programs see (chan.pyx), choosing between channels (select.pyx), who runs next (sched.pyx).
+
+# ---- who waits on a loop that is closed ----
+
+# Nobody tells when a loop is closed. A waiter of another loop is looked at before it is given anything: what a closed loop's
+# goroutine or task would get, nobody would ever see.
+
+cdef inline void prune(Chan ch, WaitQueue* q) noexcept:
+    if q.head != NULL and (GOISH_LOCKS or elsewhere(q.head)):
+        prune_closed(ch, q)
+
+
+cdef inline bint elsewhere(PyObject* op) noexcept:
+    cdef PyObject* owner = <PyObject*>(<Op>op).owner
+    if goish_is(owner, <PyObject*>Op):
+        owner = <PyObject*>(<Op>owner).owner
+    return not goish_is(owner, <PyObject*>Goroutine) or <PyObject*>(<Goroutine>owner).sched != goish_tls_sched
+
+
+cdef void prune_closed(Chan ch, WaitQueue* q) noexcept:
+    cdef PyObject* head
+    while True:
+        goish_lock(&ch.lock)
+        head = q.head
+        if head != NULL:
+            Py_INCREF(<object>head)
+        goish_unlock(&ch.lock)
+        if head == NULL:
+            return
+        op = <Op>head
+        Py_DECREF(op)
+        if not on_closed_loop(op):
+            return
+        op_fail(<Op>op.owner if type(op.owner) is Op else op, RuntimeError("the event loop of this wait is closed"))
+        if op.flags & F_LINKED:
+            return
+
+
+cdef bint on_closed_loop(Op op) noexcept:
+    try:
+        if type(op.owner) is Op:
+            return on_closed_loop(<Op>op.owner)
+        if type(op.owner) is Face:
+            return (<Face>op.owner).loop.is_closed()
+        if type(op.owner) is Goroutine:
+            return (<Goroutine>op.owner).sched.dead or (<Goroutine>op.owner).sched.loop.is_closed()
+    except Exception:
+        logger.exception("the loop of %r does not say whether it is closed", op)
+    return False
+
+
+# ---- taking and putting, under the lock ----
+
+cdef enum:
+    LARGE = 4096  # slots of an empty ring that are worth giving back: growing to them again is cheap by comparison
+
+
+cdef inline PyObject* store_take(Chan ch) noexcept:
+    cdef PyObject* item
+    cdef PyObject* value
+    if not ch.flags & C_HEAP:
+        item = ring_pop(&ch.buffer)
+        if ch.buffer.count == 0 and ch.buffer.size > LARGE:
+            ring_trim(&ch.buffer)
+        return item
+    item = heap_pop(&ch.buffer)
+    if ch.buffer.count == 0 and ch.buffer.size > LARGE:
+        ring_trim(&ch.buffer)
+    value = <PyObject*>(<Prioritized>item).value
+    Py_INCREF(<object>value)
+    Py_DECREF(<object>item)
+    return value
+
+
+cdef inline void store_put(Chan ch, PyObject* value) noexcept:
+    if ch.flags & C_HEAP:
+        heap_push(&ch.buffer, value)
+    else:
+        ring_push(&ch.buffer, value)
+
+
+cdef inline PyObject* sent_value(PyObject* op) noexcept:
+    # The value of a decided sender, an owned reference. A case of a select keeps its own: it may be used again.
+    cdef PyObject* value = <PyObject*>(<Op>op).value
+    Py_INCREF(<object>value)
+    if not goish_is(<PyObject*>(<Op>op).owner, <PyObject*>Op):
+        (<Op>op).value = None
+    (<Op>op).flags |= F_OK
+    return value
+
+
+cdef inline PyObject* unwrapped(Chan ch, PyObject* value) noexcept:
+    # What a receiver sees of a sent value (steals and returns a reference).
+    cdef PyObject* inner
+    if not ch.flags & C_HEAP:
+        return value
+    inner = <PyObject*>(<Prioritized>value).value
+    Py_INCREF(<object>inner)
+    Py_DECREF(<object>value)
+    return inner
+
+
+cdef object unwrap(object value):
+    return (<Prioritized>value).value if type(value) is Prioritized else value
+
+
+cdef inline int chan_take(Chan ch, PyObject** value, Aside* aside) noexcept:
+    cdef PyObject* sender = NULL
+    aside.wake = aside.dropped = NULL
+    if ch.buffer.count > 0:
+        value[0] = store_take(ch)
+        if ch.senders.head != NULL:
+            sender = waitq_claim(&ch.senders)
+            if sender != NULL:
+                store_put(ch, sent_value(sender))  # the slot just freed
+                aside.wake = sender
+        return HAPPENED
+    if ch.senders.head != NULL:
+        sender = waitq_claim(&ch.senders)
+        if sender != NULL:
+            value[0] = unwrapped(ch, sent_value(sender))
+            aside.wake = sender
+            return HAPPENED
+    return CLOSED if ch.flags & C_CLOSED else WOULD_BLOCK
+
+
+cdef inline int chan_put(Chan ch, PyObject* value, Aside* aside) noexcept:
+    # -1 and MemoryError if there is no room for the room.
+    cdef PyObject* receiver
+    aside.wake = aside.dropped = NULL
+    if ch.flags & C_CLOSED:
+        return CLOSED
+    if ch.receivers.head != NULL:
+        receiver = waitq_claim(&ch.receivers)
+        if receiver != NULL:
+            Py_INCREF(<object>value)
+            value = unwrapped(ch, value)
+            (<Op>receiver).value = <object>value
+            Py_DECREF(<object>value)
+            (<Op>receiver).flags |= F_OK
+            aside.wake = receiver
+            return HAPPENED
+    if ch.buffer.count < ch.capacity:
+        if ch.buffer.count == ch.buffer.size and reserve(ch) < 0:
+            return -1
+        Py_INCREF(<object>value)
+        store_put(ch, value)
+        return HAPPENED
+    if ch.overflow == BLOCK:
+        return WOULD_BLOCK
+    if ch.overflow == ERROR:
+        return FULL
+    if ch.overflow == DROP_OLDEST:
+        aside.dropped = store_take(ch)
+        Py_INCREF(<object>value)
+        store_put(ch, value)
+        return DROPPED
+    Py_INCREF(<object>value)
+    aside.dropped = unwrapped(ch, value)
+    return DROPPED
+
+
+cdef int reserve(Chan ch) noexcept:
+    try:
+        return ring_reserve(&ch.buffer)
+    except MemoryError as exc:
+        goish_raise(<PyObject*>exc)
+        return -1
+
+
+# ---- is it possible at once? ----
+
+cdef inline bint recv_ready(Chan ch) noexcept:
+    return ch.buffer.count > 0 or (ch.senders.head != NULL and waitq_live(&ch.senders)) or ch.flags & C_CLOSED
+
+
+cdef inline bint send_ready(Chan ch) noexcept:
+    if ch.buffer.count < ch.capacity or ch.flags & C_CLOSED:
+        return True
+    return (ch.receivers.head != NULL and waitq_live(&ch.receivers)) or ch.overflow != BLOCK
+
+
+cdef bint op_recv_ready(Op op) noexcept:
+    cdef Chan ch = <Chan>op.target
+    cdef bint possible
+    goish_lock(&ch.lock)
+    possible = recv_ready(ch)
+    goish_unlock(&ch.lock)
+    return possible
+
+
+cdef bint op_send_ready(Op op) noexcept:
+    cdef Chan ch = <Chan>op.target
+    cdef bint possible
+    goish_lock(&ch.lock)
+    possible = send_ready(ch)
+    goish_unlock(&ch.lock)
+    return possible
+
+
+# ---- afterwards, without the lock ----
+
+cdef inline void chan_settle(Chan ch, Aside* aside) noexcept:
+    if GOISH_DEBUG:
+        chan_check(ch)
+    if aside.wake != NULL:
+        op_wake(<Op>aside.wake)
+        Py_DECREF(<object>aside.wake)
+    if aside.dropped != NULL:
+        undelivered(<PyObject*>ch, <object>aside.dropped)
+        Py_DECREF(<object>aside.dropped)
+
+
+cdef void undelivered(PyObject* ch, object value) noexcept:
+    # A value that entered a send and will never be received goes to the channel's hook, exactly once.
+    cdef object extra = (<Chan>ch).extra
+    if extra is None or (<ChanExtra>extra).on_undelivered is None:
+        return
+    try:
+        (<ChanExtra>extra).on_undelivered(value)
+    except BaseException as exc:
+        logger.exception("on_undelivered of %r failed", <object>ch)
+        loop = running_loop()
+        if loop is not None and not isinstance(exc, Exception):
+            insist(loop, loop.call_soon, (_raise, exc), None)  # SystemExit and KeyboardInterrupt are for the loop
+
+
+cdef void chan_check(Chan ch) noexcept:
+    # The invariants, in debug builds.
+    cdef bint receivers, senders
+    goish_lock(&ch.lock)
+    receivers = waitq_live(&ch.receivers)
+    senders = waitq_live(&ch.senders)
+    cdef const char* broken = NULL
+    if receivers and ch.buffer.count > 0:
+        broken = "receivers wait although values are buffered"
+    elif senders and ch.buffer.count < ch.capacity:
+        broken = "senders wait although there is room"
+    elif ch.flags & C_CLOSED and (receivers or senders):
+        broken = "somebody waits on a closed channel"
+    elif ch.buffer.count > ch.capacity:
+        broken = "more values than the capacity allows"
+    goish_unlock(&ch.lock)
+    if broken != NULL:
+        Py_FatalError(broken)
+
+
+# ---- receiving: rows of the table of waits ----
+
+cdef inline int give(Op op, PyObject* value, bint ok, PyObject** result) noexcept:
+    # The result of a receive, in the shape its method promises; steals value (NULL when closed).
+    if ok and (op.kind == W_RECV or op.kind == W_NEXT):
+        result[0] = value
+        return 1
+    return give_other(op, value, ok, result)
+
+
+cdef int give_other(Op op, PyObject* value, bint ok, PyObject** result) noexcept:
+    received = None
+    if ok:
+        received = <object>value
+        Py_DECREF(received)
+    elif op.kind == W_NEXT:
+        PyErr_SetNone(StopAsyncIteration)
+        return -1
+    cdef bint raises = not ok and op.kind == W_RECV
+    try:  # Python code runs here, and in it perhaps a signal handler that raises
+        if raises:
+            shaped = ChanClosed("receive on a channel that is closed and drained")
+        else:
+            shaped = (received, ok) if op.kind == W_RECV_OK else Received(received, ok, op.flags & F_WAITED != 0)
+    except BaseException as exc:
+        if ok:
+            undelivered(<PyObject*>op.target, received)
+        raises, shaped = True, exc
+    if raises:
+        goish_raise(<PyObject*>shaped)
+        return -1
+    Py_INCREF(shaped)
+    result[0] = <PyObject*>shaped
+    return 1
+
+
+cdef int recv_attempt(Op op, PyObject** result) noexcept:
+    cdef PyObject* chan = <PyObject*>op.target
+    cdef PyObject* value = NULL
+    cdef Aside aside
+    cdef int happened
+    if (<Chan>chan).flags & C_TIMER:
+        timer_poll(<Chan>chan)
+    prune(<Chan>chan, &(<Chan>chan).senders)
+    goish_lock(&(<Chan>chan).lock)
+    happened = chan_take(<Chan>chan, &value, &aside)
+    goish_unlock(&(<Chan>chan).lock)
+    if happened == WOULD_BLOCK:
+        return 0
+    chan_settle(<Chan>chan, &aside)
+    return give(op, value, happened == HAPPENED, result)
+
+
+cdef bint recv_arm(Op op) noexcept:
+    cdef Chan ch = <Chan>op.target
+    cdef PyObject* value = NULL
+    cdef Aside aside
+    cdef int happened
+    if ch.flags & C_TIMER:
+        timer_poll(ch)
+    prune(ch, &ch.senders)
+    goish_lock(&ch.lock)
+    happened = chan_take(ch, &value, &aside)
+    if happened == WOULD_BLOCK and not ch.flags & C_NIL:
+        waitq_push(&ch.receivers, op)
+    goish_unlock(&ch.lock)
+    if happened == WOULD_BLOCK:
+        if ch.flags & C_TIMER:
+            timer_arm(ch)
+        return True
+    op.state = OP_DONE
+    if happened == HAPPENED:
+        op.value = <object>value
+        Py_DECREF(<object>value)
+        op.flags |= F_OK
+    chan_settle(ch, &aside)
+    return False
+
+
+cdef bint recv_withdraw(Op op) noexcept:
+    cdef Chan ch = <Chan>op.target
+    if not unlink(op, &ch.receivers, &ch.lock):
+        return False
+    if ch.flags & C_TIMER:
+        timer_disarm(ch)
+    return True
+
+
+cdef int recv_finish(Op op, PyObject** result) noexcept:
+    cdef PyObject* value = NULL
+    if op.flags & F_OK:
+        value = <PyObject*>op.value
+        Py_INCREF(<object>value)
+        op.value = None
+    return give(op, value, op.flags & F_OK, result)
+
+
+cdef void recv_drop(Op op) noexcept:
+    if op.flags & F_OK:
+        value, op.value = op.value, None
+        undelivered(<PyObject*>op.target, value)
+
+
+cdef const char* nil_detail(Op op) noexcept:
+    if (<Chan>op.target).flags & C_NIL:
+        return "nil chan"
+    return NULL
+
+
+cdef int receiving
+for receiving in (W_RECV, W_RECV_OK, W_RECV_INFO, W_NEXT):
+    waits[receiving] = Wait(
+        "chan receive", True, recv_attempt, op_recv_ready, recv_arm, recv_withdraw, recv_finish, recv_drop, NULL, nil_detail
+    )
+
+
+# ---- sending ----
+
+cdef int sent(Op op, int happened, PyObject** result) noexcept:
+    # The result of a send that did not have to wait.
+    if happened == CLOSED or happened == FULL or happened < 0:
+        return refused(op, happened)
+    op.value = None
+    shaped = happened == DROPPED
+    Py_INCREF(shaped)
+    result[0] = <PyObject*>shaped
+    return 1
+
+
+cdef int refused(Op op, int happened) noexcept:
+    value, op.value = op.value, None
+    value = unwrap(value)
+    if happened != CLOSED and happened != FULL:
+        return -1
+    try:
+        error = SendOnClosed(value) if happened == CLOSED else ChanFull(value)
+    except BaseException as exc:
+        error = exc
+    goish_raise(<PyObject*>error)
+    return -1
+
+
+cdef int send_attempt(Op op, PyObject** result) noexcept:
+    cdef PyObject* chan = <PyObject*>op.target
+    cdef Aside aside
+    cdef int happened
+    prune(<Chan>chan, &(<Chan>chan).receivers)
+    goish_lock(&(<Chan>chan).lock)
+    happened = chan_put(<Chan>chan, <PyObject*>op.value, &aside)
+    goish_unlock(&(<Chan>chan).lock)
+    if happened == WOULD_BLOCK:
+        return 0
+    chan_settle(<Chan>chan, &aside)
+    return sent(op, happened, result)
+
+
+cdef bint send_arm(Op op) noexcept:
+    cdef Chan ch = <Chan>op.target
+    cdef Aside aside
+    cdef int happened
+    prune(ch, &ch.receivers)
+    goish_lock(&ch.lock)
+    happened = chan_put(ch, <PyObject*>op.value, &aside)
+    if happened == WOULD_BLOCK and not ch.flags & C_NIL:
+        waitq_push(&ch.senders, op)
+    goish_unlock(&ch.lock)
+    if happened == WOULD_BLOCK:
+        return True
+    op.state = OP_DONE
+    if happened == HAPPENED or happened == DROPPED:
+        op.flags |= F_OK
+        op.value = None
+    elif happened != CLOSED:
+        refused(op, happened)
+        op.value = pending_exception()
+        op.state = OP_FAILED
+    chan_settle(ch, &aside)
+    return False
+
+
+cdef bint send_withdraw(Op op) noexcept:
+    cdef Chan ch = <Chan>op.target
+    if not unlink(op, &ch.senders, &ch.lock):
+        return False
+    value, op.value = op.value, None
+    value = unwrap(value)
+    undelivered(<PyObject*>ch, value)
+    return True
+
+
+cdef void send_drop(Op op) noexcept:
+    if not op.flags & F_OK:
+        value, op.value = op.value, None
+        undelivered(<PyObject*>op.target, unwrap(value))
+
+
+cdef int send_finish(Op op, PyObject** result) noexcept:
+    if not op.flags & F_OK:
+        return refused(op, CLOSED)
+    shaped = op.flags & F_WAITED != 0
+    Py_INCREF(shaped)
+    result[0] = <PyObject*>shaped
+    return 1
+
+
+waits[<int>W_SEND] = Wait(
+    "chan send", True, send_attempt, op_send_ready, send_arm, send_withdraw, send_finish, send_drop, NULL, nil_detail
+)
+
+
+cdef Op send_op(Chan ch, object value):
+    cdef Op op = new_op(W_SEND, ch)
+    op.value = value
+    if ch.flags & (C_SINGLE_SENDER | C_HEAP):
+        check_flavor(ch, True)
+        op.value = for_heap(ch, value)
+    return op
+
+
+cdef object for_heap(Chan ch, object value):
+    # A heap orders Prioritized items and nothing else.
+    if ch.flags & C_HEAP and type(value) is not Prioritized:
+        return prioritized(<PriorityChan>ch, value, 0.0)
+    return value
+
+
+cdef Op recv_op(Chan ch, int kind):
+    if ch.flags & C_SINGLE_RECEIVER:
+        check_flavor(ch, False)
+    return new_op(kind, ch)
+
+
+# ---- the operations that do not wait ----
+
+cdef object chan_try_recv(Chan ch):
+    cdef PyObject* value = NULL
+    cdef Aside aside
+    cdef int happened
+    if ch.flags & (C_TIMER | C_SINGLE_RECEIVER):
+        check_flavor(ch, False)
+        if ch.flags & C_TIMER:
+            timer_poll(ch)
+    prune(ch, &ch.senders)
+    goish_lock(&ch.lock)
+    happened = chan_take(ch, &value, &aside)
+    goish_unlock(&ch.lock)
+    if happened == WOULD_BLOCK:
+        return EMPTY
+    if happened == CLOSED:
+        return (None, False)
+    received = <object>value
+    Py_DECREF(received)
+    chan_settle(ch, &aside)
+    return (received, True)
+
+
+cdef bint chan_try_send(Chan ch, object value) except -1:
+    cdef Aside aside
+    cdef int happened
+    if ch.flags & (C_SINGLE_SENDER | C_HEAP):
+        check_flavor(ch, True)
+        value = for_heap(ch, value)
+    prune(ch, &ch.receivers)
+    goish_lock(&ch.lock)
+    happened = chan_put(ch, <PyObject*>value, &aside)
+    goish_unlock(&ch.lock)
+    if happened == CLOSED:
+        raise SendOnClosed(unwrap(value))
+    if happened < 0:
+        raise pending_exception()
+    refused_here = happened == FULL or happened == WOULD_BLOCK
+    if happened == DROPPED and ch.overflow == DROP_NEWEST:
+        Py_DECREF(<object>aside.dropped)  # the caller's still, so not undelivered
+        aside.dropped = NULL
+        refused_here = True
+    chan_settle(ch, &aside)
+    return not refused_here
+
+
+cdef object chan_peek_item(Chan ch):
+    cdef PyObject* op
+    item = EMPTY
+    if ch.flags & C_TIMER:
+        timer_poll(ch)
+    goish_lock(&ch.lock)
+    if ch.buffer.count > 0:
+        item = <object>ring_head(&ch.buffer)
+    else:
+        op = ch.senders.head
+        if op != NULL and waitq_live(&ch.senders):
+            item = (<Op>ch.senders.head).value
+    goish_unlock(&ch.lock)
+    return unwrap(item)
+
+
+cdef bint chan_close(Chan ch) except -1:
+    # Everybody is decided before anybody is woken: receivers, then senders. False if it was closed already.
+    cdef PyObject* woken = NULL
+    cdef PyObject** last = &woken
+    if ch.flags & C_NIL:
+        raise CloseOfNil()
+    if ch.flags & C_TIMER:
+        raise TypeError("the channel of after() cannot be closed")
+    goish_lock(&ch.lock)
+    if ch.flags & C_CLOSED:
+        goish_unlock(&ch.lock)
+        return False
+    ch.flags |= C_CLOSED
+    last = claim_all(&ch.receivers, last)
+    last = claim_all(&ch.senders, last)
+    last[0] = NULL
+    goish_unlock(&ch.lock)
+    wake_chain(woken)
+    return True

@@ -1,0 +1,464 @@
+# op.pyx - one wait as a value: what `ch.recv()`, `sleep(1)`, `select(...)` and `await g` have in common.
+#
+# An Op does nothing until it is stepped. Stepped by an await, it tries; if it must wait it yields itself, and whoever drives
+# the coroutine parks on it: the scheduler as a goroutine's owner (goroutine.pyx: park), an asyncio.Task through the future
+# protocol below (a Face). One mechanism, every caller.
+#
+# The commit rule: an Op that is DONE stays so. A cancel that comes later finds `withdraw` refusing, the value is delivered,
+# and the cancel is delivered at the next wait (goroutine: GF_MUST_CANCEL; asyncio.Task: throw() below).
+#
+# Threads: `state` changes under the lock of the target; of a select by compare-and-swap.
+# Not here: what an operation does (chan.pyx, select.pyx, ... fill the table `waits`).
+
+# Operations that may complete in a row before the op yields: enough to make the switch cheap (1 %), small enough that
+# 100 operations of 0.2 us each do not delay anybody.
+cdef enum:
+    BUDGET = 100
+
+
+cdef inline Op new_op(int kind, object target):
+    cdef Op op = Op.__new__(Op)
+    op.kind = kind
+    op.target = target
+    return op
+
+
+# noexcept and -1 instead of `except -1`: an end of channel is ordinary, and Cython would spend a traceback entry on it.
+cdef int op_step(PyObject* self, PyObject** result) noexcept:
+    global goish_tls_spent
+    cdef int r
+    if (<Op>self).state != OP_NEW:
+        return op_resume(<Op>self, result)
+    if (<Op>self).flags & F_PAUSE:
+        (<Op>self).flags &= ~F_PAUSE
+    elif goish_tls_spent >= BUDGET and would_complete(<Op>self):
+        goish_tls_spent = 0
+        (<Op>self).flags |= F_PAUSE | F_BLOCKING
+        (<Op>self).state = OP_YIELDED
+        return 0
+    else:
+        goish_tls_spent += 1
+    r = waits[(<Op>self).kind].attempt(<Op>self, result)
+    if r == 0:
+        (<Op>self).flags |= F_BLOCKING
+        (<Op>self).state = OP_YIELDED
+    else:
+        (<Op>self).state = OP_SPENT
+    return r
+
+
+cdef bint would_complete(Op op) noexcept:
+    # Only an op that need not wait has to make room for others: one that waits takes its place in the queue now.
+    return waits[op.kind].ready == NULL or waits[op.kind].ready(op)
+
+
+cdef int op_resume(Op op, PyObject** result) noexcept:
+    cdef bint kept = goish_is(<PyObject*>op.owner, <PyObject*>Face)
+    cdef uint8_t state = goish_load_state(&op.state)
+    if state == OP_DONE:
+        if kept:
+            settle(op)
+            return op_resume(op, result)
+        op.owner = None
+        op.state = OP_SPENT
+        collectable(op)
+        return waits[op.kind].finish(op, result)
+    if state == OP_FAILED:
+        goish_raise(<PyObject*>op.value)
+        if not kept:
+            op.owner = op.value = None
+            op.state = OP_SPENT
+            collectable(op)
+        return -1
+    if state == OP_SETTLED:
+        Py_INCREF(op.value)
+        result[0] = <PyObject*>op.value
+        return 1
+    if kept and not op.flags & F_BLOCKING:
+        op.flags |= F_BLOCKING
+        return 0
+    PyErr_SetString(RuntimeError, already_awaited(op))
+    return -1
+
+
+cdef int op_nests(PyObject* op) noexcept:
+    cdef PyObject* value = <PyObject*>(<Op>op).value
+    cdef PyObject* target = <PyObject*>(<Op>op).target
+    return (
+        goish_is(value, <PyObject*>Op)
+        or goish_is(value, <PyObject*>Goroutine)
+        or goish_is(value, <PyObject*>Prioritized)
+        or goish_is(target, <PyObject*>Goroutine)
+    )
+
+
+cdef inline void collectable(Op op) noexcept:
+    # park() took it out of the collector; if it is kept beyond its await, it belongs back.
+    if Py_REFCNT(<PyObject*>op) > 1:
+        goish_gc_return(<PyObject*>op)
+
+
+cdef const char* already_awaited(Op op) noexcept:
+    if op.state == OP_SPENT:
+        return "this operation was awaited already; an op is good for one await: make a new one, such as ch.recv()"
+    return "this operation is being waited for already; an op is good for one await: make a new one, such as ch.recv()"
+
+
+cdef void settle(Op op) noexcept:
+    # A future may be asked for its result again and again: compute it once and keep it.
+    cdef PyObject* result = NULL
+    if waits[op.kind].finish(op, &result) == 1:
+        op.value = <object>result
+        Py_DECREF(<object>result)
+        op.state = OP_SETTLED
+    else:
+        op.value = pending_exception()
+        op.state = OP_FAILED
+
+
+cdef void op_wake(Op op) noexcept:
+    # Tells the owner of a decided op. Not under a lock: a foreign loop's call_soon is Python code.
+    cdef PyObject* owner = <PyObject*>op.owner
+    if goish_is(owner, <PyObject*>Goroutine):
+        ready(<Goroutine>owner)
+    elif goish_is(owner, <PyObject*>Op):
+        op_wake(<Op>owner)
+    elif goish_is(owner, <PyObject*>Face):
+        face_wake(op, <Face>owner)
+
+
+cdef bint op_fail(Op op, object exc) noexcept:
+    # Withdraws a waiting op with an exception; False: decided already.
+    # A case belongs to its select: only the select can be withdrawn.
+    if goish_is(<PyObject*>op.owner, <PyObject*>Op) or not waits[op.kind].withdraw(op):
+        return False
+    op.value = exc
+    op_wake(op)
+    return True
+
+
+cdef void face_wake(Op op, Face face) noexcept:
+    callbacks, face.callbacks = face.callbacks, []
+    loop = face.loop
+    call = loop.call_soon if running_loop() is loop else loop.call_soon_threadsafe
+    for callback, context in callbacks:
+        if not insist(loop, call, (callback, op), context):
+            op_drop(op)  # the loop of the waiting task is closed: nobody will run there again
+            return
+
+
+cdef void op_drop(Op op) noexcept:
+    # An op that was begun and whose owner will never look: what it received, or was to send, is undelivered.
+    cdef bint begun = op.state == OP_YIELDED or op.state == OP_DONE or op.flags & F_PAUSE
+    if begun and waits[op.kind].drop != NULL:
+        waits[op.kind].drop(op)
+    op.state = OP_SPENT
+
+
+cdef bint op_arm(Op op) noexcept:
+    op.state = OP_WAITING
+    op.flags |= F_WAITED
+    if waits[op.kind].arm(op):
+        return True
+    op.flags &= ~F_WAITED
+    return False
+
+
+cdef object op_reason(Op op):
+    reason = (<bytes>waits[op.kind].reason).decode()
+    cdef const char* detail = NULL
+    if waits[op.kind].detail != NULL:
+        detail = waits[op.kind].detail(op)
+    return reason if detail == NULL else f"{reason} ({(<bytes>detail).decode()})"
+
+
+cdef class Face:
+    pass
+
+
+cdef object cancelled_error(object msg):
+    return CancelledError() if msg is None else CancelledError(msg)
+
+
+def _cancel_again(task, msg):
+    # The cancel lost against a commit and was swallowed; while its scope has not taken it back it is still due. cancel()
+    # and uncancel() together leave the count as it was.
+    if not task.done() and task.cancelling() > 0:
+        task.cancel(msg)
+        task.uncancel()
+
+
+def cancel_later(exc):
+    """A cancel that was caught because something had happened already: it is delivered at the next wait."""
+    cdef object msg = exc.args[0] if exc.args else None
+    task = asyncio_current_task()
+    if type(task) is Goroutine:
+        goroutine_must_cancel(<Goroutine>task, msg)
+    elif task is not None:
+        running_loop().call_soon(_cancel_again, task, msg)
+
+
+# Here, not in the .pxd: Cython takes these two from the definition.
+@cython.final
+@cython.freelist(256)
+cdef class Op:
+    """One wait as a value, such as ``ch.recv()``: await it, give it to ``select``, or hand it to asyncio as a future.
+
+    Nothing happens until then, and an Op that is thrown away has done nothing. It is good for one await; a second
+    raises RuntimeError. Cancelled, it has not happened; one that happened before the cancel gives its result, and the
+    cancel comes at the next wait. Awaiting it needs an event loop on the calling thread.
+
+    Example::
+
+        ch = chan(1)
+        ch.send("never awaited: nothing is sent")
+        op = ch.send("a")
+        await op
+        print(len(ch))  # -> 1
+    """
+
+    def __await__(self):
+        if self.state != OP_NEW and type(self.owner) is not Face:
+            if self.state == OP_FAILED:
+                return self
+            raise RuntimeError((<bytes>already_awaited(self)).decode())
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        # The interpreter takes the fast slots of slots.h; this is what they do, for a call by name.
+        cdef PyObject* result = NULL
+        cdef int r = op_step(<PyObject*>self, &result)
+        if r == 0:
+            return self
+        if r == 1:
+            value = <object>result
+            Py_DECREF(value)
+            raise StopIteration(value)
+        raise_pending()
+
+    def throw(self, typ, val=None, tb=None):
+        """Raises an exception at the wait. The coroutine protocol, for whoever drives an await."""
+        exc = as_exception(typ, val, tb)
+        abort(self)
+        if self.state == OP_DONE or self.state == OP_SETTLED:
+            if isinstance(exc, CancelledError) and self.kind >= W_SEND:
+                cancel_later(exc)
+                return self.__next__()
+            op_drop(self)  # where nothing changes hands, there is nothing to deliver first
+        elif self.state == OP_FAILED and isinstance(exc, CancelledError) and not isinstance(self.value, CancelledError):
+            cancel_later(exc)  # the close (or the full channel) came first
+            exc, self.value = self.value, None
+        else:
+            op_drop(self)
+        raise exc
+
+    def close(self):
+        """Gives the wait up. The coroutine protocol, for whoever drives an await."""
+        abort(self)
+        op_drop(self)
+        self.owner = self.value = None
+        self.state = OP_SPENT
+
+    # ---- the asyncio future protocol ----
+
+    @property
+    def _asyncio_future_blocking(self):
+        return (self.flags & F_BLOCKING) != 0
+
+    @_asyncio_future_blocking.setter
+    def _asyncio_future_blocking(self, value):
+        self.flags = (self.flags | F_BLOCKING) if value else (self.flags & ~F_BLOCKING)
+
+    def get_loop(self):
+        """The event loop it is awaited on. This and what follows is the protocol of ``asyncio.Future``."""
+        if type(self.owner) is Face:
+            return (<Face>self.owner).loop
+        if type(self.owner) is Goroutine:
+            return (<Goroutine>self.owner).sched.loop
+        return need_loop("an operation is awaited")
+
+    def add_done_callback(self, fn, /, *, context=None):
+        """Begins the wait, and calls ``fn(op)`` through the loop when it is over.
+
+        As ``asyncio.Future.add_done_callback``. Raises RuntimeError where no event loop runs, or if a goroutine awaits
+        the op.
+        """
+        cdef Face face
+        context = checked_context(context)
+        if self.state == OP_YIELDED and self.flags & F_PAUSE:
+            self.state = OP_NEW
+            need_loop("an operation is awaited").call_soon(fn, self, context=context)
+            return
+        if self.state == OP_NEW or self.state == OP_YIELDED:
+            face = Face.__new__(Face)
+            face.loop = need_loop("an operation is awaited")
+            face.callbacks = [(fn, context)]
+            self.owner = face
+            if not op_arm(self):
+                face_wake(self, face)
+        elif type(self.owner) is Face and self.state == OP_WAITING:
+            (<Face>self.owner).callbacks.append((fn, context))
+        elif type(self.owner) is Goroutine:
+            raise RuntimeError("this operation is being awaited by a goroutine; make one op for each waiter")
+        else:
+            self.get_loop().call_soon(fn, self, context=context)
+
+    def remove_done_callback(self, fn, /):
+        """Removes all callbacks equal to ``fn``; returns how many."""
+        cdef Face face
+        if type(self.owner) is not Face:
+            return 0
+        face = <Face>self.owner
+        kept = [entry for entry in face.callbacks if entry[0] != fn]
+        removed = len(face.callbacks) - len(kept)
+        face.callbacks[:] = kept
+        return removed
+
+    def cancel(self, msg=None):
+        """Cancels the wait: True if it then has not happened, False if it is over or not to be cancelled."""
+        if self.state == OP_WAITING:
+            return op_fail(self, cancelled_error(msg))
+        if self.state == OP_NEW and not self.flags & F_PAUSE:
+            self.value = cancelled_error(msg)
+            self.state = OP_FAILED
+            return True
+        return False
+
+    def cancelled(self):
+        """Whether it was cancelled."""
+        return self.state == OP_FAILED and isinstance(self.value, CancelledError)
+
+    def done(self):
+        """Whether it has happened, failed or been cancelled."""
+        return self.state >= OP_DONE or (self.state == OP_NEW and self.flags & F_PAUSE != 0)
+
+    def result(self):
+        """Its result; raises its exception, or InvalidStateError unless it is done and waited for as a future."""
+        if self.state == OP_DONE and type(self.owner) is Face:
+            settle(self)
+        if self.state == OP_SETTLED:
+            return self.value
+        if self.state == OP_FAILED:
+            raise self.value
+        if self.state == OP_NEW and self.flags & F_PAUSE:
+            return None
+        raise InvalidStateError("the operation has no result to give: await it")
+
+    def exception(self):
+        """Its exception or None; raises CancelledError if it was cancelled, InvalidStateError unless it is done."""
+        if self.state == OP_DONE and type(self.owner) is Face:
+            settle(self)
+        if self.state == OP_FAILED:
+            if isinstance(self.value, CancelledError):
+                raise self.value
+            return self.value
+        if self.state == OP_SETTLED:
+            return None
+        raise InvalidStateError("the operation is not done: await it")
+
+    @property
+    def _cancel_message(self):
+        return self.value.args[0] if self.cancelled() and self.value.args else None
+
+    def _make_cancelled_error(self):
+        return self.value if self.cancelled() else CancelledError()
+
+    def __repr__(self):
+        return f"<Op {(<bytes>waits[self.kind].reason).decode()} {OP_STATES[self.state]}>"
+
+    __class_getitem__ = classmethod(GenericAlias)
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError("an Op cannot be copied or pickled: it stands for one wait")
+
+
+cdef tuple OP_STATES = ("new", "yielded", "waiting", "done", "failed", "settled", "spent")
+
+
+cdef void abort(Op op) noexcept:
+    # Its coroutine was resumed by hand (throw, close) while it waits: the wait is over.
+    if op.state != OP_WAITING or not waits[op.kind].withdraw(op):
+        return
+    owner = op.owner
+    op.owner = op.value = None
+    op.state = OP_SPENT
+    collectable(op)
+    if type(owner) is Goroutine and (<Goroutine>owner).wait is op:
+        ready(<Goroutine>owner)
+    elif type(owner) is Face:
+        face_wake(op, <Face>owner)
+
+
+cdef object as_exception(object typ, object val, object tb):
+    if isinstance(typ, BaseException):
+        exc = typ
+    elif isinstance(val, BaseException):
+        exc = val
+    elif val is None:
+        exc = typ()
+    else:
+        exc = typ(*val) if isinstance(val, tuple) else typ(val)
+    return exc if tb is None else exc.with_traceback(tb)
+
+
+cdef object pending_exception():
+    # The exception that a noexcept function left set.
+    cdef PyObject* exc = goish_take_exception()
+    if exc == NULL:
+        return SystemError("goish: an operation failed without saying why")
+    error = <object>exc
+    Py_DECREF(error)
+    return error
+
+
+cdef object raise_pending():
+    raise pending_exception()
+
+
+# ---- calling a loop ----
+
+cdef object insist(object loop, object call, tuple args, object context):
+    # Calls a method of a loop where nothing may be raised. A signal handler may raise in its midst (Ctrl-C): then it is called
+    # again, since somebody waits for it, and the exception is raised in a turn of the loop. False: the loop is closed.
+    try:
+        return call(*args, context=context)
+    except BaseException as exc:
+        error = exc
+    try:
+        if loop.is_closed():
+            return False
+        handle = call(*args, context=context)
+        loop.call_soon_threadsafe(_raise, error)
+        return handle
+    except BaseException:
+        logger.exception("%r does not take a callback", loop)
+        return False
+
+
+def _raise(error):
+    raise error
+
+
+cdef object checked_context(object context):
+    if context is None:
+        return copy_context()
+    if not isinstance(context, Context):
+        raise TypeError(f"context must be a contextvars.Context, got {context!r} of type {type(context).__name__}")
+    return context
+
+
+cdef object running_loop():
+    return asyncio_running_loop()
+
+
+cdef object need_loop(str what):
+    loop = asyncio_running_loop()
+    if loop is None:
+        raise RuntimeError(
+            f"{what}, but no event loop runs on this thread: start the program with goish.run(main), "
+            "or call from within asyncio.run(...)"
+        )
+    return loop

@@ -1,0 +1,35 @@
+# Floor 1. The scheduler of one thread's loop: run queue, registry of live goroutines, the drain.
+
+@cython.final
+cdef class Scheduler:
+    cdef object __weakref__
+    cdef readonly object loop
+    cdef object call_soon
+    cdef object call_soon_threadsafe
+    cdef object drain_callback
+    cdef object base             # the Context of loop callbacks: one per scheduler, a Context can be entered once at a time
+    cdef object loop_time        # None: the monotonic clock
+    cdef bint coarse_timers      # uvloop counts in whole milliseconds, and may be early
+    cdef unsigned long thread
+    cdef PyObject* run_head      # the run queue: borrowed, the registry owns
+    cdef PyObject* run_tail
+    cdef PyObject* all_head      # the registry: owns every live goroutine
+    cdef bint armed              # a drain is on its way
+    cdef bint draining
+    cdef bint dead               # the loop is closed
+    cdef readonly bint managed   # under goish.run: it ends what is left when main returns
+    cdef PyObject* current       # borrowed: the goroutine that runs
+    cdef readonly Py_ssize_t live
+    cdef readonly Py_ssize_t blocked   # of these: wait for something only goroutines do
+    cdef readonly uint64_t steps
+    cdef double now              # read at the start of a slice and every few steps
+    cdef Timers alarms
+    cdef readonly object alarm_handle     # the loop timer for the earliest alarm
+    cdef double alarm_at
+    cdef Inbox inbox
+    cdef public object on_panic
+    cdef public object on_idle
+    cdef list failed             # finished with an exception nobody has seen yet
+    cdef Py_ssize_t reminded     # for how many of these, the first ones, a reminder was logged
+    cdef bint failed_watched     # a reminder is on its way
+    cdef bint crash              # a panic ends the program, so it must not release a wait group

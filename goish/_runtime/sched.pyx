@@ -1,0 +1,491 @@
+# sched.pyx - who runs next on this thread's loop.
+#
+# Goroutines run in batches inside one loop callback (the drain): a step costs a C call into the coroutine, not a loop
+# callback. A drain ends when nothing is runnable or its slice is over, so that sockets and timers are served in between.
+#
+# Invariants: if the run queue is not empty, a drain is running or on its way (armed). While a goroutine runs it is the loop's
+#   current task, in its own Context. The registry owns every live goroutine.
+# Threads: the scheduler's own, but for `inbox`.
+# asyncio is touched here (call_soon), in inbox.pyx (call_soon_threadsafe), in timers.pyx (call_later) and for foreign futures.
+
+# A slice: long enough that the loop's turn (about 3 us) costs below 1 %, short enough that nobody waits.
+cdef double SLICE = 0.001
+cdef enum:
+    CLOCK_EVERY = 32   # steps between looks at the clock
+
+cdef dict schedulers = {}   # loop -> Scheduler; closed loops are dropped when a new one comes
+
+
+cdef Scheduler scheduler_here():
+    if goish_tls_sched != NULL:
+        return <Scheduler>goish_tls_sched
+    return scheduler_of(need_loop("a goroutine is started"))
+
+
+cdef Scheduler scheduler_of(object loop):
+    s = schedulers.get(loop)
+    return new_scheduler(loop) if s is None else <Scheduler>s
+
+
+cdef Scheduler new_scheduler(object loop):
+    cdef Scheduler s = Scheduler.__new__(Scheduler)
+    s.loop = loop
+    s.call_soon = loop.call_soon
+    s.call_soon_threadsafe = loop.call_soon_threadsafe
+    s.drain_callback = s._drain
+    s.base = Context()
+    for base in type(loop).__mro__:
+        s.coarse_timers |= base.__module__.startswith("uvloop")
+    if not s.coarse_timers and type(loop).time is not BaseEventLoop.time:
+        s.loop_time = loop.time  # a virtual clock
+    s.thread = PyThread_get_thread_ident()
+    s.failed = []
+    schedulers[loop] = s
+    # Last, because abandoning runs finally blocks, which may start goroutines: on this loop.
+    for old in [known for known in list(schedulers.values()) if (<Scheduler>known).loop.is_closed()]:
+        (<Scheduler>old).abandon()
+    return s
+
+
+cdef bint is_here(Scheduler s) noexcept:
+    # Whether this thread may touch the scheduler. A loop may be run by one thread after another.
+    if <PyObject*>s == goish_tls_sched:
+        return True
+    loop = asyncio_running_loop()
+    if loop is not None:
+        return loop is s.loop
+    return PyThread_get_thread_ident() == s.thread and not s.loop.is_running()
+
+
+def _after_fork():
+    # The child has no goroutines: they are the parent's. It may make loops and run() of its own.
+    global goish_tls_sched
+    goish_tls_sched = NULL
+    schedulers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+# ---- the run queue ----
+
+cdef inline void run_push(Scheduler s, PyObject* g) noexcept:
+    (<Goroutine>g).link.next = NULL
+    if s.run_tail == NULL:
+        s.run_head = g
+    else:
+        (<Goroutine>s.run_tail).link.next = g
+    s.run_tail = g
+
+
+cdef inline PyObject* run_pop(Scheduler s) noexcept:
+    cdef PyObject* g = s.run_head
+    s.run_head = (<Goroutine>g).link.next
+    if s.run_head == NULL:
+        s.run_tail = NULL
+    return g
+
+
+cdef inline void arm_drain(Scheduler s) noexcept:
+    if not s.armed and not s.draining:
+        post_drain(s)
+
+
+cdef object context_keyword = ("context",)
+
+
+cdef void post_drain(Scheduler s) noexcept:
+    cdef PyObject* args[2]
+    cdef PyObject* handle
+    args[0] = <PyObject*>s.drain_callback
+    args[1] = <PyObject*>s.base
+    handle = PyObject_Vectorcall(<PyObject*>s.call_soon, args, 1, <PyObject*>context_keyword)
+    if handle != NULL:
+        Py_DECREF(<object>handle)
+        s.armed = True
+        return
+    error = pending_exception()
+    # Closed: nothing runs there any more, and whoever woke us must not suffer for it. Otherwise it was a signal handler.
+    s.armed = insist(s.loop, s.call_soon, (s.drain_callback,), s.base) is not False
+    s.dead = not s.armed
+    if s.armed:
+        insist(s.loop, s.loop.call_soon_threadsafe, (_raise, error), s.base)
+
+
+# ---- the drain ----
+
+cdef void drain(Scheduler s) except *:
+    global goish_tls_sched
+    cdef PyObject* outer = goish_tls_sched
+    cdef PyObject* outer_current = s.current
+    cdef bint nested = s.draining
+    cdef unsigned int steps = 0
+    cdef double end
+    goish_tls_sched = <PyObject*>s
+    s.thread = PyThread_get_thread_ident()
+    s.draining = True
+    s.armed = False
+    s.now = goish_monotonic()
+    end = s.now + SLICE
+    try:
+        while s.run_head != NULL:
+            step(s, run_pop(s))
+            steps += 1
+            if steps % CLOCK_EVERY == 0:
+                s.now = goish_monotonic()
+                if s.now >= end:
+                    break
+    finally:
+        leave_tasks(s, outer_current)
+        goish_tls_sched = outer
+        s.draining = nested
+        if s.run_head != NULL:
+            arm_drain(s)
+        if s.failed:
+            look_at_failed(s)
+    if s.run_head == NULL and not nested:
+        idle(s)
+
+
+cdef void run_step(Scheduler s, PyObject* g) except *:
+    global goish_tls_sched
+    # One step outside of a drain, in the turn of a loop callback.
+    cdef PyObject* outer = goish_tls_sched
+    cdef PyObject* outer_current = s.current
+    goish_tls_sched = <PyObject*>s
+    s.thread = PyThread_get_thread_ident()
+    s.now = goish_monotonic()
+    try:
+        step(s, g)
+    finally:
+        leave_tasks(s, outer_current)
+        goish_tls_sched = outer
+        if s.run_head != NULL:
+            arm_drain(s)
+        if s.failed:
+            look_at_failed(s)
+    if s.run_head == NULL:
+        idle(s)
+
+
+cdef void idle(Scheduler s) except *:
+    if s.alarms.count == 0 and s.alarm_handle is not None:
+        clear_alarm(s)
+    if s.on_idle is not None and s.live == s.blocked and s.alarms.count == 0:
+        s.on_idle()
+
+
+# ---- asyncio's current task ----
+
+# Up to 3.13 the current task of a loop lives in a dict that may be written directly (10 ns); from 3.14 on in the thread
+# state, behind _swap_current_task (11 ns). The documented pair costs 76 ns up to 3.13 and is the way where neither is there.
+cdef object current_tasks = getattr(_asyncio, "_current_tasks", None) if sys.version_info < (3, 14) else None
+cdef object swap_current = getattr(_asyncio, "_swap_current_task", None) if sys.version_info >= (3, 14) else None
+
+
+cdef inline int enter_task(Scheduler s, PyObject* g) noexcept:
+    cdef PyObject* args[2]
+    cdef PyObject* before
+    if current_tasks is not None:
+        return PyDict_SetItem(<PyObject*>current_tasks, <PyObject*>s.loop, g)
+    if swap_current is None:
+        return enter_by_name(s, <object>g)
+    args[0] = <PyObject*>s.loop
+    args[1] = g
+    before = PyObject_Vectorcall(<PyObject*>swap_current, args, 2, NULL)
+    if before == NULL:
+        return -1
+    Py_DECREF(<object>before)
+    return 0
+
+
+cdef int enter_by_name(Scheduler s, object g) noexcept:
+    try:
+        current = asyncio_current_task(s.loop)
+        if current is not None:
+            _leave_task(s.loop, current)
+        _enter_task(s.loop, g)
+        return 0
+    except BaseException as exc:
+        goish_raise(<PyObject*>exc)
+        return -1
+
+
+cdef void leave_tasks(Scheduler s, PyObject* outer) noexcept:
+    # Nobody runs any more, or again the goroutine that has run the loop from within (a nested loop).
+    s.current = outer
+    if outer != NULL:
+        if enter_task(s, outer) < 0:
+            PyErr_WriteUnraisable(outer)
+        return
+    # Up to 3.13 the entry is deleted, not None: a stored None makes the next asyncio.Task refuse to run.
+    try:
+        if current_tasks is not None:
+            (<dict>current_tasks).pop(s.loop, None)
+        elif swap_current is not None:
+            swap_current(s.loop, None)
+        else:
+            current = asyncio_current_task(s.loop)
+            if current is not None:
+                _leave_task(s.loop, current)
+    except RuntimeError:
+        pass  # no loop runs any more: there is no current task to take back
+
+
+# ---- asyncio.all_tasks ----
+
+# Only in a loop that is not ours, whose end must reach the goroutines: asyncio.run cancels all tasks it knows. At the first wait,
+# because most goroutines never wait.
+cdef bint registers_strongly = hasattr(_asyncio, "_register_eager_task")  # 3.12 and later
+cdef object register_task = getattr(_asyncio, "_register_eager_task", _register_task)
+cdef object unregister_task = getattr(_asyncio, "_unregister_eager_task", _unregister_task)
+
+
+cdef void register(Goroutine g) noexcept:
+    g.flags |= GF_REGISTERED
+    register_task(g)
+
+
+cdef void unregister(Goroutine g) noexcept:
+    g.flags &= ~GF_REGISTERED
+    unregister_task(g)
+
+
+# ---- the registry ----
+
+cdef inline void registry_add(Scheduler s, Goroutine g) noexcept:
+    global live_goroutines
+    Py_INCREF(g)
+    g.all_prev = NULL
+    g.all_next = s.all_head
+    if s.all_head != NULL:
+        (<Goroutine>s.all_head).all_prev = <PyObject*>g
+    s.all_head = <PyObject*>g
+    s.live += 1
+
+
+cdef inline void registry_remove(Scheduler s, Goroutine g) noexcept:
+    if g.all_prev == NULL:
+        s.all_head = g.all_next
+    else:
+        (<Goroutine>g.all_prev).all_next = g.all_next
+    if g.all_next != NULL:
+        (<Goroutine>g.all_next).all_prev = g.all_prev
+    g.all_prev = g.all_next = NULL
+    s.live -= 1
+    Py_DECREF(g)
+
+
+# ---- exceptions nobody awaits ----
+
+cdef void keep_failed(Scheduler s, Goroutine g) except *:
+    s.failed.append(g)
+    arm_drain(s)
+
+
+cdef void look_at_failed(Scheduler s) except *:
+    # A failed goroutine whose handle nobody holds can never be awaited: a panic. One that is held waits for its awaiter.
+    cdef list failed = s.failed
+    cdef list held = []
+    cdef Py_ssize_t reminded = 0
+    cdef Py_ssize_t i
+    cdef Goroutine g
+    cdef bint lost
+    s.failed = []
+    for i in range(len(failed)):
+        lost = Py_REFCNT(PyList_GET_ITEM(failed, i)) == 1  # the list's own
+        g = <Goroutine>PyList_GET_ITEM(failed, i)
+        if g.flags & GF_RETRIEVED:
+            report(g)
+        elif lost:
+            if not s.crash:
+                report(g)
+            panic(s, g)
+        else:
+            report(g)
+            held.append(g)
+            reminded += i < s.reminded
+    s.failed = held + s.failed
+    s.reminded = reminded
+    if len(s.failed) > reminded and not s.failed_watched:
+        s.failed_watched = True
+        s.loop.call_later(1.0, s._remind, context=s.base)
+
+
+cdef void panic(Scheduler s, Goroutine g) except *:
+    g.flags |= GF_RETRIEVED
+    if s.on_panic is not None:
+        s.on_panic(g, g.wait)
+        return
+    s.loop.call_exception_handler({
+        "message": f"{g!r} failed and nobody awaited it{created(g)}",
+        "exception": g.wait,
+        "goroutine": g,
+    })
+
+
+cdef str created(Goroutine g):
+    by = g.created_by
+    return "" if by is None else f"; created by {by[0].co_qualname} at {by[0].co_filename}:{by[1]}"
+
+
+cdef void end_one(Scheduler s, Goroutine g) except *:
+    if g.state == G_DONE or g.state == G_RUNNING:
+        return
+    if g.state == G_WAITING and type(g.wait) is Op:
+        waits[(<Op>g.wait).kind].withdraw(<Op>g.wait)
+        s.blocked -= waits[(<Op>g.wait).kind].native
+    try:
+        if g.state == G_NEW:
+            g.coro.close()
+        else:
+            g.ctx.run(g.coro.close)  # an op that was decided hands its value to on_undelivered
+    except BaseException as exc:
+        logger.error("%r raised while it was abandoned", g, exc_info=exc)
+    g.flags |= GF_CANCELLED
+    finish(s, g, cancelled_error("its event loop ended"), True)
+
+
+@cython.final
+cdef class Scheduler:
+    """The goroutines of one event loop. ``goish.runtime`` talks to it; programs need not."""
+
+    def __dealloc__(self):
+        PyMem_Free(self.alarms.heap)
+
+    def _drain(self):
+        drain(self)
+
+    def _collect(self):
+        inbox_collect(self)
+
+    def _alarm(self):
+        alarms_due(self)
+
+    def _remind(self):
+        self.failed_watched = False
+        for g in self.failed[self.reminded:]:
+            if not (<Goroutine>g).flags & GF_RETRIEVED:
+                logger.error(
+                    "%r failed and nobody has awaited it so far%s", g, created(g), exc_info=(<Goroutine>g).wait
+                )
+        self.reminded = len(self.failed)
+        g = None
+        look_at_failed(self)
+
+    def spawn(self, coro, name, context):
+        """A goroutine for ``coro``, also while the loop does not run."""
+        cdef Extra extra = None
+        if name is not None:
+            extra = Extra.__new__(Extra)
+            extra.name = name
+        g = new_goroutine(self, check_coroutine(coro), None if context is None else checked_context(context), extra)
+        register(g)  # anyio looks for the root of all tasks, to end its worker threads with it
+        return g
+
+    def goroutines(self):
+        """The live goroutines, oldest first."""
+        cdef PyObject* g = self.all_head
+        cdef list found = []
+        while g != NULL:
+            found.append(<object>g)
+            g = (<Goroutine>g).all_next
+        found.reverse()
+        return found
+
+    def unretrieved(self):
+        """Goroutines that failed, whose handle is held, and whose exception nobody has seen."""
+        return [g for g in self.failed if not (<Goroutine>g).flags & GF_RETRIEVED]
+
+    def fail_wait(self, Goroutine g, exc):
+        """Ends the wait of ``g`` by raising ``exc`` there; False if it does not wait on a goish operation."""
+        if g.state != G_WAITING or type(g.wait) is not Op:
+            return False
+        return op_fail(<Op>g.wait, exc)
+
+    def manage(self, crash):
+        """Says that ``goish.run`` owns the loop and ends what is left; ``crash``: a panic ends the program."""
+        self.managed = True
+        self.crash = crash
+
+    def abandon(self):
+        """Ends what still lives without running it: waits are withdrawn, coroutines closed (their finally blocks run)."""
+        cdef int rounds = 0
+        self.dead = True
+        while self.all_head != NULL and rounds < 10:  # a finally block may start another
+            rounds += 1
+            for g in self.goroutines():
+                end_one(self, g)
+        self.run_head = self.run_tail = NULL
+        goish_lock(&self.inbox.lock)
+        self.inbox.head = self.inbox.tail = NULL
+        goish_unlock(&self.inbox.lock)
+        drop_alarms(self)
+        if schedulers.get(self.loop) is self:
+            del schedulers[self.loop]
+
+    @property
+    def timers(self):
+        """How many goish timers are armed."""
+        return self.alarms.count
+
+    def __repr__(self):
+        return f"<Scheduler of {self.loop!r} live={self.live} blocked={self.blocked} timers={self.alarms.count}>"
+
+
+def scheduler(loop):
+    """The Scheduler of ``loop``, made if there is none yet."""
+    return scheduler_of(loop)
+
+
+cdef object by_id = attrgetter("id")
+
+
+def goroutines():
+    """Every live goroutine of this thread's event loops, oldest first: a list of ``Goroutine``.
+
+    Example::
+
+        async def listen(channel):
+            await channel.recv()
+
+        go(listen, chan())
+        await gosched()
+        print([g.wait_reason for g in goish.runtime.goroutines()])  # -> [None, 'chan receive']
+    """
+    cdef list found = []
+    for s in list(schedulers.values()):
+        if (<Scheduler>s).thread == PyThread_get_thread_ident():
+            found += (<Scheduler>s).goroutines()
+    found.sort(key=by_id)
+    return found
+
+
+def num_goroutine():
+    """How many goroutines live in this process, on all loops, main included. Any thread. Go's ``runtime.NumGoroutine``.
+
+    Example::
+
+        async def listen(channel):
+            await channel.recv()
+
+        go(listen, chan())
+        await gosched()
+        print(num_goroutine())  # -> 2
+    """
+    cdef Py_ssize_t count = 0
+    for s in list(schedulers.values()):
+        count += (<Scheduler>s).live
+    return count
+
+
+def debug_extra_refs(obj):
+    """How many references to ``obj`` the runtime holds where the collector cannot see them."""
+    cdef Goroutine g
+    if type(obj) is Goroutine:
+        g = <Goroutine>obj
+        return 0 if g.state == G_DONE else 1 + (g.flags & GF_REGISTERED != 0 and registers_strongly)
+    if type(obj) is Op and (<Op>obj).kind != W_SLEEP and (<Op>obj).kind != W_TIMER:
+        return 1 if (<Op>obj).flags & F_LINKED else 0
+    return 0

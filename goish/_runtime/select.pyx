@@ -1,0 +1,466 @@
+# select.pyx - one of several channel operations: Go's select, as three passes over the cases.
+#
+#   pass 1  look: is a case ready? one of those, drawn uniformly, happens at once;
+#   pass 2  wait: every case is queued at its channel, in random order, owned by the select;
+#   pass 3  leave: whoever decides a case decides the select with it (compare-and-swap of its state); when the select's owner
+#           runs again, the other cases are taken out of their queues.
+#
+# Invariants: a case belongs to at most one select at a time, and is NEW again afterwards: it may be used in the next one.
+#   Between decision and pass 3 the losers are dead entries in their queues (waitq.pyx skips them).
+# Threads: passes 1 and 2 hold the locks of all channels, taken in the order of their addresses.
+# Not here: what a case does (chan.pyx).
+#
+# Rejected: shuffling the cases before pass 1 (Go's pollorder): one draw among the ready costs less and is uniform too.
+# Rejected: starting pass 2 at a random case and going round: of two cases on the same channel the later would win more often.
+
+cdef inline uint32_t random_below(uint32_t n) noexcept:
+    return <uint32_t>(((goish_random() >> 32) * <uint64_t>n) >> 32)
+
+
+def seed(n):
+    """Makes the random choices of ``select`` on this thread repeat: the same int ``n``, the same draws. For tests.
+
+    Example::
+
+        a, b = chan(), chan()
+        a.close()
+        b.close()
+        goish.runtime.seed(1)
+        first = [try_select(a.recv(), b.recv()) for _ in range(20)]
+        goish.runtime.seed(1)
+        print(first == [try_select(a.recv(), b.recv()) for _ in range(20)])  # -> True
+    """
+    global goish_tls_random
+    cdef uint64_t low = n & 0xFFFFFFFFFFFFFFFF
+    goish_tls_random = (low * <uint64_t>0x9E3779B97F4A7C15) | 1
+
+
+# ---- the locks of all channels ----
+
+cdef int by_address(const void* a, const void* b) noexcept nogil:
+    cdef void* x = (<void**>a)[0]
+    cdef void* y = (<void**>b)[0]
+    return (x > y) - (x < y)
+
+
+cdef PyObject** lock_all(tuple cases) noexcept:
+    # The distinct channels, locked: a C array ended by NULL. With the GIL there is nothing to lock.
+    cdef Py_ssize_t n = len(cases)
+    cdef PyObject** chans
+    cdef Py_ssize_t i, count = 0
+    if not GOISH_LOCKS:
+        return NULL
+    chans = <PyObject**>PyMem_Malloc(<size_t>(n + 1) * sizeof(void*))
+    if chans == NULL:
+        Py_FatalError("goish: no memory for the channels of a select")
+    for i in range(n):
+        if PyTuple_GET_ITEM(cases, i) != <PyObject*>None:
+            chans[count] = <PyObject*>(<Op>PyTuple_GET_ITEM(cases, i)).target
+            count += 1
+    qsort(chans, <size_t>count, sizeof(void*), by_address)
+    n, count = count, 0
+    for i in range(n):
+        if count == 0 or chans[count - 1] != chans[i]:
+            chans[count] = chans[i]
+            count += 1
+    chans[count] = NULL
+    for i in range(count):
+        goish_lock(&(<Chan>chans[i]).lock)
+    return chans
+
+
+cdef void unlock_all(PyObject** chans) noexcept:
+    cdef Py_ssize_t i = 0
+    if not GOISH_LOCKS:
+        return
+    while chans[i] != NULL:
+        goish_unlock(&(<Chan>chans[i]).lock)
+        i += 1
+    PyMem_Free(chans)
+
+
+# ---- pass 1 ----
+
+cdef inline bint case_ready(PyObject* case) noexcept:
+    if (<Op>case).kind == W_SEND:
+        return send_ready(<Chan>(<Op>case).target)
+    return recv_ready(<Chan>(<Op>case).target)
+
+
+cdef Py_ssize_t look(tuple cases, bint biased) noexcept:
+    # The case to take, drawn uniformly among the ready ones as they go by; -1 if none is.
+    cdef Py_ssize_t chosen = -1
+    cdef uint32_t ready = 0
+    cdef PyObject* case
+    cdef Py_ssize_t i
+    for i in range(len(cases)):
+        case = PyTuple_GET_ITEM(cases, i)
+        if case == <PyObject*>None or not case_ready(case):
+            continue
+        if biased:
+            return i
+        ready += 1
+        if ready == 1 or random_below(ready) == 0:
+            chosen = i
+    return chosen
+
+
+cdef void prepare(tuple cases) noexcept:
+    # What a look must not find as it is: a timer that is due, a peer whose loop is closed.
+    cdef PyObject* case
+    cdef PyObject* chan
+    cdef Py_ssize_t i
+    for i in range(len(cases)):
+        case = PyTuple_GET_ITEM(cases, i)
+        if case == <PyObject*>None:
+            continue
+        chan = <PyObject*>(<Op>case).target
+        if (<Chan>chan).flags & C_TIMER:
+            timer_poll(<Chan>chan)
+        prune(<Chan>chan, &(<Chan>chan).receivers if (<Op>case).kind == W_SEND else &(<Chan>chan).senders)
+
+
+cdef enum:
+    NONE_READY = -1
+    RAISED = -2
+
+
+cdef Py_ssize_t take_ready(Op sel, bint wait, PyObject** value, int* happened) noexcept:
+    # Pass 1, and pass 2 if nothing is ready and `wait`. The case that happened, NONE_READY, or RAISED.
+    cdef tuple cases = <tuple>sel.target
+    cdef Aside aside
+    cdef Op case
+    cdef Py_ssize_t chosen
+    cdef PyObject** locked
+    prepare(cases)
+    aside.wake = aside.dropped = NULL
+    locked = lock_all(cases)
+    while True:
+        chosen = look(cases, sel.flags & F_BIASED)
+        if chosen < 0:
+            if wait:
+                enqueue(sel, cases)
+            break
+        case = <Op>PyTuple_GET_ITEM(cases, chosen)
+        if case.kind == W_SEND:
+            happened[0] = chan_put(<Chan>case.target, <PyObject*>case.value, &aside)
+        else:
+            happened[0] = chan_take(<Chan>case.target, value, &aside)
+        if happened[0] != WOULD_BLOCK:  # the peer's select may have been decided elsewhere meanwhile: look again
+            break
+    unlock_all(locked)
+    if chosen < 0:
+        return NONE_READY
+    chan_settle(<Chan>case.target, &aside)
+    if happened[0] < 0:
+        return RAISED
+    return chosen
+
+
+cdef int selection(Op sel, Py_ssize_t index, PyObject* value, int happened, PyObject** result) noexcept:
+    # (index, value, ok); steals value.
+    received = None
+    if happened == HAPPENED and value != NULL:
+        received = <object>value
+        Py_DECREF(received)
+    elif value == NULL and happened != HAPPENED and happened != DROPPED:
+        case = PyTuple_GET_ITEM(sel.target, index)
+        if (<Op>case).kind == W_SEND:
+            try:
+                error = (SendOnClosed if happened == CLOSED else ChanFull)(unwrap((<Op>case).value))
+            except BaseException as exc:
+                error = exc
+            goish_raise(<PyObject*>error)
+            return -1
+    selected = (index, received, happened != CLOSED)
+    Py_INCREF(selected)
+    result[0] = <PyObject*>selected
+    return 1
+
+
+cdef bint select_ready(Op sel) noexcept:
+    cdef PyObject** locked
+    cdef bint ready
+    if not cases_free(sel):
+        PyErr_Clear()
+        return False  # the attempt says so
+    prepare(<tuple>sel.target)
+    locked = lock_all(<tuple>sel.target)
+    ready = look(<tuple>sel.target, True) >= 0
+    unlock_all(locked)
+    return ready or sel.flags & F_DEFAULT
+
+
+cdef int select_attempt(Op sel, PyObject** result) noexcept:
+    cdef PyObject* value = NULL
+    cdef int happened = WOULD_BLOCK
+    cdef Py_ssize_t index
+    if not cases_free(sel):
+        return -1
+    index = take_ready(sel, False, &value, &happened)
+    if index == RAISED:
+        return -1
+    if index == NONE_READY:
+        if not sel.flags & F_DEFAULT:
+            return 0
+        selected = (-1, None, False)
+        Py_INCREF(selected)
+        result[0] = <PyObject*>selected
+        return 1
+    return selection(sel, index, value, happened, result)
+
+
+cdef bint cases_free(Op sel) noexcept:
+    cdef tuple cases = <tuple>sel.target
+    cdef PyObject* case
+    cdef Py_ssize_t i
+    for i in range(len(cases)):
+        case = PyTuple_GET_ITEM(cases, i)
+        if case != <PyObject*>None and (<Op>case).state != OP_NEW:
+            PyErr_SetString(RuntimeError, in_use)
+            return False
+    return True
+
+
+cdef const char* in_use = (
+    "a case of this select is being waited for elsewhere: give each select (and each await) an op of its own, such as ch.recv()"
+)
+
+
+# ---- pass 2 ----
+
+cdef bint select_arm(Op sel) noexcept:
+    cdef PyObject* value = NULL
+    cdef PyObject* result = NULL
+    cdef int happened = WOULD_BLOCK
+    cdef Py_ssize_t index
+    if not cases_free(sel):
+        sel.value = pending_exception()
+        sel.state = OP_FAILED
+        return False
+    index = take_ready(sel, True, &value, &happened)
+    if index == NONE_READY:
+        arm_timers(<tuple>sel.target)
+        return True
+    if index != RAISED and selection(sel, index, value, happened, &result) == 1:
+        sel.value = <object>result
+        Py_DECREF(<object>result)
+        sel.state = OP_SETTLED
+    else:
+        sel.value = pending_exception()
+        sel.state = OP_FAILED
+    return False
+
+
+cdef void enqueue(Op sel, tuple cases) noexcept:
+    cdef Py_ssize_t n = len(cases)
+    cdef uint32_t few[64]
+    cdef uint32_t* order = few
+    cdef Py_ssize_t i
+    cdef uint32_t j
+    if n > 64:
+        order = <uint32_t*>PyMem_Malloc(<size_t>n * sizeof(uint32_t))
+        if order == NULL:
+            Py_FatalError("goish: no memory for the cases of a select")
+    for i in range(n):
+        j = 0 if sel.flags & F_BIASED else random_below(<uint32_t>i + 1)
+        if sel.flags & F_BIASED:
+            j = <uint32_t>i
+        order[i] = order[j]
+        order[j] = <uint32_t>i
+    for i in range(n):
+        enqueue_case(sel, PyTuple_GET_ITEM(cases, order[i]), order[i])
+    if order != few:
+        PyMem_Free(order)
+
+
+cdef inline void enqueue_case(Op sel, PyObject* case, uint32_t index) noexcept:
+    cdef PyObject* chan
+    if case == <PyObject*>None:
+        return
+    chan = <PyObject*>(<Op>case).target
+    (<Op>case).owner = sel
+    (<Op>case).index = index
+    (<Op>case).state = OP_WAITING
+    if (<Op>case).kind == W_SEND:
+        waitq_push(&(<Chan>chan).senders, <Op>case)
+    else:
+        waitq_push(&(<Chan>chan).receivers, <Op>case)
+
+
+cdef void arm_timers(tuple cases) noexcept:
+    cdef PyObject* case
+    cdef Py_ssize_t i
+    for i in range(len(cases)):
+        case = PyTuple_GET_ITEM(cases, i)
+        if case != <PyObject*>None and (<Chan>(<Op>case).target).flags & C_TIMER:
+            timer_arm(<Chan>(<Op>case).target)
+
+
+# ---- pass 3 ----
+
+cdef void leave(Op sel) noexcept:
+    # Takes every case that still is in a queue out of it; all are NEW again.
+    cdef tuple cases = <tuple>sel.target
+    cdef PyObject* case
+    cdef Py_ssize_t i
+    for i in range(len(cases)):
+        case = PyTuple_GET_ITEM(cases, i)
+        if case != <PyObject*>None and <PyObject*>(<Op>case).owner == <PyObject*>sel:
+            leave_case(<Op>case)
+
+
+cdef inline void leave_case(Op case) noexcept:
+    cdef PyObject* chan = <PyObject*>case.target
+    cdef bint linked
+    goish_lock(&(<Chan>chan).lock)
+    linked = case.flags & F_LINKED
+    if linked:
+        waitq_remove(&(<Chan>chan).senders if case.kind == W_SEND else &(<Chan>chan).receivers, case)
+    goish_unlock(&(<Chan>chan).lock)
+    case.owner = None
+    case.state = OP_NEW
+    if linked:
+        Py_DECREF(case)
+    if (<Chan>chan).flags & C_TIMER:
+        timer_disarm(<Chan>chan)
+
+
+cdef bint select_withdraw(Op sel) noexcept:
+    if not goish_swap_state(&sel.state, OP_WAITING, OP_FAILED):
+        return False
+    leave(sel)
+    return True
+
+
+cdef int select_finish(Op sel, PyObject** result) noexcept:
+    cdef Op case = <Op>PyTuple_GET_ITEM(sel.target, sel.index)
+    cdef PyObject* value = NULL
+    cdef bint ok = case.flags & F_OK
+    leave(sel)
+    case.flags &= ~F_OK
+    if case.kind != W_SEND and ok:
+        value = <PyObject*>case.value
+        Py_INCREF(<object>value)
+        case.value = None
+    return selection(sel, sel.index, value, HAPPENED if ok else CLOSED, result)
+
+
+cdef void select_drop(Op sel) noexcept:
+    cdef Op case
+    if sel.state != OP_DONE:
+        return  # no case has happened
+    case = <Op>PyTuple_GET_ITEM(sel.target, sel.index)
+    leave(sel)
+    if case.kind != W_SEND:
+        recv_drop(case)
+    case.flags &= ~F_OK
+
+
+cdef const char* select_detail(Op sel) noexcept:
+    cdef Py_ssize_t i
+    for i in range(len(<tuple>sel.target)):
+        if PyTuple_GET_ITEM(sel.target, i) != <PyObject*>None:
+            return NULL
+    return "no cases"
+
+
+waits[<int>W_SELECT] = Wait(
+    "select", True, select_attempt, select_ready, select_arm, select_withdraw, select_finish, select_drop, NULL, select_detail
+)
+
+
+# ---- the functions ----
+
+cdef tuple checked_cases(tuple cases):
+    # None for a case on the nil channel; the rest are channel operations, each once.
+    cdef PyObject* case
+    cdef Py_ssize_t i
+    cdef bint nils = False
+    for i in range(len(cases)):
+        case = PyTuple_GET_ITEM(cases, i)
+        if not goish_is(case, <PyObject*>Op) or (<Op>case).kind < W_SEND or (<Op>case).kind > W_RECV_INFO:
+            if case != <PyObject*>None and <object>case is not NIL:
+                unmark(cases, i)
+                raise not_a_case(<object>case)
+            nils = True
+        elif (<Op>case).state != OP_NEW:
+            unmark(cases, i)
+            raise RuntimeError((<bytes>in_use).decode())
+        elif (<Op>case).flags & F_MARK:
+            unmark(cases, i)
+            raise RuntimeError("the same op is given twice to one select; make one for each case, such as ch.recv()")
+        else:
+            (<Op>case).flags |= F_MARK
+            nils |= (<Chan>(<Op>case).target).flags & C_NIL
+    unmark(cases, len(cases))
+    return tuple([without_nil(case_) for case_ in cases]) if nils else cases
+
+
+cdef void unmark(tuple cases, Py_ssize_t n) noexcept:
+    cdef PyObject* case
+    cdef Py_ssize_t i
+    for i in range(n):
+        case = PyTuple_GET_ITEM(cases, i)
+        if goish_is(case, <PyObject*>Op):
+            (<Op>case).flags &= ~F_MARK
+
+
+cdef object without_nil(object case):
+    return case if type(case) is Op and not (<Chan>(<Op>case).target).flags & C_NIL else None
+
+
+cdef object not_a_case(object case):
+    if base_of(case) is not None:
+        return TypeError(f"select takes operations, not channels: use ch.recv() or ch.send(v) instead of {case!r}")
+    return TypeError(
+        f"select takes channel operations (ch.recv(), ch.recv_ok(), ch.send(v)), None or NIL; got {case!r} "
+        f"of type {type(case).__name__}; a timeout is after(seconds).recv()"
+    )
+
+
+def select(*cases, default=False, biased=False):
+    """Waits until one of several channel operations can happen, and does that one; await it. Go's ``select``.
+
+    ``cases`` are ``ch.recv()``, ``ch.recv_ok()``, ``ch.recv_info()``, ``ch.send(v)``; ``None`` and ``NIL`` are never
+    ready. If several are ready one is drawn, each with the same chance (``biased=True``: the first). With
+    ``default=True`` it does not wait. They may be given to the next select again.
+
+    Gives ``(index, value, ok)``: which case; what was received, else None; False if that channel is closed and drained.
+    Nothing ready, with ``default``: ``(-1, None, False)``. Raises SendOnClosed or ChanFull if such a send is drawn,
+    TypeError for what is no case, RuntimeError for an operation in use. Cancelled, no case has happened.
+
+    Example::
+
+        words, numbers = chan(1), chan(1)
+        await numbers.send(7)
+        print(await select(words.recv(), numbers.recv()))  # -> (1, 7, True)
+    """
+    cdef Op sel = new_op(W_SELECT, checked_cases(cases))
+    if type(default) is not bool:
+        raise TypeError(f"default is True (do not wait) or False (wait), got {default!r}")
+    sel.flags = (F_DEFAULT if default else 0) | (F_BIASED if biased else 0)
+    return sel
+
+
+def try_select(*cases, biased=False):
+    """``select`` without waiting or ``await``: does a case that is ready, or gives ``(-1, None, False)``.
+
+    Any thread may call it. It raises what ``select`` does.
+
+    Example::
+
+        a, b = chan(1), chan(1)
+        b.try_send("x")
+        print(try_select(a.recv(), b.recv()))  # -> (1, 'x', True)
+        print(try_select(a.recv(), b.recv()))  # -> (-1, None, False)
+    """
+    cdef Op sel = new_op(W_SELECT, checked_cases(cases))
+    cdef PyObject* result = NULL
+    sel.flags = F_DEFAULT | (F_BIASED if biased else 0)
+    sel.state = OP_SPENT
+    if select_attempt(sel, &result) < 0:
+        raise_pending()
+    selected = <object>result
+    Py_DECREF(selected)
+    return selected

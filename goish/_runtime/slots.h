@@ -1,0 +1,389 @@
+/* slots.h - the only C of the runtime: what Cython cannot say.
+ *
+ * - SEND fast paths: am_send and tp_iternext of Op, with a StopIteration that is never allocated twice.
+ * - locks: a PyMutex without the GIL; nothing with it, where the GIL is the critical section.
+ * - per-thread state: which scheduler drains here, the fast-path budget, the random state of select.
+ * - GC: taking a live goroutine out of the cyclic collector and putting it back.
+ *
+ * Not here: any decision about channels or goroutines.
+ */
+#ifndef GOISH_SLOTS_H
+#define GOISH_SLOTS_H
+
+#include <Python.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#ifndef GOISH_DEBUG
+#define GOISH_DEBUG 0
+#endif
+
+/* Exactly this type, without a reference being counted. */
+#define goish_is(o, type) (Py_TYPE(o) == (PyTypeObject *)(type))
+
+/* ---- per-thread state ---- */
+
+/* A shared library reaches its thread-locals through a function call unless the model says otherwise. */
+#if defined(__GLIBC__) && defined(__GNUC__)
+#define GOISH_TLS static __thread __attribute__((tls_model("initial-exec")))
+#elif defined(_MSC_VER)
+#define GOISH_TLS static __declspec(thread)
+#else
+#define GOISH_TLS static __thread
+#endif
+
+GOISH_TLS PyObject *goish_tls_sched;   /* borrowed: the Scheduler that drains on this thread just now, or NULL */
+GOISH_TLS int goish_tls_spent;         /* operations in a row that completed without yielding */
+GOISH_TLS uint64_t goish_tls_random;   /* xorshift state; 0 = not seeded yet */
+GOISH_TLS PyObject *goish_tls_stop;    /* ours: a StopIteration at rest, or NULL */
+
+static inline uint64_t goish_random(void) {
+    uint64_t x = goish_tls_random;
+    if (x == 0) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        x = ((uint64_t)now.tv_nsec << 32) ^ (uint64_t)now.tv_sec ^ (uint64_t)(uintptr_t)&goish_tls_random;
+        x |= 1;
+    }
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    goish_tls_random = x;
+    return x * 0x2545F4914F6CDD1DULL;
+}
+
+static inline double goish_monotonic(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* ---- locks ---- */
+
+#ifdef Py_GIL_DISABLED
+typedef PyMutex goish_mutex;
+#define goish_lock(m) PyMutex_Lock(m)
+#define goish_unlock(m) PyMutex_Unlock(m)
+#define GOISH_LOCKS 1
+static inline int goish_swap_state(uint8_t *state, uint8_t from, uint8_t to) {
+    return __atomic_compare_exchange_n(state, &from, to, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+static inline uint8_t goish_load_state(uint8_t *state) { return __atomic_load_n(state, __ATOMIC_ACQUIRE); }
+static inline void goish_store_state(uint8_t *state, uint8_t to) { __atomic_store_n(state, to, __ATOMIC_RELEASE); }
+#else
+typedef char goish_mutex;
+#define goish_lock(m) ((void)(m))
+#define goish_unlock(m) ((void)(m))
+#define GOISH_LOCKS 0
+static inline int goish_swap_state(uint8_t *state, uint8_t from, uint8_t to) {
+    if (*state != from) return 0;
+    *state = to;
+    return 1;
+}
+static inline uint8_t goish_load_state(uint8_t *state) { return *state; }
+static inline void goish_store_state(uint8_t *state, uint8_t to) { *state = to; }
+#endif
+
+/* ---- the cyclic collector ---- */
+
+/* Takes `o` out of the collector; returns whether it was in, so that goish_gc_return may put it back.
+ * Without the GIL a suspended frame may hold uncounted references that only the collector sees: leave it tracked. */
+static inline int goish_gc_take(PyObject *o) {
+#ifdef Py_GIL_DISABLED
+    (void)o;
+    return 0;
+#else
+    if (!PyObject_GC_IsTracked(o)) return 0;
+    PyObject_GC_UnTrack(o);
+    return 1;
+#endif
+}
+
+/* The deallocators of coroutine and Context untrack without asking: give both back before they are released. */
+static inline void goish_gc_return(PyObject *o) {
+    if (!PyObject_GC_IsTracked(o)) PyObject_GC_Track(o);
+}
+
+static inline int goish_gc_tracked(PyObject *o) { return PyObject_GC_IsTracked(o); }
+
+/* The values in a channel's ring, which Cython cannot see, belong to the collector too. */
+typedef struct {
+    PyObject **slots;  /* owned references at head .. head+count (a heap: 0 .. count) */
+    Py_ssize_t head;   /* always 0 in a heap */
+    Py_ssize_t count;
+    Py_ssize_t size;   /* allocated slots: 0 or a power of two */
+} Ring;
+
+typedef Ring *(*goish_ring_of)(PyObject *chan);
+static goish_ring_of goish_chan_ring;
+static traverseproc goish_chan_fields;
+static inquiry goish_chan_clear_fields;
+
+static int goish_chan_traverse(PyObject *self, visitproc visit, void *arg) {
+    Ring *r = goish_chan_ring(self);
+    for (Py_ssize_t i = 0; i < r->count; i++) Py_VISIT(r->slots[(r->head + i) & (r->size - 1)]);
+    return goish_chan_fields(self, visit, arg);
+}
+
+static int goish_chan_clear(PyObject *self) {
+    Ring *r = goish_chan_ring(self);
+    while (r->count > 0) {
+        PyObject *value = r->slots[r->head];
+        r->head = (r->head + 1) & (r->size - 1);
+        r->count--;
+        Py_DECREF(value); /* Beware: may run user code. */
+    }
+    return goish_chan_clear_fields(self);
+}
+
+/* A channel may hold a channel that holds a channel ...: a million of them must not go down the C stack. From a certain depth
+ * on, what is to be freed is put aside, and the outermost frees it. (CPython's trashcan allows 10,000 levels on 3.12 and 3.13,
+ * which is more than the stack of a small thread.) */
+typedef struct {
+    PyObject *object;
+    destructor release;
+} goish_dying;
+
+#define GOISH_DEEP 40
+
+GOISH_TLS int goish_tls_depth;
+GOISH_TLS goish_dying *goish_tls_dying;
+GOISH_TLS Py_ssize_t goish_tls_dying_count, goish_tls_dying_size;
+
+static int goish_put_aside(PyObject *self, destructor release) {
+    if (goish_tls_dying_count == goish_tls_dying_size) {
+        Py_ssize_t size = goish_tls_dying_size ? 2 * goish_tls_dying_size : 16;
+        goish_dying *grown = (goish_dying *)PyMem_RawRealloc(goish_tls_dying, (size_t)size * sizeof(goish_dying));
+        if (grown == NULL) return 0;
+        goish_tls_dying = grown;
+        goish_tls_dying_size = size;
+    }
+    goish_tls_dying[goish_tls_dying_count].object = self;
+    goish_tls_dying[goish_tls_dying_count].release = release;
+    goish_tls_dying_count++;
+    return 1;
+}
+
+static void goish_free_flat(PyObject *self, destructor release) {
+    PyObject_GC_UnTrack(self);
+    if (goish_tls_depth >= GOISH_DEEP && goish_put_aside(self, release)) return;
+    goish_tls_depth++;
+    release(self);
+    while (goish_tls_depth == 1 && goish_tls_dying_count > 0) {
+        goish_dying next = goish_tls_dying[--goish_tls_dying_count];
+        next.release(next.object);
+    }
+    goish_tls_depth--;
+    if (goish_tls_depth == 0 && goish_tls_dying_size > 0) {
+        PyMem_RawFree(goish_tls_dying);
+        goish_tls_dying = NULL;
+        goish_tls_dying_size = 0;
+    }
+}
+
+static destructor goish_chan_free, goish_priority_free;
+static void goish_chan_dealloc(PyObject *self) { goish_free_flat(self, goish_chan_free); }
+static void goish_priority_dealloc(PyObject *self) { goish_free_flat(self, goish_priority_free); }
+
+static void goish_collect_ring(PyTypeObject *chan_type, PyTypeObject *priority_type, goish_ring_of ring) {
+    goish_chan_free = chan_type->tp_dealloc;
+    goish_priority_free = priority_type->tp_dealloc;
+    chan_type->tp_dealloc = goish_chan_dealloc;
+    priority_type->tp_dealloc = goish_priority_dealloc;
+    goish_chan_ring = ring;
+    goish_chan_fields = chan_type->tp_traverse;
+    goish_chan_clear_fields = chan_type->tp_clear;
+    chan_type->tp_traverse = priority_type->tp_traverse = goish_chan_traverse;
+    chan_type->tp_clear = priority_type->tp_clear = goish_chan_clear;
+}
+
+/* Results of results of results ...: the same for goroutines and ops. An op nests only if it holds one of the two. */
+static destructor goish_goroutine_free, goish_op_free;
+static int (*goish_op_nests)(PyObject *op);
+
+static void goish_goroutine_dealloc(PyObject *self) { goish_free_flat(self, goish_goroutine_free); }
+
+static void goish_op_dealloc(PyObject *self) {
+    if (goish_op_nests(self))
+        goish_free_flat(self, goish_op_free);
+    else
+        goish_op_free(self);
+}
+
+static void goish_free_nests_flat(PyTypeObject *goroutine_type, PyTypeObject *op_type, int (*nests)(PyObject *)) {
+    goish_op_nests = nests;
+    goish_goroutine_free = goroutine_type->tp_dealloc;
+    goish_op_free = op_type->tp_dealloc;
+    goroutine_type->tp_dealloc = goish_goroutine_dealloc;
+    op_type->tp_dealloc = goish_op_dealloc;
+}
+
+/* ---- exceptions ---- */
+
+/* The raised exception, normalised and with its traceback: a new reference; the error indicator is clear after. */
+static inline PyObject *goish_take_exception(void) {
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *tb;
+    PyErr_Fetch(&type, &value, &tb);
+    PyErr_NormalizeException(&type, &value, &tb);
+    if (tb != NULL) PyException_SetTraceback(value, tb);
+    Py_XDECREF(type);
+    Py_XDECREF(tb);
+    return value;
+#endif
+}
+
+/* Raises `exc` as it is: no context is chained, no traceback added. */
+static inline void goish_raise(PyObject *exc) {
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(Py_NewRef(exc));
+#else
+    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exc)), Py_NewRef(exc), PyException_GetTraceback(exc));
+#endif
+}
+
+/* ---- StopIteration that carries a value without being allocated ---- */
+
+/* SEND on 3.12 and later takes an op's result from a raised StopIteration: it reads `value` and drops the exception.
+ * A subtype whose deallocator keeps the object for the next use makes that a few nanoseconds, and the value is
+ * released the moment the interpreter lets go of the exception. */
+static PyTypeObject goish_StopType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "goish._runtime.StopIteration",
+};
+
+static void goish_stop_dealloc(PyObject *self) {
+    PyStopIterationObject *stop = (PyStopIterationObject *)self;
+    if (Py_TYPE(self) == &goish_StopType && goish_tls_stop == NULL && stop->traceback == NULL && stop->context == NULL
+        && stop->cause == NULL && stop->dict == NULL && stop->notes == NULL) {
+        PyObject *value = stop->value;
+        stop->value = NULL;
+#if defined(Py_GIL_DISABLED) || defined(Py_REF_DEBUG)
+        PyObject_Init(self, &goish_StopType);
+#else
+        Py_SET_REFCNT(self, 1); /* untracked since it was made: nobody tracks an exception that nobody caught */
+#endif
+        goish_tls_stop = self;
+        Py_XDECREF(value); /* Beware: may run user code, which may come back here. */
+        return;
+    }
+    ((PyTypeObject *)PyExc_StopIteration)->tp_dealloc(self);
+}
+
+static int goish_stop_init(void) {
+    goish_StopType.tp_base = (PyTypeObject *)PyExc_StopIteration;
+    goish_StopType.tp_flags = Py_TPFLAGS_DEFAULT;
+    goish_StopType.tp_dealloc = goish_stop_dealloc;
+    return PyType_Ready(&goish_StopType);
+}
+
+/* Raises StopIteration(value); steals `value`. */
+static void goish_raise_stop(PyObject *value) {
+#if PY_VERSION_HEX >= 0x030C0000
+    PyObject *stop = goish_tls_stop;
+    goish_tls_stop = NULL;
+    if (stop == NULL) {
+        stop = PyObject_CallNoArgs((PyObject *)&goish_StopType);
+        if (stop == NULL) {
+            Py_DECREF(value);
+            return;
+        }
+        if (PyObject_GC_IsTracked(stop)) PyObject_GC_UnTrack(stop); /* it lives for a moment only */
+    }
+    Py_XSETREF(((PyStopIterationObject *)stop)->value, value);
+    PyErr_SetRaisedException(stop);
+#else
+    PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, value);
+    Py_DECREF(value);
+    if (stop != NULL) {
+        PyErr_SetObject(PyExc_StopIteration, stop);
+        Py_DECREF(stop);
+    }
+#endif
+}
+
+/* ---- the slots of Op ---- */
+
+/* Steps the op: 0 = it yields itself, 1 = *result is its value (a new reference), -1 = an exception is set. */
+typedef int (*goish_step)(PyObject *op, PyObject **result);
+static goish_step goish_op_step;
+
+static PySendResult goish_op_send(PyObject *self, PyObject *arg, PyObject **result) {
+    (void)arg;
+    switch (goish_op_step(self, result)) {
+        case 0: *result = Py_NewRef(self); return PYGEN_NEXT;
+        case 1: return PYGEN_RETURN;
+        default: *result = NULL; return PYGEN_ERROR;
+    }
+}
+
+static PyObject *goish_op_next(PyObject *self) {
+    PyObject *result = NULL;
+    switch (goish_op_step(self, &result)) {
+        case 0: return Py_NewRef(self);
+        case 1:
+            if (result == Py_None) { /* NULL and no exception means None */
+                Py_DECREF(result);
+                return NULL;
+            }
+            goish_raise_stop(result);
+            return NULL;
+        default: return NULL;
+    }
+}
+
+static int goish_install_slots(PyTypeObject *op_type, goish_step step) {
+    goish_op_step = step;
+    if (op_type->tp_as_async == NULL || op_type->tp_as_async->am_await == NULL) {
+        PyErr_SetString(PyExc_SystemError, "goish: Op has no am_await slot to build on");
+        return -1;
+    }
+    op_type->tp_as_async->am_send = goish_op_send;
+    op_type->tp_iternext = goish_op_next;
+    PyType_Modified(op_type);
+    return goish_stop_init();
+}
+
+/* Types whose objects only the runtime makes: `T()` and `T.__new__(T)` raise; Cython's own calls do not come here. */
+static PyObject *goish_no_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    (void)args;
+    (void)kwargs;
+    PyErr_Format(PyExc_TypeError,
+                 "%s objects are made by goish - go(fn), ch.recv(), ch.sender, select(...) - not by calling the type", type->tp_name);
+    return NULL;
+}
+
+static void goish_forbid_new(PyTypeObject *type) {
+    type->tp_new = goish_no_new;
+    type->tp_vectorcall = NULL; /* Cython's shortcut past tp_new */
+}
+
+/* ---- numbers ---- */
+
+static uint64_t goish_last_id;
+
+static inline uint64_t goish_next_id(void) {
+#ifdef Py_GIL_DISABLED
+    return __atomic_add_fetch(&goish_last_id, 1, __ATOMIC_RELAXED);
+#else
+    return ++goish_last_id;
+#endif
+}
+
+/* ---- where a goroutine was created ---- */
+
+/* The code object of the calling Python frame (a new reference, NULL if there is none) and the instruction within. */
+static inline PyObject *goish_caller(int *lasti) {
+    PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+    if (frame == NULL) {
+        *lasti = 0;
+        return NULL;
+    }
+    *lasti = PyFrame_GetLasti(frame);
+    return (PyObject *)PyFrame_GetCode(frame);
+}
+
+#endif

@@ -1,0 +1,276 @@
+# task.pyx - the goroutine as a handle: what programs and asyncio ask of it.
+#
+# It answers everything that asyncio asks of a task : gather, wait, wait_for and run_until_complete take it.
+# Threads: the scheduler's own; cancel() from elsewhere is forwarded to its loop.
+
+# Here, not in the .pxd: Cython takes these two from the definition.
+@cython.final
+@cython.freelist(256)
+cdef class Goroutine:
+    """A running ``go`` call: ``await g`` gives its result or raises its exception.
+
+    Any number may await it, before and after its end; cancelling one of them does not cancel it. It lives until it
+    ends, whether the handle is kept or not. To asyncio it is a task: ``gather``, ``wait`` and ``wait_for`` take it, and
+    ``timeout`` and ``TaskGroup`` work in it. ``id`` counts from 1 in order of creation, through the process.
+
+    Threads: ``cancel`` from any thread; the other methods on the thread of its loop.
+
+    Example::
+
+        async def double(n):
+            return 2 * n
+
+        g = go(double, 21)
+        print(await g)  # -> 42
+    """
+
+    def __await__(self):
+        return new_op(W_JOIN, self)
+
+    def __iter__(self):
+        return new_op(W_JOIN, self)
+
+    def _wakeup(self, future):
+        resume_now(self)
+
+    def _resume(self):
+        resume_now(self)
+
+    def cancel(self, msg=None):
+        """Asks the goroutine to end: CancelledError is raised where it waits, or at its next wait.
+
+        As ``asyncio.Task.cancel``. ``msg`` goes into the CancelledError. Returns False if it is done already. An
+        operation that has happened is not undone: its value is delivered, and the cancel comes at the next wait. Any
+        thread may call it; from another one it is forwarded to the goroutine's loop and takes effect there, later.
+
+        Example::
+
+            async def listen(channel):
+                await channel.recv()
+
+            g = go(listen, chan())
+            print(g.cancel())  # -> True
+            await gosched()
+            print(g.cancelled())  # -> True
+        """
+        if self.state == G_DONE or self.sched is None:
+            return False
+        if not is_here(self.sched):
+            self.sched.loop.call_soon_threadsafe(self.cancel, msg)
+            return True
+        if self.cancels < 65535:
+            self.cancels += 1
+        if self.state == G_WAITING:
+            wait = self.wait
+            if type(wait) is Op and (<Op>wait).owner is self:
+                if op_fail(<Op>wait, cancelled_error(msg)):
+                    return True
+            elif wait.cancel(msg=msg):
+                return True
+        goroutine_must_cancel(self, msg)
+        return True
+
+    def cancelling(self):
+        """How many cancel() calls have not been taken back by uncancel(). As ``asyncio.Task.cancelling``."""
+        return self.cancels
+
+    def uncancel(self):
+        """Takes one cancel() back and returns how many are left.
+
+        At zero a cancel that is still to be delivered is forgotten. For what catches its own cancel, such as a timeout.
+        As ``asyncio.Task.uncancel``.
+        """
+        if self.cancels > 0:
+            self.cancels -= 1
+            if self.cancels == 0:
+                self.flags &= ~GF_MUST_CANCEL
+        return self.cancels
+
+    def cancelled(self):
+        """Whether it ended by being cancelled."""
+        return self.state == G_DONE and self.flags & GF_CANCELLED != 0
+
+    def done(self):
+        """Whether it has ended, in whatever way."""
+        return self.state == G_DONE
+
+    def result(self):
+        """Its result, without waiting.
+
+        Raises its exception, CancelledError if it was cancelled, InvalidStateError while it runs.
+        """
+        if self.state != G_DONE:
+            raise InvalidStateError(f"{self!r} is not done: await it")
+        if self.flags & GF_FAILED:
+            self.flags |= GF_RETRIEVED
+            raise self.wait
+        return self.wait
+
+    def exception(self):
+        """Its exception, or None if it has a result.
+
+        Raises CancelledError if it was cancelled, InvalidStateError while it runs. Asking counts as seeing it: the
+        exception is no panic then.
+        """
+        if self.state != G_DONE:
+            raise InvalidStateError(f"{self!r} is not done: await it")
+        if self.flags & GF_CANCELLED:
+            raise self.wait
+        if self.flags & GF_FAILED:
+            self.flags |= GF_RETRIEVED
+            return self.wait
+        return None
+
+    def add_done_callback(self, fn, /, *, context=None):
+        """Calls ``fn(goroutine)`` through its loop when it is done.
+
+        It is called in ``context``, a copy of the current one if that is None. TypeError if ``context`` is no
+        contextvars.Context.
+        """
+        cdef Extra extra
+        context = checked_context(context)
+        if self.state == G_DONE:
+            self.sched.call_soon(fn, self, context=context)
+            return
+        extra = extra_of(self)
+        if extra.callbacks is None:
+            extra.callbacks = []
+        extra.callbacks.append((fn, context))
+
+    def remove_done_callback(self, fn, /):
+        """Removes all callbacks equal to ``fn``; returns how many."""
+        cdef Extra extra
+        if type(self.extra) is not Extra or (<Extra>self.extra).callbacks is None:
+            return 0
+        extra = <Extra>self.extra
+        kept = [entry for entry in extra.callbacks if entry[0] != fn]
+        removed = len(extra.callbacks) - len(kept)
+        extra.callbacks = kept
+        return removed
+
+    def get_loop(self):
+        """The event loop it runs on."""
+        return self.sched.loop
+
+    def get_coro(self):
+        """Its coroutine; None once it is done."""
+        return self.coro
+
+    def get_context(self):
+        """The contextvars.Context it runs in."""
+        return self.ctx
+
+    def get_name(self):
+        """Its name, ``goroutine-<id>`` unless it was given another."""
+        name = (<Extra>self.extra).name if type(self.extra) is Extra else None
+        return f"goroutine-{self.id}" if name is None else name
+
+    def set_name(self, value, /):
+        """Names it ``str(value)``."""
+        extra_of(self).name = str(value)
+
+    @property
+    def name(self):
+        """Its name, for logs and dumps; may be set."""
+        return self.get_name()
+
+    @name.setter
+    def name(self, value):
+        self.set_name(value)
+
+    @property
+    def state(self):
+        """``"new"``, ``"runnable"``, ``"running"``, ``"waiting"`` or ``"done"``."""
+        return G_STATES[self.state]
+
+    @property
+    def wait_reason(self):
+        """What it waits for, in Go's words: ``"chan receive"``, ``"select"``, ...; None unless it waits."""
+        if self.state != G_WAITING:
+            return None
+        if type(self.wait) is not Op:
+            return "asyncio future"
+        return op_reason(<Op>self.wait)
+
+    @property
+    def waiting_on(self):
+        """The Op or asyncio future it waits for; None unless it waits."""
+        return self.wait if self.state == G_WAITING else None
+
+    @property
+    def waiting_since(self):
+        """When it began to wait, in seconds of the loop's clock (read once a slice); None unless it waits."""
+        return self.link.since if self.state == G_WAITING else None
+
+    @property
+    def created_by(self):
+        """The code object and line that called ``go``; None where Python code did not."""
+        return None if self.code is None else (self.code, PyCode_Addr2Line(<PyCodeObject*>self.code, self.lasti))
+
+    @property
+    def exited(self):
+        """Whether it ended by ``goexit()``."""
+        return self.flags & GF_EXITED != 0
+
+    # ---- what asyncio and anyio look at in a task ----
+
+    @property
+    def _asyncio_future_blocking(self):
+        return False
+
+    @_asyncio_future_blocking.setter
+    def _asyncio_future_blocking(self, value):
+        pass
+
+    @property
+    def _loop(self):
+        return self.sched.loop
+
+    @property
+    def _fut_waiter(self):
+        return self.wait if self.state == G_WAITING else None
+
+    @property
+    def _must_cancel(self):
+        return self.flags & GF_MUST_CANCEL != 0
+
+    @property
+    def _callbacks(self):
+        return list((<Extra>self.extra).callbacks or ()) if type(self.extra) is Extra else []
+
+    @property
+    def _cancel_message(self):
+        return cancel_message(self)
+
+    @_cancel_message.setter
+    def _cancel_message(self, value):
+        extra_of(self).cancel_msg = value
+
+    def _make_cancelled_error(self):
+        if self.flags & GF_CANCELLED and self.flags & GF_FAILED:
+            return self.wait
+        return cancelled_error_of(self)
+
+    @property
+    def _log_destroy_pending(self):
+        return False
+
+    @_log_destroy_pending.setter
+    def _log_destroy_pending(self, value):
+        pass
+
+    def __repr__(self):
+        what = self.wait_reason or G_STATES[self.state]
+        if self.flags & GF_CANCELLED:
+            what = "cancelled"
+        coro = getattr(self.coro, "__qualname__", None)
+        where = "" if coro is None else f" {coro}()"
+        return f"<Goroutine {self.id} {self.get_name()!r} {what}{where}>"
+
+    __class_getitem__ = classmethod(GenericAlias)
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError("a Goroutine cannot be copied or pickled")
+
+
+cdef tuple G_STATES = ("new", "runnable", "runnable", "running", "waiting", "done")

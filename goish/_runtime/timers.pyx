@@ -1,0 +1,248 @@
+# timers.pyx - sleeping, and the alarms of after() channels.
+#
+# Invariants: heap[i] is not later than its children; op.index == i for the op at i; a loop timer is armed for the earliest
+#   alarm (alarm_handle, alarm_at) whenever the heap is not empty. It may be earlier than needed: taking out the earliest leaves
+#   it, so that a loop of select(..., after(60)) does not arm a loop timer each time round.
+# Threads: the scheduler's own.
+
+cdef double clock(Scheduler s) except? -1.0:
+    if s.loop_time is None:
+        return goish_monotonic()
+    return s.loop_time()
+
+
+cdef inline bint earlier(Alarm* a, Alarm* b) noexcept:
+    return a.when < b.when or (a.when == b.when and a.order < b.order)
+
+
+cdef inline void place(Alarm* heap, Py_ssize_t i, Alarm alarm) noexcept:
+    heap[i] = alarm
+    (<Op>alarm.op).index = <uint32_t>i
+
+
+cdef void sift_up(Alarm* heap, Py_ssize_t i, Alarm alarm) noexcept:
+    cdef Py_ssize_t parent
+    while i > 0:
+        parent = (i - 1) >> 1
+        if not earlier(&alarm, &heap[parent]):
+            break
+        place(heap, i, heap[parent])
+        i = parent
+    place(heap, i, alarm)
+
+
+cdef void sift_down(Alarm* heap, Py_ssize_t count, Py_ssize_t i, Alarm alarm) noexcept:
+    cdef Py_ssize_t child = 2 * i + 1
+    while child < count:
+        if child + 1 < count and earlier(&heap[child + 1], &heap[child]):
+            child += 1
+        if not earlier(&heap[child], &alarm):
+            break
+        place(heap, i, heap[child])
+        i = child
+        child = 2 * i + 1
+    place(heap, i, alarm)
+
+
+cdef bint timers_add(Scheduler s, Op op, double when) noexcept:
+    # False: no memory.
+    cdef Timers* t = &s.alarms
+    cdef Alarm* heap
+    cdef Alarm alarm
+    cdef Py_ssize_t size
+    if t.count == t.size:
+        size = 16 if t.size == 0 else 2 * t.size
+        heap = <Alarm*>PyMem_Realloc(t.heap, <size_t>size * sizeof(Alarm))
+        if heap == NULL:
+            return False
+        t.heap = heap
+        t.size = size
+    alarm.when = when
+    alarm.order = t.order
+    alarm.op = <PyObject*>op
+    t.order += 1
+    t.count += 1
+    Py_INCREF(op)
+    op.flags |= F_LINKED
+    sift_up(t.heap, t.count - 1, alarm)
+    set_alarm(s)
+    return True
+
+
+cdef void timers_remove(Scheduler s, Op op) noexcept:
+    # The heap's reference is dropped: the caller holds one.
+    cdef Timers* t = &s.alarms
+    cdef Py_ssize_t i = op.index
+    cdef Alarm last
+    t.count -= 1
+    last = t.heap[t.count]
+    if i < t.count:
+        if i > 0 and earlier(&last, &t.heap[(i - 1) >> 1]):
+            sift_up(t.heap, i, last)
+        else:
+            sift_down(t.heap, t.count, i, last)
+    op.flags &= ~F_LINKED
+    Py_DECREF(op)
+
+
+cdef enum:
+    FAR = 86400  # seconds: a loop may refuse a timer that is years away; waking once a day costs nothing
+
+
+cdef void set_alarm(Scheduler s) noexcept:
+    # Arms the loop timer for the earliest alarm, unless one as early is armed.
+    cdef double when, delay
+    if s.alarms.count == 0:
+        return
+    when = s.alarms.heap[0].when
+    if s.alarm_handle is not None and s.alarm_at <= when:
+        return
+    if s.alarm_handle is not None:
+        s.alarm_handle.cancel()
+    try:
+        delay = min(max(when - clock(s), 0.0), <double>FAR)
+    except BaseException:
+        logger.exception("the clock of %r failed", s.loop)
+        delay = 0.0
+    if s.coarse_timers:
+        delay = ceil(delay * 1000.0) / 1000.0
+    s.alarm_at = when
+    s.alarm_handle = insist(s.loop, s.loop.call_later, (delay, s._alarm), s.base)
+    if s.alarm_handle is False:
+        s.alarm_handle = None
+        s.dead = True  # the loop is closed
+
+
+cdef void drop_alarms(Scheduler s) noexcept:
+    # The loop is closed: no alarm goes off any more. Who sleeps in a foreign task stays so until that is cancelled.
+    while s.alarms.count > 0:
+        timers_remove(s, <Op>s.alarms.heap[0].op)
+    clear_alarm(s)
+
+
+cdef void clear_alarm(Scheduler s) noexcept:
+    if s.alarm_handle is not None:
+        s.alarm_handle.cancel()
+        s.alarm_handle = None
+
+
+cdef void alarms_due(Scheduler s) except *:
+    cdef double now = clock(s)
+    cdef Op op
+    s.alarm_handle = None
+    while s.alarms.count > 0 and s.alarms.heap[0].when <= now:
+        op = <Op>s.alarms.heap[0].op
+        timers_remove(s, op)
+        waits[op.kind].fire(op)
+    set_alarm(s)
+
+
+# ---- sleep ----
+
+cdef int must_wait(Op op, PyObject** result) noexcept:
+    return 0
+
+
+cdef bint never_ready(Op op) noexcept:
+    return False
+
+
+cdef bint sleep_arm(Op op) noexcept:
+    cdef Scheduler s
+    try:
+        s = op_scheduler(op)
+        op.target = s
+        if timers_add(s, op, clock(s) + <double>op.value):
+            return True
+        raise MemoryError
+    except BaseException as exc:
+        op.value = exc
+        op.state = OP_FAILED
+        return False
+
+
+cdef bint sleep_withdraw(Op op) noexcept:
+    if op.state != OP_WAITING:
+        return False
+    op.state = OP_FAILED
+    if op.flags & F_LINKED:
+        timers_remove(<Scheduler>op.target, op)
+    return True
+
+
+cdef void sleep_fire(Op op) noexcept:
+    op.state = OP_DONE
+    op.value = None
+    op_wake(op)
+
+
+cdef bint never_waits(Op op) noexcept:
+    op.state = OP_DONE
+    return False
+
+
+cdef bint never_withdrawn(Op op) noexcept:
+    return False
+
+
+waits[<int>W_GOSCHED] = Wait(
+    "gosched", False, must_wait, never_ready, never_waits, never_withdrawn, finish_none, NULL, NULL, NULL
+)
+waits[<int>W_SLEEP] = Wait(
+    "sleep", False, must_wait, never_ready, sleep_arm, sleep_withdraw, finish_none, NULL, sleep_fire, NULL
+)
+
+
+cdef double checked_seconds(object seconds, str name) except? -1.0:
+    try:
+        duration = float(seconds) if not isinstance(seconds, str) else None
+    except TypeError:
+        duration = None
+    if duration is None:
+        raise TypeError(f"{name}() takes a number of seconds, got {seconds!r} of type {type(seconds).__name__}")
+    if duration != duration:
+        raise ValueError(f"{name}() takes a number of seconds, not NaN")
+    return duration
+
+
+def gosched():
+    """Lets the others run: await it, and the goroutine goes to the end of the run queue. Go's ``runtime.Gosched``.
+
+    Gives None. A cancel that comes meanwhile is raised here. Needs an event loop on this thread.
+
+    Example::
+
+        async def other():
+            print("other")  # -> other
+
+        go(other)
+        await gosched()
+    """
+    return new_op(W_GOSCHED, None)
+
+
+def sleep(seconds):
+    """Waits for ``seconds``, never less; await it. Zero or less is ``gosched()``. Go's ``time.Sleep``, but in seconds.
+
+    Gives None. ValueError for NaN. A cancel ends it at once and leaves no timer behind. Needs an event loop on this
+    thread.
+
+    Example::
+
+        await sleep(0.001)
+    """
+    cdef Op op
+    cdef double duration = checked_seconds(seconds, "sleep")
+    if duration <= 0.0:
+        return new_op(W_GOSCHED, None)
+    op = new_op(W_SLEEP, None)
+    op.value = duration
+    return op
+
+
+cdef Scheduler op_scheduler(Op op):
+    if type(op.owner) is Goroutine:
+        return (<Goroutine>op.owner).sched
+    if type(op.owner) is Face:
+        return scheduler_of((<Face>op.owner).loop)
+    return scheduler_here()

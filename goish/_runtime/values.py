@@ -1,0 +1,85 @@
+"""The plain values that the compiled runtime hands out."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final, Generic, Literal, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+
+class _Empty(Enum):
+    """The type of ``EMPTY``, which ``try_recv`` and ``peek_item`` give when there is nothing; it is false.
+
+    Example::
+
+        print(chan().try_recv() is EMPTY)  # -> True
+    """
+
+    EMPTY = "EMPTY"
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+    def __repr__(self) -> str:
+        return "EMPTY"
+
+    __str__ = __repr__
+
+
+#: What ``try_recv`` and ``peek_item`` give when there is nothing; it is false.
+EMPTY: Final = _Empty.EMPTY
+
+
+class Received(NamedTuple, Generic[T]):
+    """What ``recv_info`` gives: the ``value``, ``ok`` (False: closed and drained), and whether the receiver ``waited``.
+
+    Example::
+
+        ch = chan()
+        ch.close()
+        print(await ch.recv_info())  # -> Received(value=None, ok=False, waited=False)
+    """
+
+    value: T | None
+    #: False: the channel is closed and drained.
+    ok: bool
+    #: Whether the receiver had to wait.
+    waited: bool
+
+
+class ChanStatistics(NamedTuple):
+    """What ``statistics()`` gives: a channel at one instant.
+
+    The number of ``buffered`` values, the ``capacity`` (an int or ``math.inf``), how many wait (``senders_waiting``,
+    ``receivers_waiting``), and whether it is ``closed``.
+
+    Example::
+
+        print(chan(8).statistics().capacity)  # -> 8
+    """
+
+    buffered: int
+    capacity: int | float
+    senders_waiting: int
+    receivers_waiting: int
+    closed: bool
+
+
+class Flavor(NamedTuple):
+    """What ``flavor`` gives: the kind of a channel.
+
+    How many ``producers`` and ``consumers`` are declared, where its values are (``storage``), what ``overflow`` does,
+    their ``ordering``, and how operations make ``progress``.
+
+    Example::
+
+        print(chan(8, flavor="mpsc").flavor.consumers)  # -> single
+    """
+
+    producers: Literal["single", "multi"]
+    consumers: Literal["single", "multi"]
+    storage: Literal["none", "ring", "heap", "timer"]
+    overflow: Literal["block", "error", "drop_oldest", "drop_newest"]
+    ordering: str
+    progress: str

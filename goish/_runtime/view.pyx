@@ -1,0 +1,209 @@
+# view.pyx - the two ends of a channel, Go's chan<- and <-chan: views that are equal to their channel.
+
+cdef object recv_view(Chan ch):
+    cdef RecvChan view = RecvChan.__new__(RecvChan)
+    view.chan = ch
+    return view
+
+
+cdef Chan base_of(object ch):
+    if isinstance(ch, Chan):
+        return <Chan>ch
+    if type(ch) is SendChan:
+        return (<SendChan>ch).chan
+    if type(ch) is RecvChan:
+        return (<RecvChan>ch).chan
+    return None
+
+
+cdef class SendChan:
+    """The sending end of a channel, ``ch.sender``: it cannot receive. Go's ``chan<- T``.
+
+    It is equal to its channel.
+
+    Example::
+
+        ch = chan(1)
+        out = ch.sender
+        await out.send("a")
+        print(out == ch, await ch.recv())  # -> True a
+    """
+
+    def send(self, value, /):
+        """See ``Chan.send``."""
+        return send_op(self.chan, value)
+
+    def try_send(self, value, /):
+        """See ``Chan.try_send``."""
+        return self.chan.try_send(value)
+
+    def try_send_batch(self, values):
+        """See ``Chan.try_send_batch``."""
+        return chan_try_send_batch(self.chan, values)
+
+    def send_many(self, values):
+        """See ``Chan.send_many``."""
+        return self.chan.send_many(values)
+
+    def close(self):
+        """See ``Chan.close``."""
+        self.chan.close()
+
+    def close_once(self):
+        """See ``Chan.close_once``."""
+        return chan_close(self.chan)
+
+    def peek(self):
+        """See ``Chan.peek``."""
+        return chan_len(self.chan)
+
+    def statistics(self):
+        """See ``Chan.statistics``."""
+        return chan_statistics(self.chan)
+
+    @property
+    def closed(self):
+        """See ``Chan.closed``."""
+        return self.chan.flags & C_CLOSED != 0
+
+    @property
+    def cap(self):
+        """See ``Chan.cap``."""
+        return chan_cap(self.chan)
+
+    @property
+    def flavor(self):
+        """See ``Chan.flavor``."""
+        return chan_flavor(self.chan)
+
+    def __len__(self):
+        return chan_len(self.chan)
+
+    def __bool__(self):
+        return True
+
+    def __eq__(self, other):
+        return base_of(other) is self.chan
+
+    def __hash__(self):
+        return hash(self.chan)
+
+    def __repr__(self):
+        return chan_repr(self.chan, "SendChan")
+
+    __class_getitem__ = classmethod(GenericAlias)
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError("a channel cannot be copied or pickled: pass it itself, goroutines share it")
+
+
+cdef class RecvChan:
+    """The receiving end of a channel, ``ch.receiver``: it can neither send nor close. Go's ``<-chan T``.
+
+    It is equal to its channel.
+
+    Example::
+
+        ch = chan(1)
+        inbox = ch.receiver
+        await ch.send("a")
+        print(await inbox.recv())  # -> a
+    """
+
+    def recv(self):
+        """See ``Chan.recv``."""
+        return recv_op(self.chan, W_RECV)
+
+    def recv_ok(self):
+        """See ``Chan.recv_ok``."""
+        return recv_op(self.chan, W_RECV_OK)
+
+    def recv_info(self):
+        """See ``Chan.recv_info``."""
+        return recv_op(self.chan, W_RECV_INFO)
+
+    def __aiter__(self):
+        return self
+
+    def __anext__(self):
+        return recv_op(self.chan, W_NEXT)
+
+    def try_recv(self):
+        """See ``Chan.try_recv``."""
+        return chan_try_recv(self.chan)
+
+    def try_recv_batch(self, max=None):
+        """See ``Chan.try_recv_batch``."""
+        return chan_try_recv_batch(self.chan, max)
+
+    def recv_many(self, Py_ssize_t max, *, double linger=0.0):
+        """See ``Chan.recv_many``."""
+        return recv_many(self.chan, at_least_one(max), linger)
+
+    def peek(self):
+        """See ``Chan.peek``."""
+        return chan_len(self.chan)
+
+    def peek_item(self):
+        """See ``Chan.peek_item``."""
+        return chan_peek_item(self.chan)
+
+    def statistics(self):
+        """See ``Chan.statistics``."""
+        return chan_statistics(self.chan)
+
+    @property
+    def closed(self):
+        """See ``Chan.closed``."""
+        return self.chan.flags & C_CLOSED != 0
+
+    @property
+    def cap(self):
+        """See ``Chan.cap``."""
+        return chan_cap(self.chan)
+
+    @property
+    def flavor(self):
+        """See ``Chan.flavor``."""
+        return chan_flavor(self.chan)
+
+    def __len__(self):
+        return chan_len(self.chan)
+
+    def __bool__(self):
+        return True
+
+    def __eq__(self, other):
+        return base_of(other) is self.chan
+
+    def __hash__(self):
+        return hash(self.chan)
+
+    def __repr__(self):
+        return chan_repr(self.chan, "RecvChan")
+
+    __class_getitem__ = classmethod(GenericAlias)
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError("a channel cannot be copied or pickled: pass it itself, goroutines share it")
+
+
+def parked_on(obj):
+    """The operations that wait on a channel (receivers first), on a goroutine's end or on a wait group."""
+    cdef Chan ch = base_of(obj)
+    cdef list found = []
+    if ch is not None:
+        list_waiters(&ch.receivers, found)
+        list_waiters(&ch.senders, found)
+    elif type(obj) is WaitGroup:
+        list_waiters(&(<WaitGroup>obj).waiters, found)
+    elif type(obj) is Goroutine and type((<Goroutine>obj).extra) is Extra:
+        list_waiters(&(<Extra>(<Goroutine>obj).extra).joiners, found)
+    return found
+
+
+cdef void list_waiters(WaitQueue* q, list found) except *:
+    cdef PyObject* op = q.head
+    while op != NULL:
+        found.append(<object>op)
+        op = (<Op>op).next

@@ -1,0 +1,80 @@
+# waitq.pyx - the queue of waiting Ops that a channel end, a goroutine's joiners or a wait group keeps.
+#
+# Invariants: an Op is in at most one queue (F_LINKED); a linked Op is OP_WAITING, unless it is a case of a select that
+#   was decided through another case and has not run yet to withdraw its losers: such an entry is dead and skipped.
+# Threads: the lock of whatever the queue belongs to guards it. Nothing here runs user code: a dead entry is still owned by
+#   its select, so dropping the queue's reference never frees it.
+
+cdef inline void waitq_push(WaitQueue* q, Op op) noexcept:
+    # Takes a reference of its own.
+    Py_INCREF(op)
+    op.flags |= F_LINKED
+    op.next = NULL
+    op.prev = q.tail
+    if q.tail == NULL:
+        q.head = <PyObject*>op
+    else:
+        (<Op>q.tail).next = <PyObject*>op
+    q.tail = <PyObject*>op
+    q.count += 1
+
+
+cdef inline void waitq_remove(WaitQueue* q, Op op) noexcept:
+    # The queue's reference becomes the caller's to drop.
+    if op.prev == NULL:
+        q.head = op.next
+    else:
+        (<Op>op.prev).next = op.next
+    if op.next == NULL:
+        q.tail = op.prev
+    else:
+        (<Op>op.next).prev = op.prev
+    op.prev = op.next = NULL
+    op.flags &= ~F_LINKED
+    q.count -= 1
+
+
+cdef inline bint claim(PyObject* op) noexcept:
+    cdef PyObject* owner = <PyObject*>(<Op>op).owner
+    if goish_is(owner, <PyObject*>Op):
+        if not goish_swap_state(&(<Op>owner).state, OP_WAITING, OP_DONE):
+            return False
+        (<Op>owner).index = (<Op>op).index
+    (<Op>op).state = OP_DONE
+    return True
+
+
+cdef inline PyObject* waitq_claim(WaitQueue* q) noexcept:
+    # Decides the first that still waits: an owned reference, or NULL.
+    cdef PyObject* op = q.head
+    while op != NULL:
+        waitq_remove(q, <Op>op)
+        if claim(op):
+            return op
+        Py_DECREF(<Op>op)
+        op = q.head
+    return NULL
+
+
+cdef inline bint waitq_live(WaitQueue* q) noexcept:
+    # Is there one that still waits?.
+    cdef PyObject* op = q.head
+    cdef PyObject* owner
+    while op != NULL:
+        owner = <PyObject*>(<Op>op).owner
+        if not goish_is(owner, <PyObject*>Op) or goish_load_state(&(<Op>owner).state) == OP_WAITING:
+            return True
+        waitq_remove(q, <Op>op)
+        Py_DECREF(<Op>op)
+        op = q.head
+    return False
+
+
+cdef PyObject** claim_all(WaitQueue* q, PyObject** last) noexcept:
+    # Decides everybody who waits and chains them by `next` behind `last`; gives the new end of the chain.
+    cdef PyObject* op = waitq_claim(q)
+    while op != NULL:
+        last[0] = op
+        last = &(<Op>op).next
+        op = waitq_claim(q)
+    return last

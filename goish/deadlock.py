@@ -1,0 +1,251 @@
+"""Finding out that all goroutines are asleep and that nothing can wake them.
+
+The scheduler says each time its goroutines all wait for one another (``on_idle``); that alone is no deadlock, for a
+timer, a socket, a thread, a signal handler or another task may be about to wake one. So a suspicion is looked into a
+moment later, and only if nothing has run since: ``wake_source`` walks everything that can make the loop call code.
+
+Invariant: silence is always allowed, a false alarm never. Whatever cannot be looked into counts as able to wake.
+Threads: the loop's thread only. Not here: what becomes of the program (runtime.py), what the report says (debug.py).
+"""
+
+from __future__ import annotations
+
+import _thread
+import asyncio
+import gc
+import os
+import signal
+import socket
+import threading
+from asyncio.base_events import BaseEventLoop
+from asyncio.selector_events import BaseSelectorEventLoop
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import thread as thread_pool
+from time import perf_counter
+from types import BuiltinMethodType, MethodType
+from typing import Any, Final, cast
+
+from ._runtime.core import Goroutine, Op, Scheduler
+
+FIRST_LOOK: Final = 0.02  # seconds; long enough that a program with short pauses is hardly ever looked into
+LAST_LOOK: Final = 1.0  # looks at a program that waits for the outside world get this rare
+SHARE: Final = 0.01  # ... and rarer where a large heap makes them slow: they may take this part of the time
+
+_THREADS: Final = "/proc/self/task"  # every thread of this process, those of C libraries included
+_C_THREADS_WITHOUT_CALLBACKS: Final = ("libuv-worker", "iou-")  # their work is seen as requests of the loop
+
+
+class Detector:
+    """Watches one scheduler and calls ``found`` once for each time that it is deadlocked."""
+
+    def __init__(self, sched: Scheduler, loop: asyncio.AbstractEventLoop, found: Callable[[], object]) -> None:
+        self._sched = sched
+        self._loop = loop
+        self._found = found
+        self._timer: asyncio.TimerHandle | None = None  # the next look; at most one is ever armed
+        self._delay = FIRST_LOOK
+        self._steps = -1  # the scheduler's step count when the suspicion arose
+        self._older_threads = _thread_ids()
+        self._own_handler: object = None
+
+    def start(self, own_handler: object = None) -> None:
+        """Begin to watch; ``own_handler`` is the runtime's signal handler: it tells of no outside world."""
+        self._own_handler = own_handler
+        self._sched.on_idle = self.suspect
+
+    def stop(self) -> None:
+        self._sched.on_idle = None
+        self._disarm()
+
+    def suspect(self) -> None:
+        """All goroutines wait for one another: look into it soon. Called often, so it does next to nothing."""
+        if self._timer is None:
+            self._arm(FIRST_LOOK)
+
+    def _arm(self, delay: float) -> None:
+        self._delay = delay
+        self._steps = self._sched.steps
+        self._timer = self._loop.call_later(delay, self._look)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        sched = self._sched
+        if sched.blocked != sched.live or sched.timers:
+            self._timer = None
+        elif sched.steps != self._steps:
+            self._arm(FIRST_LOOK)
+        else:
+            self._inspect()
+
+    def _inspect(self) -> None:
+        started = perf_counter()
+        if self.wake_source() is None:
+            self._timer = None
+            self._found()
+        else:
+            spent = perf_counter() - started
+            self._arm(max(min(2 * self._delay, LAST_LOOK), spent / SHARE))
+
+    def wake_source(self) -> str | None:
+        """Name something that could still wake a goroutine; None when there is nothing."""
+        return (
+            _thread_source(self._older_threads)
+            or _signal_source(self._own_handler)
+            or _task_source(self._loop)
+            or _loop_source(self._loop, self._is_own_handle)
+        )
+
+    def _is_own_handle(self, handle: object) -> bool:
+        """Whether a timer of the loop is this detector's or the scheduler's (which tells of its timers itself)."""
+        if handle is self._timer:
+            return True
+        callbacks = (part for part in gc.get_referents(handle) if isinstance(part, (MethodType, BuiltinMethodType)))
+        return any(callback.__self__ is self._sched for callback in callbacks)
+
+
+# ── threads ──
+
+
+def _thread_ids() -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(_THREADS))
+    except OSError:
+        return frozenset()
+
+
+def _thread_source(older: frozenset[str]) -> str | None:
+    """A thread that may run Python code: any but this one and the idle workers of thread pools."""
+    if threading.current_thread() is not threading.main_thread():
+        return "the main thread"
+    idle = [thread for thread in threading.enumerate() if _is_idle_worker(thread)]
+    if _thread._count() > len(idle):  # pyright: ignore[reportPrivateUsage]
+        return "another thread"
+    known = older.union(str(thread.native_id) for thread in idle)
+    if any(_may_call_back(thread_id) for thread_id in _thread_ids() - known):
+        return "a thread of a C library"
+    return None
+
+
+def _is_idle_worker(thread: threading.Thread) -> bool:
+    """Whether all workers of this one's ThreadPoolExecutor wait for work: then none can act before it is given some."""
+    if getattr(thread, "_target", None) is not getattr(thread_pool, "_worker", None):
+        return False
+    arguments = getattr(thread, "_args", ())
+    executor = arguments[0]() if arguments else None
+    if not isinstance(executor, thread_pool.ThreadPoolExecutor):
+        return False
+    idle: int = executor._idle_semaphore._value
+    return executor._work_queue.empty() and idle >= len(executor._threads)
+
+
+def _may_call_back(thread_id: str) -> bool:
+    if thread_id == str(threading.get_native_id()):
+        return False
+    try:
+        with open(f"{_THREADS}/{thread_id}/comm") as comm:
+            return not comm.read().startswith(_C_THREADS_WITHOUT_CALLBACKS)
+    except OSError:  # it has ended meanwhile
+        return False
+
+
+# ── signals ──
+
+
+def _signal_source(own: object) -> str | None:
+    """A signal handler written in Python: it may send to a channel."""
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        if callable(handler) and handler not in (signal.default_int_handler, own):
+            return f"the handler of {signal.Signals(number).name}"
+    return None
+
+
+# ── asyncio tasks ──
+
+
+def _task_source(loop: asyncio.AbstractEventLoop) -> str | None:
+    """A task that waits for anything but goroutines, channels and other such tasks."""
+    for task in cast("set[object]", asyncio.all_tasks(loop)):
+        if not isinstance(task, Goroutine) and not _waits_for_goish(task):
+            return repr(task)
+    return None
+
+
+def _waits_for_goish(task: object) -> bool:
+    waiter = getattr(task, "_fut_waiter", None)
+    # A gather() waits for its children; tasks among them are looked at by themselves.
+    awaited: Iterable[object] = getattr(waiter, "_children", [waiter])
+    return all(isinstance(one, (Op, Goroutine, asyncio.Task)) for one in awaited)
+
+
+# ── loops ──
+
+
+def _loop_source(loop: asyncio.AbstractEventLoop, is_own: Callable[[object], bool]) -> str | None:
+    """A callback that is due, a timer, or anything the loop watches in the operating system."""
+    if isinstance(loop, BaseSelectorEventLoop):
+        return _selector_source(loop, is_own)
+    if any(cls.__module__ == "uvloop.loop" for cls in type(loop).__mro__):
+        return _uvloop_source(loop, is_own)
+    return "a loop of unknown kind"
+
+
+def _selector_source(loop: BaseSelectorEventLoop, is_own: Callable[[object], bool]) -> str | None:
+    if type(loop)._run_once is not BaseEventLoop._run_once:  # type: ignore[attr-defined]
+        return "a loop of unknown kind"
+    inside: Any = loop
+    if any(not handle.cancelled() for handle in inside._ready):
+        return "a callback that is due"
+    if any(not handle.cancelled() and not is_own(handle) for handle in inside._scheduled):
+        return "a timer"
+    if any(fd != inside._ssock.fileno() for fd in inside._selector.get_map()):
+        return "a file descriptor"
+    return None
+
+
+# uvloop keeps its state out of Python's sight, but each of its handles and requests refers to the loop, and the
+# garbage collector knows who refers to whom.
+_UVLOOP_MACHINERY: Final = {"UVAsync", "UVIdle", "UVCheck"}  # the loop's own; one of each, always there
+_UVLOOP_PASSIVE: Final = {"Handle", "TimerHandle", "Server", "SSLProtocol", "_SSLProtocolTransport"}  # act by others
+
+
+def _uvloop_source(loop: asyncio.AbstractEventLoop, is_own: Callable[[object], bool]) -> str | None:
+    parts = gc.get_referents(loop)
+    queues = [cast("deque[asyncio.Handle]", part) for part in parts if isinstance(part, deque)]
+    if any(not handle.cancelled() for queue in queues for handle in queue):
+        return "a callback that is due"
+    users = [user for user in gc.get_referrers(loop) if type(user).__module__ == "uvloop.loop"]
+    quiet = {id(poll) for poll in _signal_polls(parts)}
+    own_timers = (user for user in users if type(user).__name__ == "TimerHandle" and is_own(user))
+    quiet.update(id(part) for timer in own_timers for part in gc.get_referents(timer))
+    seen: set[str] = set()
+    for user in users:
+        kind = type(user).__name__
+        seen.add(kind)
+        if id(user) not in quiet and not _is_passive(user, kind):
+            return f"uvloop's {kind}"
+    # Beware: should a future uvloop hide its handles from the collector, an empty list would look like silence.
+    return None if seen >= {"UVTimer", *_UVLOOP_MACHINERY} else "a loop of unknown kind"
+
+
+def _signal_polls(parts: Iterable[object]) -> Iterator[object]:
+    """The poll handles of the socket by which the operating system's signals reach the loop."""
+    own = {part.fileno() for part in parts if isinstance(part, socket.socket)}
+    for part in parts:
+        if isinstance(part, dict):
+            yield from (poll for fd, poll in cast("dict[object, object]", part).items() if fd in own)
+
+
+def _is_passive(user: object, kind: str) -> bool:
+    return (
+        kind in _UVLOOP_MACHINERY
+        or kind in _UVLOOP_PASSIVE
+        or kind.startswith("__pyx_scope_struct")  # the locals of a coroutine: its task is looked at by itself
+        or isinstance(user, asyncio.Future)
+        or "closed=True" in repr(user)
+    )

@@ -1,0 +1,182 @@
+"""What can go wrong, named after what happened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class GoishError(Exception):
+    """Base of every error that goish raises itself, but for ``Panic``.
+
+    Example::
+
+        try:
+            goish.NIL.close()
+        except GoishError as error:
+            print(type(error).__name__)  # -> CloseOfNil
+    """
+
+
+class ChanClosed(GoishError):
+    """A receive on a channel that is closed and drained.
+
+    ``recv_ok`` and ``async for`` tell it without an exception.
+
+    Example::
+
+        ch = chan()
+        ch.close()
+        try:
+            await ch.recv()
+        except ChanClosed:
+            print("over")  # -> over
+    """
+
+
+class ChanPanic(GoishError):
+    """A misuse of a channel that panics in Go: send on closed, close of closed, close of nil.
+
+    Example::
+
+        ch = chan()
+        ch.close()
+        try:
+            ch.close()
+        except ChanPanic as error:
+            print(type(error).__name__)  # -> CloseOfClosed
+    """
+
+
+class SendOnClosed(ChanPanic):
+    """A send on a closed channel, or one that was waiting when the channel closed.
+
+    ``value`` is what was to be sent: it was not delivered and is the caller's again. Of ``send_many`` it is the list of
+    those not sent.
+
+    Example::
+
+        ch = chan(1)
+        ch.close()
+        try:
+            await ch.send("a")
+        except SendOnClosed as error:
+            print(error.value)  # -> a
+    """
+
+    def __init__(self, value: Any = None) -> None:
+        super().__init__("send on closed channel")
+        self.value = value
+
+
+class CloseOfClosed(ChanPanic):
+    """``close()`` of a channel that is closed already; ``close_once()`` is the one that may be repeated.
+
+    Example::
+
+        ch = chan()
+        ch.close()
+        try:
+            ch.close()
+        except CloseOfClosed:
+            print("closed already")  # -> closed already
+    """
+
+    def __init__(self) -> None:
+        super().__init__("close of closed channel; use close_once() where a second close is no mistake")
+
+
+class CloseOfNil(ChanPanic):
+    """``close()`` of the nil channel.
+
+    Example::
+
+        try:
+            NIL.close()
+        except CloseOfNil:
+            print("nil")  # -> nil
+    """
+
+    def __init__(self) -> None:
+        super().__init__("close of nil channel: NIL is never closed, make a channel with chan()")
+
+
+class ChanFull(GoishError):
+    """A send on a full channel made with ``overflow="error"``; ``value`` is what was to be sent.
+
+    Example::
+
+        ch = chan(1, overflow="error")
+        await ch.send("a")
+        try:
+            await ch.send("b")
+        except ChanFull as error:
+            print(error.value)  # -> b
+    """
+
+    def __init__(self, value: Any = None) -> None:
+        super().__init__(
+            'channel is full (overflow="error"); use try_send(), a larger capacity or another overflow policy'
+        )
+        self.value = value
+
+
+class FlavorError(GoishError):
+    """A second producer (or consumer) on a channel declared to have a single one; checked in debug mode only.
+
+    Example::
+
+        async def receive(jobs):
+            await jobs.recv()
+
+        async def main():
+            jobs = chan(2, flavor="mpsc")
+            await jobs.send_many("ab")
+            await jobs.recv()  # main is the consumer
+            await go(receive, jobs)
+
+        try:
+            run(main, debug=True)
+        except FlavorError:
+            print("a second consumer")  # -> a second consumer
+    """
+
+
+class DeadlockError(GoishError, RuntimeError):
+    """All goroutines are asleep and nothing can wake them; the text lists each with what it waits for. Raised in main.
+
+    Example::
+
+        async def main():
+            await chan().recv()
+
+        try:
+            run(main)
+        except DeadlockError as error:
+            print(str(error).splitlines()[0])  # -> all goroutines are asleep - deadlock!
+    """
+
+
+class Panic(SystemExit):
+    """A goroutine failed and nobody awaited it: ``goish.run`` ends the program with exit code 2, as Go does.
+
+    ``__cause__`` is the goroutine's exception and ``goroutine`` its name. Raised by ``goish.run`` after the traceback
+    was printed; being a ``SystemExit`` it ends the interpreter quietly when nobody catches it.
+
+    Example::
+
+        async def fail():
+            raise LookupError
+
+        async def main():
+            go(fail)
+            await sleep(60)
+
+        try:
+            run(main)
+        except Panic as panic:
+            print(panic.code, repr(panic.__cause__))  # -> 2 LookupError()
+    """
+
+    def __init__(self, goroutine: str) -> None:
+        super().__init__(2)
+        self.goroutine = goroutine

@@ -1,0 +1,79 @@
+"""Panics: exceptions in goroutines that nobody awaits. Never silent; ``on_panic`` says what becomes of them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+from . import debug
+from ._runtime.core import Goroutine
+from .errors import Panic
+
+Listener: TypeAlias = Callable[[Goroutine[Any], BaseException], object]
+OnPanic: TypeAlias = Literal["crash", "log"] | Listener
+
+logger = logging.getLogger("goish")
+
+
+def check_on_panic(on_panic: object) -> None:
+    if not callable(on_panic) and on_panic not in ("crash", "log"):
+        raise ValueError(f'on_panic is "crash", "log" or a callable taking (goroutine, exception), got {on_panic!r}')
+
+
+class Panics:
+    """Receives the panics of one program and does with them what ``on_panic`` says."""
+
+    def __init__(self, on_panic: OnPanic, end_program: Callable[[], object]) -> None:
+        self._on_panic = on_panic
+        self._end_program = end_program
+        self._first: tuple[str, BaseException] | None = None  # of "crash": the one that ends the program
+        self._further = 0
+
+    def __call__(self, g: Goroutine[Any], exc: BaseException) -> None:
+        if callable(self._on_panic):
+            self._tell(self._on_panic, g, exc)
+        elif self._on_panic == "crash":
+            self._crash(g, exc)
+        else:
+            logger.error("%s panicked (%s)", debug.title(g), debug.origin(g) or "main", exc_info=exc)
+
+    def _crash(self, g: Goroutine[Any], exc: BaseException) -> None:
+        if self._first is not None:
+            self._further += 1
+            return
+        self._first = (g.name, exc)
+        print(format_panic(g, exc), file=sys.stderr)
+        self._end_program()
+
+    def _tell(self, listener: Listener, g: Goroutine[Any], exc: BaseException) -> None:
+        try:
+            listener(g, exc)
+        except Exception:
+            logger.exception("on_panic failed for %s, which panicked with %r", debug.title(g), exc)
+
+    @property
+    def crashed(self) -> bool:
+        return self._first is not None
+
+    def raise_panic(self) -> None:
+        """End the program as its first panic demands; nothing when there was none."""
+        if self._first is not None:
+            name, exc = self._first
+            raise Panic(name) from exc
+
+    def report_further(self) -> None:
+        """Tell how many panics came after the one that was printed."""
+        if self._further:
+            count = "1 more goroutine" if self._further == 1 else f"{self._further} more goroutines"
+            print(f"\n{count} panicked before the program ended", file=sys.stderr)
+
+
+def format_panic(g: Goroutine[Any], exc: BaseException) -> str:
+    summary = "".join(traceback.format_exception_only(exc)).strip()
+    lines = [f"panic: {summary}", "", f"{debug.title(g)} [running]:", "".join(traceback.format_exception(exc)).rstrip()]
+    if created := debug.origin(g):
+        lines.append(created)
+    return "\n".join(lines)

@@ -1,0 +1,225 @@
+"""How the tests run: on both loops, in every role, from a seed that is printed, and leaving nothing behind.
+
+An ``async def`` test is driven by the driver it names as a parameter, or by ``drive`` if it names none:
+
+    run          the test is the main goroutine of goish.run                    {asyncio, uvloop}
+    run_foreign  the test is a plain task of asyncio                            {asyncio, uvloop}
+    drive        all of it                                                      {asyncio, uvloop} x roles
+    virtual      in virtual time, where nobody sleeps (virtual_clock.py)        roles
+
+``driver.spawn(fn, *args)`` starts a helper of the same role: in role "goroutine" a goroutine, in "task" an
+asyncio.Task, in "mixed" now one, now the other. The fixture ``spawn`` is that of ``drive``. A test that is a plain
+function calls its driver: ``run(main, *args)``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import functools
+import inspect
+import os
+import random
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, TypeVar
+
+import pytest
+from helpers import LOOPS, REAL_LOOPS, SEED
+
+import goish
+from goish import Goroutine, go
+
+T = TypeVar("T")
+Main = Callable[..., Coroutine[Any, Any, T]]
+Handle = Goroutine[Any] | asyncio.Task[Any]
+
+ROLES = ("goroutine", "task", "mixed")
+DRIVERS = ("drive", "run", "run_foreign", "virtual")
+
+FAILED = pytest.StashKey[bool]()
+STDERR = pytest.StashKey[int]()
+
+
+# ── options ──
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the slow tests too")
+    parser.addoption("--million", action="store_true", help="run the tests with a million of something too")
+    parser.addoption("--seed", type=int, help="seed of all random choices (default: GOISH_SEED, or a new one)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    given = config.getoption("--seed")
+    if given is None:
+        given = os.environ.get("GOISH_SEED")
+    config.stash[SEED] = int(given) if given is not None else random.SystemRandom().randrange(2**32)
+    config.addinivalue_line("markers", "patience(seconds): how long the test may take before it counts as hanging")
+    config.stash[STDERR] = os.dup(2)  # as long as it is not captured: a hanging test ends the process
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"seed: {config.stash[SEED]} (repeat with --seed or GOISH_SEED)"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    off = {name for name in ("slow", "million") if not config.getoption(f"--{name}")}
+    skipped = {item for item in items if any(mark.name in off for mark in item.iter_markers())}
+    if skipped:
+        config.hook.pytest_deselected(items=skipped)
+        items[:] = [item for item in items if item not in skipped]
+
+
+def patience(node: pytest.Item) -> float:
+    """Seconds that this test does not take unless it hangs."""
+    if mark := node.get_closest_marker("patience"):
+        return float(mark.args[0])
+    return 900.0 if any(node.get_closest_marker(mark) for mark in ("slow", "million")) else 60.0
+
+
+# ── drivers ──
+
+
+class Driver:
+    """Runs async functions on one kind of loop, in one role."""
+
+    def __init__(self, request: pytest.FixtureRequest, loop: str, role: str) -> None:
+        self.loop = loop
+        self.role = role
+        self.patience = patience(request.node) / 3
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.spawned = 0
+
+    def __call__(self, main: Main[T], *args: Any, **options: Any) -> T:
+        """Run ``main(*args)``; the options are those of goish.run and for goroutines only."""
+        self.tasks = []
+        if self.role == "task":
+            with asyncio.Runner(loop_factory=LOOPS[self.loop]) as runner:
+                result = runner.run(self._guarded(main(*args)))
+        else:
+            result = goish.run(main, *args, loop=LOOPS[self.loop], **options)
+        self._raise_unseen()
+        return result
+
+    async def _guarded(self, main: Coroutine[Any, Any, T]) -> T:
+        """Where no detector tells of a deadlock, a cancel shows what the test waits for."""
+        if self.loop == "virtual":
+            return await main
+        this = asyncio.current_task()
+        assert this is not None
+        guard = asyncio.get_running_loop().call_later(self.patience, this.cancel, "the test hangs")
+        try:
+            return await main
+        finally:
+            guard.cancel()
+
+    def spawn(self, fn: Main[Any], *args: Any) -> Any:
+        """Start ``fn(*args)`` as a goroutine or a task, as the role has it."""
+        self.spawned += 1
+        if self.role == "goroutine" or (self.role == "mixed" and self.spawned % 2):
+            return go(fn, *args)
+        task = asyncio.get_running_loop().create_task(fn(*args))
+        self.tasks.append(task)  # asyncio does not keep it alive
+        return task
+
+    def _raise_unseen(self) -> None:
+        """An exception in a task that nobody awaited is a failure, as it is in a goroutine."""
+        tasks, self.tasks = self.tasks, []
+        for task in tasks:
+            if task.done() and not task.cancelled() and getattr(task, "_log_traceback", False):
+                task.result()
+
+
+@pytest.fixture(params=REAL_LOOPS)
+def run(request: pytest.FixtureRequest) -> Driver:
+    """Runs an async function as the main goroutine."""
+    return Driver(request, request.param, "goroutine")
+
+
+@pytest.fixture(params=REAL_LOOPS)
+def run_foreign(request: pytest.FixtureRequest) -> Driver:
+    """Runs an async function as a plain asyncio task."""
+    return Driver(request, request.param, "task")
+
+
+@pytest.fixture(params=[(loop, role) for loop in REAL_LOOPS for role in ROLES], ids="-".join)
+def drive(request: pytest.FixtureRequest) -> Driver:
+    """Runs an async function on every loop, in every role."""
+    return Driver(request, *request.param)
+
+
+@pytest.fixture(params=ROLES)
+def virtual(request: pytest.FixtureRequest) -> Driver:
+    """Runs an async function in virtual time, in every role."""
+    return Driver(request, "virtual", request.param)
+
+
+@pytest.fixture
+def spawn(drive: Driver) -> Callable[..., Any]:
+    return drive.spawn
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: Any) -> None:
+    if not collector.istestfunction(obj, name) or not inspect.iscoroutinefunction(obj):
+        return
+    marks = {mark.name for mark in getattr(obj, "pytestmark", ())}
+    if marks.isdisjoint({"asyncio", "anyio"}) and not set(DRIVERS).intersection(inspect.signature(obj).parameters):
+        pytest.mark.usefixtures("drive")(obj)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    driver: Any = next((pyfuncitem.funcargs[name] for name in DRIVERS if name in pyfuncitem.funcargs), None)
+    if driver is None or not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    driver(functools.partial(pyfuncitem.obj, **arguments))
+    return True
+
+
+# ── randomness ──
+
+
+@pytest.fixture(autouse=True)
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """This test's random numbers, and those of select: the same for the same seed, whichever tests run beside it."""
+    seed = request.config.stash[SEED]
+    print(f"seed: {seed}")  # shown if the test fails
+    rng = random.Random(f"{seed} {request.node.nodeid}")
+    goish.runtime.seed(rng.randrange(2**32))
+    return rng
+
+
+# ── guards ──
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
+
+
+@pytest.fixture(autouse=True)
+def no_hang(request: pytest.FixtureRequest) -> Generator[None]:
+    """Ends the process, showing where it stands, when a test takes far too long.
+
+    Not by a signal handler: a handler might wake a goroutine, so with one the deadlock detector has nothing to say.
+    """
+    faulthandler.dump_traceback_later(patience(request.node), exit=True, file=request.config.stash[STDERR])
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(autouse=True)
+def no_leak(request: pytest.FixtureRequest) -> Generator[None]:
+    """Fails a test that leaves goroutines behind (unless it is marked leaves_goroutines)."""
+    yield
+    if request.node.stash.get(FAILED, False) or request.node.get_closest_marker("leaves_goroutines"):
+        return
+    left = goish.num_goroutine()
+    assert left == 0, f"{left} goroutines left behind: {goish.runtime.goroutines()}"

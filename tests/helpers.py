@@ -1,0 +1,90 @@
+"""What several test files need: letting the loop turn until something holds, and racing two things within one turn."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sysconfig
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import pytest
+from virtual_clock import VirtualClockLoop
+
+from goish import Chan
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.SelectorEventLoop,
+    "virtual": VirtualClockLoop,
+}
+with contextlib.suppress(ImportError):  # not for Windows
+    import uvloop
+
+    LOOPS["uvloop"] = uvloop.new_event_loop
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+REAL_LOOPS = sorted(set(LOOPS) - {"virtual"})
+
+SEED = pytest.StashKey[int]()  # in the stash of pytest's config: what all random choices come from
+
+TURNS = 6  # more than the longest chain of wake-ups that a single event starts in these tests
+PATIENCE = 20_000  # turns after which something that should have happened will not
+
+
+async def turn() -> None:
+    """Let the loop turn once. Not gosched(): that lets goroutines run, but foreign tasks only now and then."""
+    loop = asyncio.get_running_loop()
+    passed = loop.create_future()
+    loop.call_soon(passed.set_result, None)
+    await passed
+
+
+async def settle(turns: int = TURNS) -> None:
+    """Let everybody run until all wait."""
+    for _ in range(turns):
+        await turn()
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Let the loop turn until ``holds()``."""
+    for _ in range(PATIENCE):
+        if holds():
+            return
+        await turn()
+    raise AssertionError(f"still does not hold after {PATIENCE} turns of the loop")
+
+
+async def in_one_callback(*actions: Callable[[], object]) -> None:
+    """Do all ``actions`` within one callback of the loop: nothing that they wake runs in between. Then let it run."""
+
+    def act() -> None:
+        for action in actions:
+            action()
+
+    asyncio.get_running_loop().call_soon(act)
+    await settle()
+
+
+async def outcome(awaitable: Awaitable[Any]) -> object:
+    """The result, or the type of the exception."""
+    try:
+        return await awaitable
+    except asyncio.CancelledError:
+        return asyncio.CancelledError
+    except Exception as exc:
+        return type(exc)
+
+
+def waiting(ch: Chan[Any]) -> tuple[int, int]:
+    """How many senders and receivers are parked."""
+    statistics = ch.statistics()
+    return statistics.senders_waiting, statistics.receivers_waiting
+
+
+def assert_conserved(sent: Iterable[int], *places: Iterable[int]) -> None:
+    """Everything sent is in exactly one of the places, once, and nothing else is there."""
+    found = Counter(value for place in places for value in place)
+    expected = Counter(sent)
+    assert found == expected, (
+        f"lost: {sorted((expected - found).elements())}, invented: {sorted((found - expected).elements())}"
+    )

@@ -1,0 +1,131 @@
+"""The house stands as it is drawn: arrows point down, and native mistakes that were made once are not made again."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "goish"
+RUNTIME = PACKAGE / "_runtime"
+
+FLOORS = {
+    "ring": 0,
+    "waitq": 0,
+    "op": 1,
+    "goroutine": 1,
+    "task": 1,
+    "go": 1,
+    "timers": 1,
+    "inbox": 1,
+    "sched": 1,
+    "waitgroup": 1,
+    "handoff": 2,
+    "flavor": 2,
+    "after": 2,
+    "batch": 2,
+    "chan": 2,
+    "view": 2,
+    "select": 2,
+}
+# Named below their own floor on purpose: the queue must know the type that it links.
+KNOWN = {("waitq", "Op"), ("waitq", "F_LINKED"), ("waitq", "OP_WAITING"), ("waitq", "OP_DONE")}
+
+DEFINITION = re.compile(
+    r"^(?:cdef|cpdef|def|async def)\s+(?:inline\s+)?(?:class\s+)?(?:[\w*\[\]. ]+?[ *])?(\w+)\s*[(:]", re.M
+)
+
+
+def code(name: str, suffix: str = "pyx") -> str:
+    """A part of the core without comments and strings."""
+    text = (RUNTIME / f"{name}.{suffix}").read_text()
+    text = re.sub(r'"""[\s\S]*?"""', "", text)
+    text = re.sub(r'"(?:[^"\\\n]|\\.)*"', '""', text)
+    return re.sub(r"#.*", "", text)
+
+
+def defined(name: str) -> set[str]:
+    return set(DEFINITION.findall(code(name))) - {"enum"}
+
+
+def test_every_part_of_the_core_stands_on_a_floor() -> None:
+    parts = {path.stem for path in RUNTIME.glob("*.pyx")} - {"core"}
+    assert parts == set(FLOORS)
+    included = re.findall(r'include "(\w+)\.pyx"', (RUNTIME / "core.pyx").read_text())
+    assert [FLOORS[name] for name in included] == sorted(FLOORS[name] for name in included)
+    assert set(included) == parts
+
+
+@pytest.mark.parametrize("part", FLOORS)
+def test_a_part_uses_its_own_floor_and_those_below(part: str) -> None:
+    used = set(re.findall(r"\w+", code(part)))
+    above = {
+        (other, name)
+        for other, floor in FLOORS.items()
+        if floor > FLOORS[part]
+        for name in defined(other) & used
+        if (part, name) not in KNOWN
+    }
+    assert above == set()
+
+
+def test_the_core_imports_nothing_of_the_package_but_errors_values_and_many() -> None:
+    imports = set(re.findall(r"^from (goish[\w.]*)", (RUNTIME / "core.pyx").read_text(), re.M))
+    assert imports == {"goish.errors", "goish._runtime.values", "goish._runtime.many"}
+
+
+def test_asyncio_is_met_at_its_doors_only() -> None:
+    doors = {
+        "call_soon_threadsafe": {"inbox", "sched", "op", "task"},
+        "call_later": {"timers", "sched"},
+        "call_exception_handler": {"sched", "goroutine"},
+    }
+    for call, allowed in doors.items():
+        users = {part for part in FLOORS if re.search(rf"\.{call}\b", code(part))}
+        assert users <= allowed, call
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
+def test_the_api_uses_no_private_names_of_the_core(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    names = [
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").endswith("_runtime.core")
+        for alias in node.names
+    ]
+    assert not [name for name in names if name.startswith("_")]
+
+
+# ── under a lock ──
+
+
+def functions(part: str) -> dict[str, str]:
+    chunks = re.split(r"^(?=cdef |def |async def |cpdef )", code(part), flags=re.M)
+    return {match.group(1): chunk for chunk in chunks if (match := DEFINITION.match(chunk))}
+
+
+# What may run user code, or call into a loop: never between lock and unlock.
+FORBIDDEN = r"\b(op_wake|ready|ready_here|wake_chain|undelivered|chan_settle|face_wake|logger|call_soon|copy_context)\b"
+
+
+@pytest.mark.parametrize("part", FLOORS)
+def test_nothing_under_a_lock_may_run_user_code(part: str) -> None:
+    for name, body in functions(part).items():
+        for section in re.findall(r"goish_lock\(([\s\S]*?)goish_unlock\(", body):
+            assert not re.search(FORBIDDEN, section), f"{part}.pyx: {name}"
+
+
+@pytest.mark.parametrize("part", FLOORS)
+def test_every_lock_is_released_on_every_way_out(part: str) -> None:
+    for name, body in functions(part).items():
+        held = 0
+        for line in body.splitlines():
+            held += len(re.findall(r"\bgoish_lock\(", line))
+            if re.match(r"\s+(return|raise)\b", line):
+                before = body[: body.index(line)]
+                unlocked_last = before.rfind("goish_unlock(") >= before.rfind("goish_lock(")
+                assert unlocked_last or "lock_all" in name, f"{part}.pyx: {name}: {line.strip()}"
+        assert body.count("goish_unlock(") >= (1 if held and "lock_all" not in name else 0), f"{part}.pyx: {name}"

@@ -1,0 +1,858 @@
+"""Bad input is answered by a Python exception that says what is wrong, never by a crash, and breaks nothing.
+
+As a program this is the fuzzer of test_junk_never_crashes: ``python test_bad_input.py <seed> <rounds> [loud]``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import copy
+import gc
+import math
+import os
+import pickle
+import random
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import goish
+from goish import (
+    NIL,
+    Chan,
+    ChanClosed,
+    CloseOfClosed,
+    CloseOfNil,
+    Goroutine,
+    Op,
+    PriorityChan,
+    RecvChan,
+    SendChan,
+    SendOnClosed,
+    WaitGroup,
+    after,
+    chan,
+    current_goroutine,
+    go,
+    gosched,
+    num_goroutine,
+    run,
+    select,
+    sleep,
+    try_select,
+)
+
+if TYPE_CHECKING:
+    from conftest import Driver
+
+TYPES: list[type[Any]] = [Chan, PriorityChan, SendChan, RecvChan, Op, Goroutine, WaitGroup, type(go)]
+
+
+def names_of(types_: list[type[Any]]) -> list[str]:
+    return [cls.__name__ for cls in types_]
+
+
+async def nothing() -> None:
+    pass
+
+
+def plain() -> None:
+    pass
+
+
+# ── go ──
+
+
+@pytest.mark.parametrize("junk", [5, None, "fetch", object(), [nothing]], ids=repr)
+async def test_go_of_something_that_is_no_function_is_refused(junk: Any) -> None:
+    with pytest.raises(TypeError, match="coroutine function"):
+        go(junk)
+
+
+@pytest.mark.parametrize("junk", [plain, lambda: 5, dict, asyncio.Future], ids=repr)
+async def test_go_of_a_plain_function_names_go_thread(junk: Any) -> None:
+    with pytest.raises(TypeError, match="go_thread"):
+        go(junk)
+
+
+async def test_go_of_a_generator_or_an_async_generator_is_refused() -> None:
+    def generator() -> Generator[None]:
+        yield
+
+    async def async_generator() -> Any:
+        yield
+
+    for fn in (generator, async_generator):
+        with pytest.raises(TypeError):
+            go(fn)  # type: ignore[call-overload]
+
+
+def test_go_without_a_running_loop_says_how_to_start_one() -> None:
+    with pytest.raises(RuntimeError, match=r"goish\.run"):
+        go(nothing)
+    coro = nothing()
+    with pytest.raises(RuntimeError, match=r"goish\.run"):
+        go(coro)
+    coro.close()
+    with pytest.raises(RuntimeError, match=r"goish\.run"):
+        WaitGroup().go(nothing)
+
+
+async def test_go_with_arguments_that_do_not_fit_fails_at_the_call() -> None:
+    with pytest.raises(TypeError, match="positional argument"):
+        go(nothing, 1)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        go(nothing, name="x")  # type: ignore[call-overload]
+    with pytest.raises(TypeError):
+        go()  # type: ignore[call-overload]
+
+
+async def test_go_of_a_coroutine_takes_no_arguments() -> None:
+    coro = nothing()
+    with pytest.raises(TypeError):
+        go(coro, 1)  # type: ignore[call-overload]
+    coro.close()
+
+
+async def test_go_of_a_finished_coroutine_is_refused() -> None:
+    coro = nothing()
+    await coro
+    with pytest.raises(RuntimeError, match="finished"):
+        go(coro)
+    closed = nothing()
+    closed.close()
+    with pytest.raises(RuntimeError, match="finished"):
+        go(closed)
+
+
+async def test_go_of_a_started_coroutine_is_refused() -> None:
+    coro = select()
+    wrapped = awaiting(coro)
+    wrapped.send(None)
+    with pytest.raises(RuntimeError, match="started"):
+        go(wrapped)
+    wrapped.close()
+
+
+async def awaiting(op: Any) -> Any:
+    return await op
+
+
+async def test_go_of_the_running_coroutine_is_refused() -> None:
+    async def itself(box: list[Coroutine[Any, Any, None]]) -> None:
+        with pytest.raises(RuntimeError, match="running"):
+            go(box[0])
+
+    box: list[Coroutine[Any, Any, None]] = []
+    box.append(itself(box))
+    await box[0]
+
+
+async def test_go_twice_of_one_coroutine_fails_the_second_goroutine() -> None:
+    done = []
+
+    async def body() -> None:
+        done.append(1)
+
+    coro = body()
+    first = go(coro)
+    second = go(coro)
+    await first
+    with pytest.raises(RuntimeError, match="await"):
+        await second
+    assert done == [1]
+
+
+def test_go_takes_only_the_options_it_knows() -> None:
+    with pytest.raises(TypeError, match="name"):
+        go.with_(name=5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="context"):
+        go.with_(context={})  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        go.with_(eager=True)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        go.with_("name")  # type: ignore[call-arg]
+
+
+# ── making channels ──
+
+
+@pytest.mark.parametrize("make", [chan, Chan, PriorityChan], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    ("capacity", "error"),
+    [
+        (-1, ValueError),
+        (-(2**63), ValueError),
+        (1.5, TypeError),
+        (1.0, TypeError),
+        (True, TypeError),
+        (False, TypeError),
+        ("3", TypeError),
+        (None, TypeError),
+        ([], TypeError),
+        (1j, TypeError),
+        (2**63, OverflowError),
+        (10**100, OverflowError),
+        (math.nan, (TypeError, ValueError)),
+        (-math.inf, (TypeError, ValueError)),
+    ],
+)
+def test_capacity_that_is_none_is_refused_by_name(make: Any, capacity: Any, error: Any) -> None:
+    with pytest.raises(error, match="capacity"):
+        make(capacity)
+
+
+def test_priority_channel_needs_a_buffer() -> None:
+    with pytest.raises(ValueError, match="capacity of 1 or more"):
+        PriorityChan(0)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"capacity": 1, "overflow": "x"}, ValueError, "'block', 'error', 'drop_oldest', 'drop_newest'"),
+        ({"capacity": 1, "overflow": None}, (TypeError, ValueError), "overflow"),
+        ({"capacity": 1, "overflow": []}, (TypeError, ValueError), "overflow|unhashable"),
+        ({"capacity": 0, "overflow": "error"}, ValueError, "capacity of 1 or more"),
+        ({"capacity": 0, "overflow": "drop_oldest"}, ValueError, "capacity of 1 or more"),
+        ({"capacity": 0, "overflow": "drop_newest"}, ValueError, "capacity of 1 or more"),
+        ({"capacity": math.inf, "overflow": "error"}, ValueError, "unbounded"),
+        ({"capacity": math.inf, "overflow": "drop_oldest"}, ValueError, "unbounded"),
+        ({"capacity": 1, "flavor": "x"}, ValueError, "'mpmc', 'spmc', 'mpsc', 'spsc'"),
+        ({"capacity": 1, "flavor": None}, (TypeError, ValueError), "flavor"),
+        ({"capacity": 1, "on_undelivered": 5}, TypeError, "on_undelivered must be callable"),
+        ({"size": 1}, TypeError, "size"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("make", [chan, Chan])
+def test_option_that_is_none_is_refused_by_name(make: Any, options: Any, error: Any, words: str) -> None:
+    with pytest.raises(error, match=words):
+        make(**options)
+
+
+def test_overflow_policy_that_would_drop_the_most_urgent_is_refused() -> None:
+    with pytest.raises(ValueError, match="drop_newest"):
+        PriorityChan(5, overflow="drop_oldest")  # type: ignore[arg-type]
+
+
+def test_priority_is_a_number() -> None:
+    ch: Any = PriorityChan(5)
+    with pytest.raises(ValueError, match="NaN"):
+        ch.try_send(1, priority=math.nan)
+    with pytest.raises(TypeError):
+        ch.try_send(1, priority="high")
+    with pytest.raises(TypeError):
+        ch.send(1, priority=None)
+    assert len(ch) == 0
+
+
+def test_batches_check_their_arguments() -> None:
+    ch: Any = chan(5)
+    with pytest.raises(TypeError):
+        ch.try_send_batch(5)
+    with pytest.raises(ValueError, match="max"):
+        ch.try_recv_batch(-1)
+    with pytest.raises(TypeError):
+        ch.try_recv_batch("all")
+    with pytest.raises(TypeError):
+        ch.try_recv_batch(1.5)
+    assert len(ch) == 0
+
+
+async def test_many_at_once_checks_its_arguments() -> None:
+    ch: Any = chan(5)
+    await ch.send(1)
+    for bad in (0, -1):
+        with pytest.raises(ValueError, match="max"):
+            await ch.recv_many(bad)
+    with pytest.raises(TypeError):
+        await ch.recv_many("all")
+    with pytest.raises(TypeError):
+        await ch.recv_many(1, linger="long")
+    with pytest.raises(TypeError):
+        await ch.send_many(5)
+    assert ch.try_recv_batch() == [1]
+
+
+def test_batch_whose_iterator_fails_sends_nothing() -> None:
+    def values() -> Generator[int]:
+        yield 1
+        raise LookupError
+
+    ch = chan(5)
+    with pytest.raises(LookupError):
+        ch.try_send_batch(values())
+    assert len(ch) == 0
+
+
+def test_batch_whose_iterator_uses_the_channel_is_sent_after_that_use() -> None:
+    ch = chan(3)
+
+    def values() -> Generator[int]:
+        yield 1
+        ch.try_send("mine")
+        yield 2
+
+    assert ch.try_send_batch(values())
+    assert ch.try_recv_batch() == ["mine", 1, 2]
+
+
+def test_views_are_made_by_their_channel_only() -> None:
+    for cls in (SendChan, RecvChan):
+        with pytest.raises(TypeError, match="made by"):
+            cls()
+        with pytest.raises(TypeError):
+            cls(chan())  # type: ignore[call-arg]
+
+
+# ── misuse of channels ──
+
+
+async def test_send_on_closed_close_of_closed_and_close_of_nil_are_errors_of_their_own() -> None:
+    ch = chan(1)
+    ch.close()
+    with pytest.raises(SendOnClosed, match="send on closed channel"):
+        await ch.send(1)
+    with pytest.raises(CloseOfClosed, match="close of closed channel"):
+        ch.close()
+    with pytest.raises(CloseOfNil, match="close of nil channel"):
+        NIL.close()
+    with pytest.raises(ChanClosed):
+        await ch.recv()
+    for error in (SendOnClosed, CloseOfClosed, CloseOfNil):
+        assert issubclass(error, goish.ChanPanic)
+        assert issubclass(error, goish.GoishError)
+
+
+# ── ops ──
+
+
+OPS: dict[str, Callable[[], Any]] = {
+    "send": lambda: chan(1).send(1),
+    "recv": lambda: closed().recv_ok(),
+    "recv_info": lambda: closed().recv_info(),
+    "select": lambda: select(closed().recv()),
+    "sleep": lambda: sleep(0.0),
+    "gosched": lambda: gosched(),
+    "wait": lambda: WaitGroup().wait(),
+    "after": lambda: after(0).recv(),
+}
+
+
+def closed() -> Chan[Any]:
+    ch = chan()
+    ch.close()
+    return ch
+
+
+@pytest.mark.parametrize("make", OPS.values(), ids=OPS)
+async def test_op_is_good_for_one_await(run: Driver, make: Callable[[], Any]) -> None:
+    op = make()
+    await op
+    with pytest.raises(RuntimeError, match="one await"):
+        await op
+
+
+async def test_op_that_is_being_awaited_cannot_be_awaited_again(spawn: Callable[..., Any]) -> None:
+    ch = chan()
+    op = ch.recv()
+    first = spawn(awaiting, op)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    if isinstance(first, Goroutine):
+        with pytest.raises(RuntimeError, match="one await"):
+            await op
+    await ch.send(1)
+    assert await first == 1
+
+
+async def test_op_that_failed_stays_failed() -> None:
+    op = closed().recv()
+    with pytest.raises(ChanClosed):
+        await op
+    with pytest.raises(RuntimeError, match="one await"):
+        await op
+
+
+async def test_op_that_was_awaited_is_no_case(run: Driver) -> None:
+    op = closed().recv_ok()
+    await op
+    with pytest.raises(RuntimeError, match="of its own"):
+        select(op)
+    with pytest.raises(RuntimeError, match="of its own"):
+        try_select(op)
+
+
+async def test_op_belongs_to_one_select_at_a_time(run: Driver) -> None:
+    ch = chan()
+    op = ch.recv()
+    first = go(awaiting, select(op))
+    second_made_before = select(op)
+    await gosched()
+    with pytest.raises(RuntimeError, match="of its own"):
+        select(op)
+    with pytest.raises(RuntimeError, match="of its own"):
+        await second_made_before
+    with pytest.raises(RuntimeError, match="one await"):
+        await op
+    await ch.send(1)
+    assert await first == (0, 1, True)
+    assert try_select(op) == (-1, None, False), "free again"
+
+
+async def test_op_is_one_case_of_a_select() -> None:
+    op = chan().recv()
+    with pytest.raises(RuntimeError, match="twice"):
+        select(op, op)
+    assert try_select(op) == (-1, None, False), "the refused select has let go of it"
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [5, "x", object(), chan(), chan().sender, chan().receiver, gosched(), sleep(1), select(), WaitGroup().wait(), int],
+    ids=lambda junk: type(junk).__name__,
+)
+async def test_select_refuses_what_is_no_channel_operation(junk: Any) -> None:
+    with pytest.raises(TypeError, match="select takes"):
+        select(junk)
+    ready = chan(1)
+    with pytest.raises(TypeError, match="select takes"):
+        try_select(ready.send(1), junk)
+    assert len(ready) == 0
+
+
+async def test_select_of_a_channel_says_what_to_write() -> None:
+    with pytest.raises(TypeError, match=r"ch\.recv\(\) or ch\.send\(v\)"):
+        select(chan())
+
+
+async def test_select_of_a_goroutine_or_a_coroutine_is_refused(run: Driver) -> None:
+    g = go(nothing)
+    coro = nothing()
+    for junk in (g, coro):
+        with pytest.raises(TypeError, match="select takes"):
+            select(junk)  # type: ignore[arg-type]
+    coro.close()
+    await g
+
+
+def test_select_takes_only_the_options_it_knows() -> None:
+    with pytest.raises(TypeError):
+        select(timeout=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        try_select(default=True)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("fn", [sleep, after])
+async def test_seconds_are_a_number(fn: Any) -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        fn(math.nan)
+    junk: Any
+    for junk in ("1", None, [], 1j):
+        with pytest.raises(TypeError):
+            fn(junk)
+
+
+def test_waits_without_a_loop_say_how_to_start_one() -> None:
+    with pytest.raises(RuntimeError, match=r"goish\.run"):
+        after(1)
+    with pytest.raises(RuntimeError):
+        asyncio.wait_for(chan().recv(), 1).send(None)
+
+
+# ── wait groups ──
+
+
+def test_counter_does_not_go_below_zero() -> None:
+    wg = WaitGroup()
+    with pytest.raises(ValueError, match="negative WaitGroup counter"):
+        wg.done()
+    wg.add(2)
+    with pytest.raises(ValueError, match="negative WaitGroup counter"):
+        wg.add(-3)
+    assert wg.count == 2
+    for junk in ("1", None, 1.5):
+        with pytest.raises(TypeError):
+            wg.add(junk)  # type: ignore[arg-type]
+    with pytest.raises(OverflowError):
+        wg.add(2**64)
+    assert wg.count == 2
+
+
+def test_counter_does_not_wrap_around() -> None:
+    wg = WaitGroup()
+    wg.add(sys.maxsize)
+    with pytest.raises((ValueError, OverflowError)):
+        wg.add(1)
+    assert wg.count == sys.maxsize
+
+
+async def test_wait_group_refuses_what_is_no_coroutine_function() -> None:
+    wg = WaitGroup()
+    for junk in (5, plain):
+        with pytest.raises(TypeError):
+            wg.go(junk)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        wg.go(nothing, 1)  # type: ignore[call-arg]
+    assert wg.count == 0
+
+
+# ── goroutines ──
+
+
+async def test_goroutine_that_awaits_itself_is_told(run: Driver) -> None:
+    async def itself() -> None:
+        me = current_goroutine()
+        assert me is not None
+        await me
+
+    with pytest.raises(RuntimeError, match="await itself"):
+        await go(itself)
+
+
+async def test_goroutine_gives_no_result_before_it_has_one(run: Driver) -> None:
+    g = go(nothing)
+    with pytest.raises(asyncio.InvalidStateError):
+        g.result()
+    with pytest.raises(asyncio.InvalidStateError):
+        g.exception()
+    await g
+    assert g.result() is None
+
+
+async def test_goroutine_that_awaits_rubbish_is_told(run: Driver) -> None:
+    class Rubbish:
+        def __init__(self, value: object) -> None:
+            self.value = value
+
+        def __await__(self) -> Generator[Any]:
+            yield self.value
+
+    foreign = asyncio.SelectorEventLoop()
+    future = foreign.create_future()
+    try:
+        generator = (i for i in [1])
+        for value in (5, object(), chan(), chan().recv(), future, generator):
+            with pytest.raises(RuntimeError):
+                await go(awaiting, Rubbish(value))
+        with pytest.raises(RuntimeError, match="loop"):
+            await go(awaiting, future)
+    finally:
+        foreign.close()
+
+
+# ── every public type ──
+
+
+def instances() -> list[Any]:
+    ch = chan(2)
+    return [ch, PriorityChan(2), ch.sender, ch.receiver, ch.recv(), select(), gosched(), WaitGroup(), go, NIL]
+
+
+@pytest.mark.parametrize("instance", instances(), ids=lambda instance: type(instance).__name__)
+def test_copies_and_pickles_are_refused(instance: Any) -> None:
+    for duplicate in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError):
+            duplicate(instance)
+
+
+async def test_goroutine_can_be_neither_copied_nor_pickled(run: Driver) -> None:
+    g = go(nothing)
+    for duplicate in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError):
+            duplicate(g)
+    await g
+
+
+@pytest.mark.parametrize("cls", [Op, Goroutine, SendChan, RecvChan], ids=lambda cls: cls.__name__)
+def test_types_that_are_only_handed_out_cannot_be_called(cls: type[Any]) -> None:
+    with pytest.raises(TypeError):
+        cls()
+
+
+@pytest.mark.parametrize("cls", [Op, Goroutine, SendChan, RecvChan, WaitGroup, type(go)], ids=lambda cls: cls.__name__)
+def test_final_types_have_no_subclasses(cls: type[Any]) -> None:
+    with pytest.raises(TypeError):
+        type("Sub", (cls,), {})
+
+
+def test_channel_is_made_once() -> None:
+    for ch in (chan(3), PriorityChan(3)):
+        ch.try_send(1)
+        with pytest.raises(RuntimeError, match="once"):
+            ch.__init__(5)  # type: ignore[misc]
+        assert ch.cap == 3
+        assert ch.try_recv_batch() == [1]
+    with pytest.raises(RuntimeError, match="once"):
+        NIL.__init__(5)  # type: ignore[misc]
+
+
+def test_channel_that_was_closed_or_used_is_not_made_again() -> None:
+    ch = chan(3)
+    ch.close()
+    with pytest.raises(RuntimeError, match="once"):
+        ch.__init__(5)  # type: ignore[misc]
+    assert ch.closed
+
+
+@pytest.mark.parametrize("cls", TYPES, ids=names_of(TYPES))
+def test_attributes_cannot_be_invented_or_deleted(cls: type[Any]) -> None:
+    for instance in instances():
+        if type(instance) is not cls:
+            continue
+        with pytest.raises(AttributeError):
+            instance.invented = 1
+        for name in ("cap", "closed", "count"):
+            if hasattr(instance, name):
+                with pytest.raises(AttributeError):
+                    setattr(instance, name, 1)
+
+
+# Each round calls random methods of random objects, made regularly or by __new__ alone, with random arguments. It runs
+# in a process of its own: what it looks for ends the process.
+@pytest.mark.parametrize("number", range(3))
+def test_junk_never_crashes(rng: random.Random, number: int) -> None:
+    seed = rng.randrange(2**32)
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", str(Path(__file__)), str(seed), "2000"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"PYTHONPATH": str(Path(goish.__file__).parents[1])},
+    )
+    assert done.returncode == 0, f"fuzzer seed {seed}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+
+
+# ── the fuzzer ──
+
+LOUD = False
+POOL = 30
+NOT_CALLED = {"__init_subclass__", "__subclasshook__", "__class__", "print_stack"}
+
+
+class Evil:
+    """Answers whatever it is asked by an exception."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise LookupError(name)
+
+    def __eq__(self, other: object) -> bool:
+        raise LookupError("eq")
+
+    def __hash__(self) -> int:
+        raise LookupError("hash")
+
+    def __index__(self) -> int:
+        raise LookupError("index")
+
+    def __float__(self) -> float:
+        raise LookupError("float")
+
+    def __iter__(self) -> Any:
+        raise LookupError("iter")
+
+    def __await__(self) -> Any:
+        raise LookupError("await")
+
+    def __call__(self, *args: object) -> Any:
+        raise LookupError("call")
+
+    def __repr__(self) -> str:
+        return "Evil()"
+
+
+class Collecting:
+    """Runs the collector in the middle of whatever drops it."""
+
+    def __del__(self) -> None:
+        gc.collect(0)
+
+
+class Fuzzer:
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.pool: list[Any] = []  # of subjects that are used again, together with others
+
+    def pick(self, choices: list[Any]) -> Any:
+        return choices[self.rng.randrange(len(choices))]
+
+    def argument(self) -> Any:
+        make: list[Callable[[], Any]] = [
+            lambda: None,
+            lambda: self.pick([0, 1, -1, 3, 2**31, 2**63, -(2**70), True]),
+            lambda: self.pick([0.0, 0.001, -1.5, math.nan, math.inf]),
+            lambda: self.pick(["", "x", "block", "mpmc", b"x"]),
+            lambda: self.pick([[], (), {}, set(), [1, 2], range(3)]),
+            lambda: self.pick([plain, nothing, int, type, print.__class__, len]),
+            lambda: self.pick([ValueError("x"), ValueError, StopIteration(1), asyncio.CancelledError, GeneratorExit()]),
+            lambda: self.pick([Evil(), Collecting(), object()]),
+            lambda: asyncio.get_running_loop().create_future(),
+            lambda: self.pick([contextvars.Context(), contextvars.copy_context()]),
+            self.subject,
+        ]
+        return self.pick(make)()
+
+    def keep(self, subject: Any) -> Any:
+        if len(self.pool) < POOL:
+            self.pool.append(subject)
+        else:
+            self.pool[self.rng.randrange(POOL)] = subject
+        return subject
+
+    def subject(self) -> Any:
+        return self.pick(self.pool) if self.pool and self.rng.randrange(2) else self.keep(self.new_subject())
+
+    def new_subject(self) -> Any:
+        chans = [obj for obj in self.pool if isinstance(obj, Chan)]
+        ch = self.pick(chans) if chans and self.rng.randrange(2) else chan(self.pick([0, 1, 2, math.inf]))
+        make: list[Callable[[], Any]] = [
+            lambda: ch,
+            lambda: PriorityChan(self.pick([1, 2, math.inf])),
+            lambda: chan(1, overflow=self.pick(["error", "drop_oldest", "drop_newest"]), on_undelivered=Evil()),
+            lambda: self.pick([ch.sender, ch.receiver]),
+            lambda: self.pick([ch.recv, ch.recv_ok, ch.recv_info, ch.__anext__])(),
+            lambda: ch.send(Collecting()),
+            lambda: select(ch.recv(), ch.send(1), default=self.pick([True, False])),
+            lambda: self.pick([gosched(), sleep(0.001), after(0.001), after(0.001).recv()]),
+            lambda: WaitGroup(),
+            lambda: WaitGroup().wait(),
+            lambda: go(nothing),
+            lambda: go(self.park, ch),
+            lambda: self.pick([go, go.with_(name="x"), NIL]),
+            lambda: self.bare(self.pick(TYPES)),
+        ]
+        return self.pick(make)()
+
+    async def park(self, ch: Chan[Any]) -> None:
+        cases = [ch.recv(), self.keep(chan()).send(1)]
+        await self.keep(select(*map(self.keep, cases)))
+
+    def bare(self, cls: Any) -> Any:
+        return cls.__new__(cls)
+
+    def arguments(self) -> tuple[list[Any], dict[str, Any]]:
+        args = [self.argument() for _ in range(self.pick([0, 0, 1, 1, 1, 2, 3]))]
+        names = ["value", "capacity", "max", "linger", "msg", "priority", "context", "n", "overflow"]
+        kwargs = {self.pick(names): self.argument() for _ in range(self.pick([0, 0, 0, 1]))}
+        return args, kwargs
+
+    def abuse(self, obj: Any) -> Any:
+        what = self.rng.randrange(10)
+        names = dir(obj)
+        plain_names = [name for name in names if not name.startswith("__")]
+        name = self.pick(plain_names if plain_names and self.rng.randrange(4) else names)
+        if name in NOT_CALLED:
+            return None
+        if what < 6:
+            args, kwargs = self.arguments()
+            self.note(obj, name, args, kwargs)
+            if isinstance(obj, Chan) and not self.rng.randrange(4):
+                return getattr(Chan, name)(obj, *args, **kwargs)
+            return getattr(obj, name)(*args, **kwargs)
+        if what == 6:
+            argument = self.argument()
+            self.note(obj, f"{name} = ", [argument])
+            return setattr(obj, name, argument)
+        if what == 7:
+            self.note(obj, f"del {name}", [])
+            return delattr(obj, name)
+        if what == 8:
+            fn = self.pick([repr, str, hash, bool, len, iter, next, copy.copy, pickle.dumps, weakref.ref, aiter])
+            self.note(fn, "", [obj])
+            return fn(obj)
+        other = self.argument()
+        fn = self.pick([lambda a, b: a == b, lambda a, b: a < b, lambda a, b: a in b, lambda a, b: b[a], isinstance])
+        self.note(fn, "", [obj, other])
+        return fn(obj, other)
+
+    def note(self, obj: Any, name: str, args: list[Any], kwargs: dict[str, Any] | None = None) -> None:
+        kinds = ", ".join([type(arg).__name__ for arg in args] + [f"{key}=" for key in kwargs or ()])
+        if LOUD:
+            print(f"{type(obj).__name__}.{name}({kinds})", flush=True)
+
+    async def use(self, obj: Any) -> None:
+        if self.rng.randrange(4) == 0 and not isinstance(obj, type) and hasattr(type(obj), "__await__"):
+            self.note(obj, "await", [])
+            async with asyncio.timeout(0.001):
+                await obj
+
+    async def call_a_function(self) -> Any:
+        fn = self.pick([chan, select, try_select, after, sleep, go, goish.runtime.seed, num_goroutine, run, go.with_])
+        args, kwargs = self.arguments()
+        self.note(fn, "", args, kwargs)
+        return fn(*args, **kwargs)
+
+    async def round(self) -> None:
+        obj = self.subject() if self.rng.randrange(8) else await self.call_a_function()
+        if type(obj) not in TYPES:
+            return  # a tuple, say: multiplied by junk it fills the memory
+        for _ in range(self.rng.randrange(1, 6)):
+            try:
+                result = self.abuse(obj)
+                await self.use(result if self.rng.randrange(2) else obj)
+            except (Exception, asyncio.CancelledError, GeneratorExit):
+                pass
+        await self.use(obj)
+
+
+async def fuzz(seed: int, rounds: int) -> None:
+    fuzzer = Fuzzer(seed)
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    for i in range(rounds):
+        with suppress(Exception, asyncio.CancelledError, GeneratorExit):
+            await fuzzer.round()
+        if i % 50 == 0:
+            gc.collect()
+            await take_cancel()
+        if i % 500 == 0:
+            await still_works()
+    for g in goish.runtime.goroutines():
+        if g is not current_goroutine():
+            g.cancel()
+    await take_cancel()
+    await still_works()
+
+
+async def take_cancel() -> None:
+    """Junk such as ``op.throw(CancelledError())`` may have left a cancel of the caller behind."""
+    with suppress(asyncio.CancelledError):
+        await gosched()
+
+
+async def still_works() -> None:
+    """A small program that uses everything."""
+    ch, done = chan(), chan(10)
+    wg = WaitGroup()
+
+    async def square() -> None:
+        async for i in ch:
+            await done.send(i * i)
+
+    for _ in range(3):
+        wg.go(square)
+    for i in range(10):
+        index, _, _ = await select(ch.send(i), after(60).recv())
+        assert index == 0
+    ch.close()
+    await wg.wait()
+    done.close()
+    assert sorted([i async for i in done]) == [i * i for i in range(10)]
+    with pytest.raises(ValueError, match="x"):
+        await go(fail)
+
+
+async def fail() -> None:
+    raise ValueError("x")
+
+
+if __name__ == "__main__":
+    LOUD = len(sys.argv) > 3
+    run(fuzz, int(sys.argv[1]), int(sys.argv[2]), on_panic=lambda *_: None, deadlock="off")

@@ -1,0 +1,494 @@
+"""Several loops that share channels, at once or one after the other, and what waits on a loop that is closed.
+
+Not here: the end of a loop that was run by asyncio.run and the like, which cancels its tasks (test_goroutine.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+from helpers import LOOPS, REAL_LOOPS, settle, waiting
+
+import goish
+from goish import EMPTY, Chan, after, chan, go, num_goroutine, select, sleep, try_select
+from goish.runtime import goroutines
+
+LONG = 3600.0
+PATIENCE = 20.0  # seconds that only a hanging thread takes
+
+NewLoop = Callable[[], asyncio.AbstractEventLoop]
+
+
+async def nothing() -> None:
+    pass
+
+
+async def recv(ch: Chan[Any]) -> Any:
+    return await ch.recv()
+
+
+async def send(ch: Chan[Any], value: object) -> None:
+    await ch.send(value)
+
+
+async def select_recv(ch: Chan[Any]) -> Any:
+    return await select(chan().recv(), ch.recv())
+
+
+async def select_send(ch: Chan[Any], value: object) -> None:
+    await select(chan().recv(), ch.send(value))
+
+
+@pytest.fixture(params=REAL_LOOPS)
+def new_loop(request: pytest.FixtureRequest) -> Generator[NewLoop]:
+    """Makes loops; at the end all are closed and what waited there is let go."""
+    made = []
+
+    def make() -> asyncio.AbstractEventLoop:
+        loop = LOOPS[request.param]()
+        made.append(loop)
+        return loop
+
+    yield make
+    for loop in made:
+        loop.close()
+    goish.run(nothing)
+
+
+def park(loop: asyncio.AbstractEventLoop, kind: str, fn: Callable[..., Any], *args: Any) -> Any:
+    """Start ``fn(*args)`` on the loop, as a goroutine or a task, and let it come to its wait."""
+
+    async def start() -> Any:
+        # Nobody is there to end what is left of it: asyncio need not tell.
+        handle = go(fn, *args) if kind == "goroutine" else asyncio.get_running_loop().create_task(fn(*args))
+        if isinstance(handle, asyncio.Task):
+            handle._log_destroy_pending = False  # type: ignore[attr-defined]
+        await settle()
+        return handle
+
+    return loop.run_until_complete(start())
+
+
+def use(loop: asyncio.AbstractEventLoop) -> None:
+    """Let a goroutine run there."""
+    loop.run_until_complete(await_goroutine())
+
+
+async def await_goroutine() -> None:
+    await go(nothing)
+
+
+# ── what sleeps on a loop that is closed ──
+
+
+@pytest.mark.parametrize("how", ["cancel", "close", "cancel and close", "forget"])
+def test_a_task_asleep_on_a_closed_loop_ends_without_harm(new_loop: NewLoop, how: str) -> None:
+    """The scheduler it sleeps in is gone when it is cancelled: another loop has made one since."""
+    old, new = new_loop(), new_loop()
+    tasks = [park(old, "task", sleep_for, LONG + i) for i in range(3)]
+    old.close()
+    use(new)
+    gc.collect()
+    for task in tasks:
+        if "cancel" in how:
+            assert task.cancel()
+        if "close" in how:
+            task.get_coro().close()
+    del tasks, task
+    gc.collect()
+    assert new.run_until_complete(asyncio.wait_for(in_order(), PATIENCE)) == [1, 2, 3]
+
+
+async def sleep_for(seconds: float) -> None:
+    await sleep(seconds)
+
+
+async def in_order() -> list[int]:
+    """The alarms of this loop go off in their order."""
+    woken: list[int] = []
+
+    async def sleeper(i: int) -> None:
+        await sleep(i / 1000)
+        woken.append(i)
+
+    for g in [go(sleeper, i) for i in (3, 1, 2)]:
+        await g
+    return woken
+
+
+def test_a_sleep_that_is_cancelled_on_a_closed_loop_leaves_the_alarms_of_others(new_loop: NewLoop) -> None:
+    old, new = new_loop(), new_loop()
+    asleep = park(old, "task", sleep_for, LONG)
+    others = [park(new, "goroutine", sleep_for, 0.0001 * i) for i in range(20)]
+    old.close()
+    assert asleep.cancel()
+    asleep.get_coro().close()
+
+    async def join() -> None:
+        for g in others:
+            await g
+
+    new.run_until_complete(asyncio.wait_for(join(), PATIENCE))
+
+
+def test_an_alarm_of_a_closed_loop_may_be_asked_on_another(new_loop: NewLoop) -> None:
+    old, new = new_loop(), new_loop()
+
+    async def make() -> Any:
+        return after(LONG)
+
+    alarm = old.run_until_complete(make())
+    old.close()
+    use(new)
+
+    async def ask(alarm: Any) -> None:
+        assert alarm.try_recv() is EMPTY
+        assert await select(alarm.recv(), default=True) == (-1, None, False)
+
+    new.run_until_complete(ask(alarm))
+    del alarm
+    gc.collect()
+    use(new)
+
+
+# ── what waits at a channel on a loop that is closed ──
+
+RECEIVERS = {"recv": recv, "select": select_recv}
+SENDERS = {"send": send, "select": select_send}
+KINDS = ["goroutine", "task"]
+
+OFFERS: dict[str, Callable[[Chan[Any]], bool]] = {
+    "try_send": lambda ch: ch.try_send("value"),
+    "try_send_batch": lambda ch: ch.try_send_batch(["value"]),
+    "try_select": lambda ch: try_select(ch.send("value"))[0] == 0,
+}
+ASKS: dict[str, Callable[[Chan[Any]], bool]] = {
+    "try_recv": lambda ch: ch.try_recv() is not EMPTY,
+    "try_recv_batch": lambda ch: bool(ch.try_recv_batch()),
+    "try_select": lambda ch: try_select(ch.recv())[0] == 0,
+}
+
+
+@pytest.fixture(params=[False, True], ids=["new", "known"])
+def other(request: pytest.FixtureRequest, new_loop: NewLoop) -> asyncio.AbstractEventLoop:
+    """The loop that lives on; goroutines have run there before the other is closed, or have not."""
+    loop = new_loop()
+    if request.param:
+        use(loop)
+    return loop
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+@pytest.mark.parametrize("wait", RECEIVERS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_receiver_on_a_closed_loop_is_offered_nothing(
+    new_loop: NewLoop, other: asyncio.AbstractEventLoop, kind: str, wait: str, offer: str
+) -> None:
+    """Rule 17: the value stays with the sender."""
+    ch: Chan[Any] = chan()
+    dead = new_loop()
+    receiver = park(dead, kind, RECEIVERS[wait], ch)
+    dead.close()
+
+    async def check() -> None:
+        assert not OFFERS[offer](ch)
+        assert waiting(ch) == (0, 0)
+
+    other.run_until_complete(check())
+    assert not OFFERS[offer](ch)
+    del receiver
+
+
+@pytest.mark.parametrize("ask", ASKS)
+@pytest.mark.parametrize("wait", SENDERS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sender_on_a_closed_loop_is_not_received_from(
+    new_loop: NewLoop, other: asyncio.AbstractEventLoop, kind: str, wait: str, ask: str
+) -> None:
+    ch: Chan[Any] = chan()
+    dead = new_loop()
+    sender = park(dead, kind, SENDERS[wait], ch, "value")
+    dead.close()
+
+    async def check() -> None:
+        assert not ASKS[ask](ch)
+        assert waiting(ch) == (0, 0)
+
+    other.run_until_complete(check())
+    assert not ASKS[ask](ch)
+    del sender
+
+
+@pytest.mark.parametrize("wait", RECEIVERS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_send_waits_although_a_receiver_is_parked_on_a_closed_loop(
+    new_loop: NewLoop, other: asyncio.AbstractEventLoop, kind: str, wait: str
+) -> None:
+    ch: Chan[Any] = chan()
+    dead = new_loop()
+    receiver = park(dead, kind, RECEIVERS[wait], ch)
+    dead.close()
+
+    async def check() -> None:
+        for send_one in (send, select_send):
+            g = go(send_one, ch, "value")
+            t = asyncio.get_running_loop().create_task(send_one(ch, "value"))
+            await settle()
+            assert waiting(ch) == (2, 0)
+            assert [await ch.recv(), await ch.recv()] == ["value", "value"]
+            await g
+            await t
+
+    other.run_until_complete(check())
+    del receiver
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_value_goes_past_the_receivers_of_closed_loops_to_one_that_lives(new_loop: NewLoop, kind: str) -> None:
+    ch: Chan[Any] = chan()
+    living = new_loop()
+    handles, parked = [], []
+    for _ in range(3):
+        dead = new_loop()
+        handles += [park(dead, kind, recv, ch), park(dead, kind, select_recv, ch)]
+        parked.append(park(living, kind, recv, ch))
+        dead.close()
+
+    async def check() -> None:
+        assert [ch.try_send(i) for i in range(4)] == [True, True, True, False]
+        assert [await receiver for receiver in parked] == [0, 1, 2]
+
+    living.run_until_complete(check())
+    del handles
+
+
+def test_what_a_closed_loop_had_buffered_is_received_on_the_next(new_loop: NewLoop) -> None:
+    ch: Chan[Any] = chan(2)
+    received = []
+    for i in range(4):
+        loop = new_loop()
+        park(loop, "goroutine", send, ch, i)
+        loop.close()
+        received.append(ch.try_recv())
+    assert received == [(i, True) for i in range(4)]
+
+
+# ── what a dying goroutine does ──
+
+
+@pytest.mark.parametrize("closed", [1, 3])
+def test_goroutines_that_dying_ones_start_run_on_the_new_loop(new_loop: NewLoop, closed: int) -> None:
+    """Their finally blocks run while the new loop gets its scheduler: there is one, and it knows them all."""
+    gate: Chan[None] = chan()
+    started = []
+
+    async def heir() -> None:
+        started.append(asyncio.get_running_loop())
+        await gate.recv_ok()
+
+    async def parked() -> None:
+        try:
+            await chan().recv()
+        finally:
+            go(heir)
+
+    loops = [new_loop() for _ in range(closed)]
+    for loop in loops:
+        park(loop, "goroutine", parked)
+    for loop in loops:
+        loop.close()
+    last = new_loop()
+
+    async def check() -> None:
+        mine = go(heir)
+        await settle()
+        assert num_goroutine() == len(goroutines()) == closed + 1
+        assert started == [last] * (closed + 1)
+        gate.close()
+        await mine
+        await settle()
+        assert num_goroutine() == len(goroutines()) == 0
+
+    last.run_until_complete(check())
+
+
+def test_a_dying_goroutine_may_use_the_channel_that_others_of_its_loop_wait_at(new_loop: NewLoop) -> None:
+    ch: Chan[Any] = chan()
+    ended = []
+
+    async def parked() -> None:
+        try:
+            await ch.recv()
+        finally:
+            ch.try_send("from a finally block")
+            ended.append(1)
+
+    loop = new_loop()
+    handles = [park(loop, "goroutine", parked) for _ in range(5)]
+    loop.close()
+    use(new_loop())
+    assert len(ended) == 5
+    assert waiting(ch) == (0, 0)
+    assert ch.try_recv() is EMPTY
+    del handles
+
+
+# ── loops that share channels ──
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_loops_run_by_turns_pass_values_to_and_fro(new_loop: NewLoop, kind: str) -> None:
+    """A wake-up for a loop that stands still is there when it runs again."""
+    here, there = new_loop(), new_loop()
+    request: Chan[int] = chan()
+    reply: Chan[int] = chan()
+
+    async def echo() -> None:
+        async for value in request:
+            await reply.send(value * 2)
+
+    echoing = park(there, kind, echo)
+    for i in range(20):
+        asked = park(here, kind, send, request, i)
+        there.run_until_complete(settle())
+        assert here.run_until_complete(recv(reply)) == i * 2
+        here.run_until_complete(asked)
+    request.close()
+    there.run_until_complete(echoing)
+
+
+def test_what_is_sent_to_a_loop_that_stands_still_arrives_when_it_runs(new_loop: NewLoop) -> None:
+    loop = new_loop()
+    ch: Chan[int] = chan()
+    receivers = [park(loop, kind, recv, ch) for kind in KINDS * 2]
+    thread = threading.Thread(target=lambda: [ch.try_send(2), ch.try_send(3)])
+    assert ch.try_send(0)
+    assert ch.try_send(1)
+    thread.start()
+    thread.join()
+
+    async def join() -> list[int]:
+        return [await receiver for receiver in receivers]
+
+    assert loop.run_until_complete(asyncio.wait_for(join(), PATIENCE)) == [0, 1, 2, 3]
+
+
+class Elsewhere:
+    """Runs a loop in a thread of its own."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        running = threading.Event()
+        loop.call_soon(running.set)
+        self.thread = threading.Thread(target=loop.run_forever)
+        self.thread.start()
+        assert running.wait(PATIENCE)
+
+    def __enter__(self) -> Elsewhere:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_loop_that_moved_to_another_thread_is_woken_there(new_loop: NewLoop, kind: str) -> None:
+    """The thread that used it first sends: the loop, idle in its new thread, must be told."""
+    loop = new_loop()
+    ch: Chan[int] = chan()
+    got: Chan[int] = chan(1)
+    arrived = threading.Event()
+
+    async def pass_on() -> None:
+        async for value in ch:
+            got.try_send(value)
+            arrived.set()
+        arrived.set()
+
+    handle = park(loop, kind, pass_on)
+    with Elsewhere(loop):
+        for i in range(20):
+            arrived.clear()
+            assert ch.try_send(i)
+            assert arrived.wait(PATIENCE), "nobody told the loop"
+            assert got.try_recv() == (i, True)
+            until_parked(ch)
+        arrived.clear()
+        ch.close()
+        assert arrived.wait(PATIENCE), "nobody told the loop"
+    del handle
+
+
+def until_parked(ch: Chan[Any]) -> None:
+    """Spin until the goroutine on the other thread waits again."""
+    hanging = threading.Event()
+    timer = threading.Timer(PATIENCE, hanging.set)
+    timer.start()
+    while ch.statistics().receivers_waiting == 0:
+        assert not hanging.is_set()
+    timer.cancel()
+
+
+def test_a_goroutine_on_a_loop_that_moved_to_another_thread_can_be_cancelled(new_loop: NewLoop) -> None:
+    loop = new_loop()
+    ended = threading.Event()
+
+    async def parked() -> None:
+        try:
+            await chan().recv()
+        finally:
+            ended.set()
+
+    gs = [park(loop, "goroutine", parked) for _ in range(5)]
+    with Elsewhere(loop):
+        for g in gs:
+            ended.clear()
+            assert g.cancel()
+            assert ended.wait(PATIENCE), "nobody told the loop"
+
+
+def test_a_loop_made_on_a_thread_that_has_ended_runs_on(new_loop: NewLoop) -> None:
+    loop = new_loop()
+    ch: Chan[int] = chan()
+    maker = threading.Thread(target=park, args=(loop, "goroutine", send, ch, 1))
+    maker.start()
+    maker.join()
+    assert loop.run_until_complete(asyncio.wait_for(recv(ch), PATIENCE)) == 1
+    loop.run_until_complete(settle())
+
+
+def test_loops_on_several_threads_share_a_channel_until_one_after_the_other_is_closed(new_loop: NewLoop) -> None:
+    """Each loop sends its share and is closed while the next goes on; nothing is lost, nothing comes twice."""
+    each = 200
+    ch: Chan[tuple[int, int]] = chan(3)
+
+    async def produce(who: int) -> None:
+        producer = go(count, who)
+        await producer
+
+    async def count(who: int) -> None:
+        for i in range(each):
+            await ch.send((who, i))
+
+    def work(who: int, loop: asyncio.AbstractEventLoop) -> None:
+        loop.run_until_complete(produce(who))
+        loop.close()
+
+    async def collect() -> list[tuple[int, int]]:
+        return [await ch.recv() for _ in range(3 * each)]
+
+    threads = [threading.Thread(target=work, args=(who, new_loop())) for who in range(3)]
+    for thread in threads:
+        thread.start()
+    received = new_loop().run_until_complete(asyncio.wait_for(collect(), PATIENCE))
+    for thread in threads:
+        thread.join()
+    assert sorted(received) == [(who, i) for who in range(3) for i in range(each)]
+    for who in range(3):
+        assert [i for sender, i in received if sender == who] == list(range(each))

@@ -1,0 +1,139 @@
+"""Every Python snippet of README.md and docs/ runs, prints what the page says, and every link leads somewhere.
+
+Comments in a page, which nobody sees rendered, say what a snippet cannot say itself. They stand above the fence:
+
+    <!-- continues -->    the snippet needs the names of the one before it
+    <!-- raises X -->     it ends in that exception
+    <!-- prints -->       this ```text block is what the snippet above it prints to standard output
+
+A snippet with an ``await`` outside of any function stands in the body of main: it runs under goish.run.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import re
+import runpy
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import goish
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMENTS = re.compile(r"(?:<!-- [^\n]* -->\s*)+\Z")
+COMMENT = re.compile(r"<!-- (continues|prints|raises \w+) -->")
+CODE = re.compile(r"`[^`\n]+`")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+@dataclass
+class Snippet:
+    page: Path
+    line: int
+    source: str
+    marks: list[str]
+    output: str | None = None
+
+    @property
+    def expected(self) -> str | None:
+        """The exception it ends in."""
+        return next((mark.removeprefix("raises ") for mark in self.marks if mark.startswith("raises ")), None)
+
+    def execute(self, namespace: dict[str, Any]) -> None:
+        padded = "\n" * self.line + self.source  # line numbers of tracebacks are those of the page
+        code = compile(padded, self.page, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        body = eval(code, namespace)
+        if body is not None:
+            goish.run(body)
+
+    def run(self, namespace: dict[str, Any]) -> None:
+        try:
+            self.execute(namespace)
+        except BaseException as exc:
+            if type(exc).__name__ != self.expected:
+                raise
+        else:
+            assert self.expected is None, f"ended without the {self.expected} that the page promises"
+
+
+def marks_above(text: str, start: int) -> list[str]:
+    comments = COMMENTS.search(text[:start])
+    return COMMENT.findall(comments.group()) if comments else []
+
+
+def snippets(page: Path) -> Iterator[list[Snippet]]:
+    """The snippets of a page, each with those that continue it."""
+    text = page.read_text()
+    chain: list[Snippet] = []
+    for fence in FENCE.finditer(text):
+        language, body = fence.groups()
+        marks = marks_above(text, fence.start())
+        if language == "text" and "prints" in marks:
+            chain[-1].output = body
+        elif language == "python":
+            snippet = Snippet(page, text.count("\n", 0, fence.start()) + 1, body, marks)
+            if "continues" not in marks:
+                if chain:
+                    yield chain
+                chain = []
+            chain.append(snippet)
+    if chain:
+        yield chain
+
+
+CHAINS = [chain for page in PAGES for chain in snippets(page)]
+
+
+@pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: f"{chain[0].page.name}:{chain[0].line}")
+def test_snippet_runs(chain: list[Snippet], capsys: pytest.CaptureFixture[str]) -> None:
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    capsys.readouterr()
+    for snippet in chain:
+        snippet.run(namespace)
+        printed = capsys.readouterr().out
+        if snippet.output is not None:
+            assert printed == snippet.output
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    for link in LINK.findall(CODE.sub("", FENCE.sub("", page.read_text()))):
+        if link.startswith(("https://", "http://")):
+            continue
+        path, _, heading = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not heading or heading in headings(target), link
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors that GitHub and Sphinx give to the headings of a page."""
+    titles = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+PROMISE = re.compile(r"^\| ([^|]+?) \| (yes) \|.*\|$", re.MULTILINE)
+
+
+def test_goish_keeps_the_promises_that_the_readme_lists() -> None:
+    conformance = runpy.run_path(str(ROOT / "docs" / "conformance.py"))
+    probes, channel = conformance["PROBES"], conformance["Goish"]
+    assert [name for name, _ in PROMISE.findall(PAGES[0].read_text())] == list(probes)
+
+    async def keeps(probe: Callable[[Any], Awaitable[str]]) -> str:
+        return await probe(channel)
+
+    assert {name: asyncio.run(keeps(probe)) for name, probe in probes.items()} == dict.fromkeys(probes, "yes")
+
+
+def test_every_public_name_is_in_the_docs() -> None:
+    words = set(re.findall(r"\w+", "\n".join(page.read_text() for page in PAGES)))
+    assert set(goish.__all__) - words == set()

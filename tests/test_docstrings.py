@@ -1,0 +1,114 @@
+"""Every public name is documented, and the examples in the docstrings run and print what they say.
+
+An example is the indented block under a line ``Example::``. The names of goish and goish itself are there; an ``await``
+outside of any function stands in the body of main. After ``# ->`` stands what the prints on that line print, in a line.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+import textwrap
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import goish
+import goish.debug
+
+MODULES = [(goish, goish.__all__), (goish.runtime, goish.runtime.__all__), (goish.debug, ["dump", "leaks"])]
+VIEWS = (goish.SendChan, goish.RecvChan)
+
+EXAMPLE = re.compile(r"^Example::\n\n((?:(?:    .*)?\n)+)", re.MULTILINE)
+PROMISE = re.compile(r"# -> (.*)$")
+
+NEEDS_GIL = {"goish.debug.leaks"}
+
+
+def public_objects() -> Iterator[tuple[str, Any]]:
+    """The public names, each once, and the public attributes of the classes among them."""
+    seen: list[object] = []
+    for module, names in MODULES:
+        for name in names:
+            found = getattr(module, name)
+            if found is goish.NIL or any(found is other for other in seen):
+                continue
+            seen.append(found)
+            yield f"{module.__name__}.{name}", found
+            if inspect.isclass(found):
+                yield from attributes(f"{module.__name__}.{name}", found)
+    yield "goish.go.with_", goish.go.with_
+
+
+def attributes(name: str, owner: type) -> Iterator[tuple[str, Any]]:
+    for attribute, found in vars(owner).items():
+        if not attribute.startswith("_"):
+            yield f"{name}.{attribute}", found
+
+
+def doc_of(found: object) -> str:
+    doc = inspect.cleandoc(getattr(found, "__doc__", None) or "")
+    return "" if doc.startswith("Alias for field number") else doc  # what a NamedTuple says of its fields
+
+
+OBJECTS = dict(public_objects())
+EXAMPLES = {
+    name if len(blocks) == 1 else f"{name}-{i}": textwrap.dedent(block)
+    for name, found in OBJECTS.items()
+    for blocks in [EXAMPLE.findall(doc_of(found) + "\n")]
+    for i, block in enumerate(blocks)
+}
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_docstring_begins_with_one_line(name: str) -> None:
+    doc = doc_of(OBJECTS[name])
+    if doc:
+        assert "\n" not in doc.split("\n\n")[0]
+    else:  # a plain field cannot have one of its own
+        owner, _, field = name.rpartition(".")
+        assert f"``{field}``" in doc_of(OBJECTS[owner])
+
+
+def test_the_nil_channel_is_told_of_in_the_package() -> None:
+    assert "``NIL`` is" in doc_of(goish)
+
+
+def test_every_function_and_class_has_an_example() -> None:
+    exported = {f"{module.__name__}.{name}" for module, names in MODULES for name in names}
+    assert exported & OBJECTS.keys() - EXAMPLES.keys() == set()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_docstrings_of_a_view_point_to_the_channel(view: type) -> None:
+    for name, method in attributes(view.__name__, view):
+        assert doc_of(method) == f"See ``Chan.{name.rpartition('.')[2]}``."
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example_runs_and_prints_what_it_says(name: str) -> None:
+    if name in NEEDS_GIL and not getattr(sys, "_is_gil_enabled", lambda: True)():
+        pytest.skip("not on a free-threaded Python")
+    source = EXAMPLES[name]
+    promised = {n: found[1] for n, line in enumerate(source.split("\n"), 1) if (found := PROMISE.search(line))}
+    assert run_example(name, source) == promised
+
+
+def run_example(name: str, source: str) -> dict[int, str]:
+    """Runs it as the body of main, or without any event loop if it awaits nothing; what each line has printed."""
+    printed: dict[int, list[str]] = defaultdict(list)
+
+    def note(*values: object) -> None:
+        printed[sys._getframe(1).f_lineno].append(" ".join(map(str, values)))
+
+    namespace = {name: getattr(goish, name) for name in goish.__all__}
+    namespace |= {"__name__": "__main__", "goish": goish, "print": note}
+    code = compile(source, f"<{name}>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    body = eval(code, namespace)
+    if body is not None:
+        goish.run(body, loop="uvloop")
+    return {line: " ".join(texts) for line, texts in printed.items()}

@@ -1,0 +1,88 @@
+"""Every program in examples/ runs and prints what it says it prints."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+OUTPUT = {
+    "fan_in.py": """\
+12 readings from 4 stations:
+east 1, east 2, east 3, north 1, north 2, north 3, south 1, south 2, south 3, west 1, west 2, west 3
+""",
+    "pingpong.py": """\
+ping 1
+pong 2
+ping 3
+pong 4
+ping 5
+pong 6
+game over
+""",
+    "pipeline.py": """\
+QUICK
+BROWN
+JUMPS
+OVER
+LAZY
+WHILE
+OTHER
+SLEEPS
+""",
+    "prime_sieve.py": "2 3 5 7 11 13 17 19 23 29 31 37 41 43 47 53 59 61 67 71 73 79 83 89 97 \n",
+    "select_timeout.py": """\
+answered after 0.01 s
+no answer within 0.1 s
+""",
+    "worker_pool.py": """\
+job 1: 1
+job 2: 4
+job 3: 9
+job 4: 16
+job 5: 25
+job 6: 36
+job 7: 49
+job 8: 64
+job 9: 81
+3 workers took part
+""",
+}
+
+
+def run_example(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(EXAMPLES / name), *arguments]
+    return subprocess.run(command, cwd=EXAMPLES.parent, capture_output=True, text=True, timeout=50, check=False)
+
+
+def test_every_example_is_tested() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*OUTPUT, "million_goroutines.py"}
+
+
+@pytest.mark.parametrize("name", OUTPUT)
+def test_example_prints(name: str) -> None:
+    run = run_example(name)
+    assert (run.stdout, run.stderr, run.returncode) == (OUTPUT[name], "", 0)
+
+
+def test_million_goroutines_ends_with_a_table() -> None:
+    run = run_example("million_goroutines.py", "--goroutines", "2_000")
+    assert (run.stderr, run.returncode) == ("", 0)
+    assert "2,000 at the same time" in run.stdout
+    *_, headings, goroutines, tasks, ratio = run.stdout.splitlines()
+    assert headings.split() == ["seconds", "ns", "each", "bytes", "each"]
+    assert re.fullmatch(r"goish goroutines +[\d.]+ +[\d,]+ +[\d,]+", goroutines)
+    assert re.fullmatch(r"asyncio\.TaskGroup +[\d.]+ +[\d,]+ +[\d,]+", tasks)
+    assert re.fullmatch(r"asyncio / goish +[\d.]+ +[\d.]+ +([\d.]+|-)", ratio)
+
+
+@pytest.mark.parametrize("bad", ["0", "-3", "1e6", "many", "99_999_999_999"])
+def test_million_goroutines_names_the_numbers_it_takes(bad: str) -> None:
+    run = run_example("million_goroutines.py", f"--goroutines={bad}")
+    assert run.returncode == 2
+    assert f"'{bad}' is not a whole number from 1 to 10_000_000" in run.stderr

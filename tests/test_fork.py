@@ -1,0 +1,259 @@
+"""A process that forks while goroutines run: the child starts clean, the parent goes on.
+
+Each program forks in a process of its own: what a child prints or leaves behind is no business of the test runner.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from typing import Any
+
+import pytest
+
+pytestmark = [
+    pytest.mark.parametrize("loop", ["asyncio", "uvloop"]),
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+HEAD = """
+import asyncio, os, warnings
+import goish
+from goish import *
+
+warnings.simplefilter("ignore", DeprecationWarning)  # the program has threads when it forks
+
+def say(*words):
+    print(*words, flush=True)
+
+def forked(work):
+    # Does work() in a child: "ok", or what went wrong there.
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+            told = "ok"
+        except BaseException as exc:
+            told = repr(exc)
+        os.write(writing, told.encode())
+        os._exit(0)
+    os.close(writing)
+    with open(reading) as pipe:
+        told = pipe.read()
+    os.waitpid(pid, 0)
+    return told
+
+async def five():
+    await gosched()
+    return 5
+
+async def program():
+    # Goroutines that a goroutine, a task and a callback start, a channel, a select and a sleep.
+    loop = asyncio.get_running_loop()
+    ch = chan()
+
+    async def task():
+        return await go(five)
+
+    async def send(value):
+        await sleep(0)
+        await ch.send(value)
+
+    async def everything():
+        assert await go(five) == 5
+        assert await loop.create_task(task()) == 5
+        loop.call_soon(go, send, 1)
+        assert await ch.recv() == 1
+        go(send, 2)
+        assert await select(chan().recv(), ch.recv()) == (1, 2, True)
+        await sleep(0.001)
+
+    await asyncio.wait_for(everything(), 20)
+
+def run_program():
+    goish.run(program, loop=LOOP)
+
+def in_a_task():
+    with asyncio.Runner(loop_factory=FACTORY) as runner:
+        runner.run(program())
+
+"""
+
+FACTORIES = {"asyncio": "asyncio.SelectorEventLoop", "uvloop": "__import__('uvloop').new_event_loop"}
+
+
+def said(program: str, loop: Any) -> list[str]:
+    """What a program that says things says."""
+    head = HEAD.replace("LOOP", repr(loop)).replace("FACTORY", FACTORIES[loop])
+    code = head + textwrap.dedent(program).replace("LOOP", repr(loop)).replace("FACTORY", FACTORIES[loop])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split("\n")[:-1]
+
+
+@pytest.mark.parametrize("work", ["run_program", "in_a_task"])
+def test_a_child_of_a_goroutine_runs_a_program_of_its_own(loop: Any, work: str) -> None:
+    """The scheduler that was at work when the fork came is the parent's."""
+    program = f"""
+        async def main():
+            say(forked({work}))
+
+        goish.run(main, loop=LOOP)
+    """
+    assert said(program, loop) == ["ok"]
+
+
+@pytest.mark.parametrize("work", ["run_program", "in_a_task"])
+def test_a_child_of_a_task_runs_a_program_of_its_own(loop: Any, work: str) -> None:
+    program = f"""
+        async def main():
+            await go(five)
+            say(forked({work}))
+
+        with asyncio.Runner(loop_factory=FACTORY) as runner:
+            runner.run(main())
+    """
+    assert said(program, loop) == ["ok"]
+
+
+def test_a_child_made_between_two_runs_runs_a_program_of_its_own(loop: Any) -> None:
+    program = """
+        run_program()
+        say(forked(run_program))
+        run_program()
+        say(forked(in_a_task))
+    """
+    assert said(program, loop) == ["ok", "ok"]
+
+
+def test_a_child_of_a_child_runs_a_program_of_its_own(loop: Any) -> None:
+    program = """
+        def again():
+            async def main():
+                assert await go(five) == 5
+                told = forked(run_program)
+                assert told == "ok", told
+                assert await go(five) == 5
+
+            goish.run(main, loop=LOOP)
+
+        async def main():
+            say(forked(again))
+
+        goish.run(main, loop=LOOP)
+    """
+    assert said(program, loop) == ["ok"]
+
+
+def test_a_child_has_none_of_the_goroutines_of_its_parent(loop: Any) -> None:
+    program = """
+        async def main():
+            ran = []
+
+            async def parked():
+                try:
+                    await chan().recv()
+                finally:
+                    ran.append(1)
+
+            async def due():
+                ran.append(2)
+
+            def count():
+                assert num_goroutine() == 0
+                assert goish.runtime.goroutines() == []
+                run_program()
+                assert num_goroutine() == 0
+                assert ran == []
+
+            handles = [go(parked) for _ in range(3)]
+            await gosched()
+            handles.append(go(due))
+            say(forked(count))
+            say(num_goroutine())
+
+        goish.run(main, loop=LOOP)
+    """
+    assert said(program, loop) == ["ok", "5"]
+
+
+def test_a_child_may_use_the_channels_of_its_parent(loop: Any) -> None:
+    """What is buffered is there twice."""
+    program = """
+        async def main():
+            ch = chan(3)
+            await ch.send_many("abc")
+
+            def work():
+                async def drain():
+                    ch.close()
+                    assert [value async for value in ch] == ["a", "b", "c"]
+
+                goish.run(drain, loop=LOOP)
+
+            say(forked(work))
+            say(await ch.recv_many(3), ch.closed)
+
+        goish.run(main, loop=LOOP)
+    """
+    assert said(program, loop) == ["ok", "['a', 'b', 'c'] False"]
+
+
+def test_the_parent_goes_on_as_if_nothing_were(loop: Any) -> None:
+    program = """
+        async def main():
+            ch = chan()
+
+            async def echo():
+                async for value in ch:
+                    woken.append(value)
+
+            async def asleep():
+                await sleep(0.001)
+                woken.append("awake")
+
+            woken = []
+            running, sleeping = go(echo), go(asleep)
+            await gosched()
+            told = [forked(run_program) for _ in range(2)]
+            await ch.send(1)
+            await sleeping
+            ch.close()
+            await running
+            await program()
+            say(told, sorted(woken, key=str))
+
+        goish.run(main, loop=LOOP)
+    """
+    assert said(program, loop) == ["['ok', 'ok'] [1, 'awake']"]
+
+
+def test_a_process_of_multiprocessing_runs_goroutines(loop: Any) -> None:
+    program = """
+        import multiprocessing
+
+        async def main():
+            process = multiprocessing.get_context("fork").Process(target=run_program)
+            process.start()
+            process.join()
+            say(process.exitcode)
+            assert await go(five) == 5
+
+        goish.run(main, loop=LOOP)
+    """
+    assert said(program, loop) == ["0"]
+
+
+def test_a_child_of_another_thread_runs_a_program_of_its_own(loop: Any) -> None:
+    program = """
+        async def main():
+            say(await asyncio.to_thread(forked, run_program))
+            assert await go(five) == 5
+
+        goish.run(main, loop=LOOP)
+    """
+    assert said(program, loop) == ["ok"]

@@ -1,0 +1,73 @@
+"""What type checkers say of the public surface: checked by mypy and pyright, never run."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Any, Literal, assert_type
+
+import goish
+from goish import Chan, Goroutine, Op, PriorityChan, Received, RecvChan, SendChan, WaitGroup
+
+
+async def fetch(url: str, *, retries: int = 0) -> bytes:
+    return url.encode() * retries
+
+
+async def starting() -> None:
+    assert_type(goish.go(fetch, "x", retries=2), Goroutine[bytes])
+    assert_type(goish.go(fetch("x")), Goroutine[bytes])
+    assert_type(await goish.go(fetch, "x"), bytes)
+    assert_type(goish.go.with_(name="fetcher")(fetch, "x"), Goroutine[bytes])
+    assert_type(WaitGroup().go(fetch, "x"), Goroutine[bytes])
+    assert_type(await asyncio.gather(goish.go(fetch, "x"), goish.go(fetch, "y")), tuple[bytes, bytes])
+    goish.go(fetch, 5)  # type: ignore[call-overload]  # pyright: ignore
+    goish.go(len, "x")  # type: ignore[call-overload]  # pyright: ignore
+
+
+async def channels(ints: Chan[int]) -> None:
+    assert_type(Chan[int](8), Chan[int])
+    assert_type(goish.chan(math.inf), Chan[Any])
+    assert_type(ints.recv(), Op[int])
+    assert_type(await ints.recv(), int)
+    assert_type(await ints.send(1), bool)
+    assert_type(await ints.recv_info(), Received[int])
+    assert_type(ints.sender, SendChan[int])
+    assert_type(ints.receiver, RecvChan[int])
+    assert_type(await ints.recv_many(10, linger=0.5), list[int])
+    async for value in ints.receiver:
+        assert_type(value, int)
+    await ints.send("text")  # type: ignore[arg-type]  # pyright: ignore
+    ints.receiver.send(1)  # type: ignore[attr-defined]  # pyright: ignore
+    ints.sender.recv()  # type: ignore[attr-defined]  # pyright: ignore
+    ints.receiver.close()  # type: ignore[attr-defined]  # pyright: ignore
+    await PriorityChan[str]().send("urgent", priority=-1)
+
+
+async def comma_ok(ints: Chan[int]) -> int:
+    value, ok = received = await ints.recv_ok()
+    assert_type(received, tuple[int, Literal[True]] | tuple[None, Literal[False]])
+    taken = ints.try_recv()
+    if taken is goish.EMPTY:
+        return 0
+    assert_type(taken, tuple[int, Literal[True]] | tuple[None, Literal[False]])
+    return (value or 0) + ok
+
+
+def variance(ints: Chan[int], objects: SendChan[object]) -> None:
+    wider: RecvChan[object] = ints.receiver
+    narrower: SendChan[int] = objects
+    print(wider, narrower)
+
+
+async def choosing(ints: Chan[int], texts: Chan[str]) -> None:
+    assert_type(await goish.select(ints.recv(), texts.send("x"), None, goish.NIL), tuple[int, Any, bool])
+    assert_type(goish.try_select(ints.recv()), tuple[int, Any, bool])
+    assert_type(goish.after(1.5), RecvChan[float])
+    goish.select(5)  # type: ignore[arg-type]  # pyright: ignore
+
+
+def running() -> None:
+    assert_type(goish.run(fetch, "x"), bytes)
+    assert_type(goish.run(fetch("x"), loop="asyncio", on_panic="log"), bytes)
+    goish.run(fetch, "x", on_panic="shout")  # type: ignore[arg-type]  # pyright: ignore

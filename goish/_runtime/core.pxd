@@ -41,6 +41,11 @@ cdef extern from "slots.h":
     void goish_free_nests_flat(PyTypeObject* goroutine_type, PyTypeObject* op_type, goish_nests nests) noexcept
     void goish_forbid_new(PyTypeObject* type) noexcept
     uint64_t goish_next_id() noexcept
+    bint goish_deferrable(PyObject* fn, Py_ssize_t n) noexcept
+    PyObject** goish_tuple_items(PyObject* t) noexcept
+    ctypedef PyObject* (*goish_vectorcall)(PyObject* self, PyObject** args, size_t nargsf, PyObject* kwnames) noexcept
+    void goish_call_fast(PyTypeObject* type, Py_ssize_t offset) noexcept
+    int goish_method_fast(PyTypeObject* type, const char* name, goish_vectorcall call) except -1
     int goish_install_slots(PyTypeObject* op_type, goish_step step) except -1
     PyObject* goish_caller(int* lasti) noexcept
 

@@ -47,6 +47,8 @@ cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject* o) noexcept
     unsigned long PyThread_get_thread_ident() noexcept
     PyObject* PyObject_Vectorcall(PyObject* fn, PyObject** args, size_t n, PyObject* kwnames) noexcept
+    object PyVectorcall_Call(object fn, object args, object kwargs)
+    Py_ssize_t PyVectorcall_NARGS(size_t nargsf) noexcept
     PyObject* PyObject_CallMethodOneArg(PyObject* o, PyObject* name, PyObject* arg) noexcept
     int PyDict_SetItem(PyObject* d, PyObject* key, PyObject* value) noexcept
     PyObject* PyTuple_GET_ITEM(object t, Py_ssize_t i) noexcept
@@ -90,6 +92,8 @@ include "select.pyx"
 
 goish_install_slots(<PyTypeObject*>Op, op_step)
 goish_free_nests_flat(<PyTypeObject*>Goroutine, <PyTypeObject*>Op, op_nests)
+goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)
+goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)
 goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)
 for internal in (Op, Goroutine, Scheduler, SendChan, RecvChan, Face, Extra, ChanExtra, Prioritized, Go):
     goish_forbid_new(<PyTypeObject*>internal)

@@ -1,6 +1,23 @@
 # go.pyx - starting goroutines.
 
-cdef object call_coroutine_function(object fn, tuple args, dict kwargs):
+cdef Goroutine start(PyObject** args, Py_ssize_t n, PyObject* kwnames, object context, object extra):
+    # go(*args) as the interpreter hands a call over: `n` positional arguments, behind them those named in `kwnames`.
+    cdef Scheduler s = scheduler_here()
+    cdef bint bare = n == 1 and kwnames == NULL
+    coro = None
+    if n == 0:
+        raise TypeError("go() needs a positional argument: a coroutine function, or a coroutine")
+    if kwnames == NULL and goish_deferrable(args[0], n - 1):
+        return new_call(s, <object>args[0], args + 1, n - 1, context, extra)
+    if bare and (PyCoro_CheckExact(<object>args[0]) or not callable(<object>args[0])):
+        coro = check_coroutine(<object>args[0])
+    if coro is None:
+        coro = call_coroutine_function(<object>args[0], args + 1, n - 1, kwnames)
+    return new_goroutine(s, coro, context, extra)
+
+
+cdef object call_coroutine_function(object fn, PyObject** args, Py_ssize_t n, PyObject* kwnames):
+    cdef PyObject* made
     if not callable(fn):
         if isinstance(fn, Coroutine):
             raise TypeError(f"go() takes no arguments beside a coroutine, whose own are bound already; got {fn!r}")
@@ -8,9 +25,13 @@ cdef object call_coroutine_function(object fn, tuple args, dict kwargs):
             f"go() takes a coroutine function and its arguments, or a coroutine; got {fn!r} of type {type(fn).__name__}"
         )
     # What cannot give a coroutine is not called: go(time.sleep, 5) would block the loop before it was refused.
-    coro = None if isinstance(fn, BuiltinFunctionType) and getattr(fn, "__self__", None) is not None and (
-        isinstance(fn.__self__, ModuleType)
-    ) else fn(*args, **kwargs)
+    coro = None
+    if not (isinstance(fn, BuiltinFunctionType) and isinstance(getattr(fn, "__self__", None), ModuleType)):
+        made = PyObject_Vectorcall(<PyObject*>fn, args, n, kwnames)
+        if made == NULL:
+            raise_pending()
+        coro = <object>made
+        Py_DECREF(coro)
     if PyCoro_CheckExact(coro) or isinstance(coro, Coroutine):
         return coro
     name = getattr(fn, "__qualname__", fn)
@@ -58,20 +79,13 @@ cdef class Go:
 
     cdef object name
     cdef object context
+    cdef void* call
 
-    def __call__(self, fn, /, *args, **kwargs):
-        cdef Scheduler s = scheduler_here()
-        cdef Extra extra = None
-        if PyCoro_CheckExact(fn) or not callable(fn):
-            coro = check_coroutine(fn)
-            if coro is None or args or kwargs:
-                coro = call_coroutine_function(fn, args, kwargs)
-        else:
-            coro = call_coroutine_function(fn, args, kwargs)
-        if self.name is not None:
-            extra = Extra.__new__(Extra)
-            extra.name = self.name
-        return new_goroutine(s, coro, self.context, extra)
+    def __cinit__(self):
+        self.call = <void*>go_call
+
+    def __call__(self, /, *args, **kwargs):
+        return PyVectorcall_Call(self, args, kwargs)
 
     def with_(self, *, name=None, context=None):
         """A ``go`` with options.
@@ -104,6 +118,20 @@ cdef class Go:
 
     def __repr__(self):
         return "<go>" if self.name is None else f"<go name={self.name!r}>"
+
+
+cdef PyObject* go_call(PyObject* self, PyObject** args, size_t nargsf, PyObject* kwnames) noexcept:
+    cdef Extra extra = None
+    try:
+        if (<Go>self).name is not None:
+            extra = Extra.__new__(Extra)
+            extra.name = (<Go>self).name
+        g = start(args, PyVectorcall_NARGS(nargsf), kwnames, (<Go>self).context, extra)
+    except BaseException as exc:
+        goish_raise(<PyObject*>exc)
+        return NULL
+    Py_INCREF(g)
+    return <PyObject*>g
 
 
 go = Go.__new__(Go)

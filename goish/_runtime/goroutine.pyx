@@ -2,14 +2,17 @@
 #
 # The one way to block: a coroutine yields an Op, park() puts the goroutine on it, and whoever decides the Op calls ready().
 #
-#   go() ──► NEW ──► RUNNING ──► DONE
-#                     │  ▲
-#        yields an Op │  │ run queue            a pause or gosched: YIELDED, on the run queue at once
-#                     ▼  │                      a decided wait: RUNNABLE, its result comes with the next step
-#                  WAITING ──ready()──► RUNNABLE
+#   go() ──► CALLED ──► NEW ──► RUNNING ──► DONE
+#                                │  ▲
+#                   yields an Op │  │ run queue     a pause or gosched: YIELDED, on the run queue at once
+#                                ▼  │               a decided wait: RUNNABLE, its result comes with the next step
+#                             WAITING ──ready()──► RUNNABLE
 #
-# Invariants: a live goroutine is in its scheduler's registry, which owns a reference; it is on the run queue only while NEW,
-#   YIELDED or RUNNABLE; `wait` is set exactly while WAITING (then what it waits for) and DONE (then the outcome).
+# CALLED: go(fn, ...) holds function and arguments until the first step makes the coroutine. A million that wait for their turn
+#   need half the memory, and one that never waits lives and dies in the processor's cache.
+# Invariants: a live goroutine is in its scheduler's registry, which owns a reference; it is on the run queue only while CALLED,
+#   NEW, YIELDED or RUNNABLE; `wait` is set exactly while CALLED (then the arguments or None), WAITING (then what it waits
+#   for) and DONE (then the outcome).
 # Threads: ready() from any thread; all else on the scheduler's thread.
 # Not here: starting one (go.pyx), the handle that programs hold (task.pyx), the run queue's slices (sched.pyx).
 
@@ -20,6 +23,7 @@ cdef Goroutine new_goroutine(Scheduler s, object coro, object context, object ex
         g.code = <object>code
         Py_DECREF(g.code)
     g.id = goish_next_id()
+    g.state = G_NEW
     g.sched = s
     g.coro = coro
     g.extra = extra
@@ -30,14 +34,50 @@ cdef Goroutine new_goroutine(Scheduler s, object coro, object context, object ex
     else:
         g.ctx = context
     # A live goroutine is a root: the collector need not look at it, its suspended frame or its Context (architecture: a
-    # million parked ones are otherwise traversed again and again). given back in release().
-    if PyCoro_CheckExact(coro) and goish_gc_take(<PyObject*>coro):
-        g.flags |= GF_GC_TAKEN
+    # million parked ones are otherwise traversed again and again). Given back in release().
+    take_coro(g)
     goish_gc_take(<PyObject*>g)
     registry_add(s, g)
     run_push(s, <PyObject*>g)
     arm_drain(s)
     return g
+
+
+cdef inline void take_coro(Goroutine g) noexcept:
+    if PyCoro_CheckExact(g.coro) and goish_gc_take(<PyObject*>g.coro):
+        g.flags |= GF_GC_TAKEN
+
+
+cdef Goroutine new_call(Scheduler s, object fn, PyObject** args, Py_ssize_t n, object context, object extra):
+    # For a function of which goish_deferrable() is true.
+    cdef tuple given = None
+    cdef Py_ssize_t i
+    cdef Goroutine g
+    if n > 0:
+        given = tuple([<object>args[i] for i in range(n)])
+        goish_gc_take(<PyObject*>given)
+    g = new_goroutine(s, fn, context, extra)
+    g.wait = given
+    g.state = G_CALLED
+    return g
+
+
+cdef int make_coro(Goroutine g) noexcept:
+    # CALLED -> NEW; -1 and an exception if the call failed.
+    cdef PyObject* coro
+    cdef PyObject** args = NULL
+    cdef Py_ssize_t n = 0
+    if g.wait is not None:
+        args = goish_tuple_items(<PyObject*>g.wait)
+        n = len(<tuple>g.wait)
+    coro = PyObject_Vectorcall(<PyObject*>g.coro, args, n, NULL)
+    if coro == NULL:
+        return -1
+    g.state = G_NEW
+    g.coro = <object>coro
+    g.wait = None
+    Py_DECREF(g.coro)
+    return 0
 
 
 # ---- stepping ----
@@ -64,7 +104,9 @@ cdef void step(Scheduler s, PyObject* gp) except *:
     if enter_task(s, gp) < 0 or PyContext_Enter(<PyObject*>g.ctx) < 0:
         status = PYGEN_ERROR
     else:
-        if g.state <= G_YIELDED and (g.flags & GF_MUST_CANCEL or throws(g)):
+        if g.state == G_CALLED and make_coro(g) < 0:
+            status = PYGEN_ERROR
+        elif g.state <= G_YIELDED and (g.flags & GF_MUST_CANCEL or throws(g)):
             g.state = G_RUNNING
             status = throw_into(g, &result)
         else:
@@ -74,6 +116,8 @@ cdef void step(Scheduler s, PyObject* gp) except *:
             PyErr_WriteUnraisable(<PyObject*>g)  # it left a Context entered that is not its own
     s.current = NULL
     if status == PYGEN_NEXT:
+        if not g.flags & GF_GC_TAKEN:
+            take_coro(g)
         if goish_is(result, <PyObject*>Op) and (<Op>result).state == OP_YIELDED:
             park(s, g, <Op>result)
         else:

@@ -339,7 +339,7 @@ cdef void end_one(Scheduler s, Goroutine g) except *:
     try:
         if g.state == G_NEW:
             g.coro.close()
-        else:
+        elif g.state != G_CALLED:
             g.ctx.run(g.coro.close)  # an op that was decided hands its value to on_undelivered
     except BaseException as exc:
         logger.error("%r raised while it was abandoned", g, exc_info=exc)

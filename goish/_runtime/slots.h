@@ -361,6 +361,55 @@ static void goish_forbid_new(PyTypeObject *type) {
     type->tp_vectorcall = NULL; /* Cython's shortcut past tp_new */
 }
 
+/* ---- calling go ---- */
+
+/* Whether calling `fn` with `n` positional arguments makes a coroutine and can do nothing else, so that it may be done later. */
+static inline int goish_deferrable(PyObject *fn, Py_ssize_t n) {
+    if (PyMethod_Check(fn)) {
+        fn = PyMethod_GET_FUNCTION(fn);
+        n++;
+    }
+    if (!PyFunction_Check(fn)) return 0;
+    PyCodeObject *code = (PyCodeObject *)PyFunction_GET_CODE(fn);
+    return (code->co_flags & (CO_COROUTINE | CO_VARARGS | CO_VARKEYWORDS)) == CO_COROUTINE && code->co_argcount == n
+        && code->co_kwonlyargcount == 0;
+}
+
+static inline PyObject **goish_tuple_items(PyObject *tuple) { return &PyTuple_GET_ITEM(tuple, 0); }
+
+/* Calls without a tuple and a dict of arguments, which Cython makes for every `*args, **kwargs`. */
+typedef PyObject *(*goish_vectorcall)(PyObject *self, PyObject **args, size_t nargsf, PyObject *kwnames);
+
+static void goish_call_fast(PyTypeObject *type, Py_ssize_t offset) {
+    type->tp_vectorcall_offset = offset;
+    type->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+}
+
+/* Gives the method `name` of `type` the body `call`; name and docstring stay. */
+static int goish_method_fast(PyTypeObject *type, const char *name, goish_vectorcall call) {
+    PyMethodDef *method = (PyMethodDef *)PyMem_RawMalloc(sizeof(PyMethodDef)); /* lives as long as the type */
+    PyObject *slow = PyDict_GetItemString(type->tp_dict, name); /* borrowed */
+    if (slow == NULL || !Py_IS_TYPE(slow, &PyMethodDescr_Type)) {
+        PyErr_Format(PyExc_SystemError, "goish: %s has no method %s to speed up", type->tp_name, name);
+        return -1;
+    }
+    if (method == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    *method = *((PyMethodDescrObject *)slow)->d_method;
+    method->ml_meth = (PyCFunction)(void (*)(void))call;
+    method->ml_flags = METH_FASTCALL | METH_KEYWORDS;
+    PyObject *fast = PyDescr_NewMethod(type, method);
+    if (fast == NULL || PyDict_SetItemString(type->tp_dict, name, fast) < 0) {
+        Py_XDECREF(fast);
+        return -1;
+    }
+    Py_DECREF(fast);
+    PyType_Modified(type);
+    return 0;
+}
+
 /* ---- numbers ---- */
 
 static uint64_t goish_last_id;

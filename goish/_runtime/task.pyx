@@ -154,6 +154,10 @@ cdef class Goroutine:
 
     def get_coro(self):
         """Its coroutine; None once it is done."""
+        if self.state == G_CALLED:
+            if make_coro(self) < 0:
+                raise_pending()
+            take_coro(self)
         return self.coro
 
     def get_context(self):
@@ -273,4 +277,4 @@ cdef class Goroutine:
         raise TypeError("a Goroutine cannot be copied or pickled")
 
 
-cdef tuple G_STATES = ("new", "runnable", "runnable", "running", "waiting", "done")
+cdef tuple G_STATES = ("new", "new", "runnable", "runnable", "running", "waiting", "done")

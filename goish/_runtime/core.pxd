@@ -38,7 +38,9 @@ cdef extern from "slots.h":
     ctypedef Ring* (*goish_ring_of)(PyObject* chan)
     void goish_collect_ring(PyTypeObject* chan_type, PyTypeObject* priority_type, goish_ring_of ring) noexcept
     ctypedef int (*goish_nests)(PyObject* op) noexcept
-    void goish_free_nests_flat(PyTypeObject* goroutine_type, PyTypeObject* op_type, goish_nests nests) noexcept
+    ctypedef void (*goish_reset)(PyObject* op, PyObject** held) noexcept
+    void goish_free_nests_flat(PyTypeObject* goroutine_type, PyTypeObject* op_type, goish_nests nests, goish_reset reset) noexcept
+    PyObject* goish_take_spare() noexcept
     void goish_forbid_new(PyTypeObject* type) noexcept
     uint64_t goish_next_id() noexcept
     bint goish_deferrable(PyObject* fn, Py_ssize_t n) noexcept

@@ -91,7 +91,7 @@ include "view.pyx"
 include "select.pyx"
 
 goish_install_slots(<PyTypeObject*>Op, op_step)
-goish_free_nests_flat(<PyTypeObject*>Goroutine, <PyTypeObject*>Op, op_nests)
+goish_free_nests_flat(<PyTypeObject*>Goroutine, <PyTypeObject*>Op, op_nests, op_reset)
 goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)
 goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)
 goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)

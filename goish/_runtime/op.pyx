@@ -17,10 +17,31 @@ cdef enum:
 
 
 cdef inline Op new_op(int kind, object target):
-    cdef Op op = Op.__new__(Op)
+    cdef PyObject* spare = goish_take_spare()
+    cdef Op op
+    if spare != NULL:
+        op = <Op>spare
+        Py_DECREF(op)
+    else:
+        op = Op.__new__(Op)
     op.kind = kind
     op.target = target
     return op
+
+
+cdef void op_reset(PyObject* spent, PyObject** held) noexcept:
+    # As new; `held` takes over its references.
+    cdef Op op = <Op>spent
+    held[0] = <PyObject*>op.target
+    held[1] = <PyObject*>op.owner
+    held[2] = <PyObject*>op.value
+    Py_INCREF(op.target)
+    Py_INCREF(op.owner)
+    Py_INCREF(op.value)
+    op.target = op.owner = op.value = None
+    op.prev = op.next = NULL
+    op.kind = op.state = op.flags = 0
+    op.index = 0
 
 
 # noexcept and -1 instead of `except -1`: an end of channel is ordinary, and Cython would spend a traceback entry on it.
@@ -198,9 +219,8 @@ def cancel_later(exc):
         running_loop().call_soon(_cancel_again, task, msg)
 
 
-# Here, not in the .pxd: Cython takes these two from the definition.
+# Here, not in the .pxd: Cython takes this from the definition.
 @cython.final
-@cython.freelist(256)
 cdef class Op:
     """One wait as a value, such as ``ch.recv()``: await it, give it to ``select``, or hand it to asyncio as a future.
 

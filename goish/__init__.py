@@ -2,7 +2,8 @@
 
 Running goroutines: ``run``, ``go``, ``Goroutine``, ``gosched``, ``sleep``, ``goexit``, ``num_goroutine``,
 ``current_goroutine``. Channels: ``chan``, ``Chan``, ``PriorityChan``, ``SendChan``, ``RecvChan``, ``NIL``, ``EMPTY``,
-``after``, ``select``, ``try_select``. Waiting for many: ``WaitGroup``. What can go wrong: the errors, all of them
+``after``, ``select``, ``try_select``. Waiting for many: ``WaitGroup``. With asyncio:
+``new_event_loop``, ``task_factory``. What can go wrong: the errors, all of them
 ``GoishError`` but ``Panic``.
 
 ``NIL`` is Go's nil channel: a send or receive on it waits for ever (a cancel ends it), a case of ``select`` on it is
@@ -26,6 +27,7 @@ from goish._runtime.core import (
     num_goroutine,
     select,
     sleep,
+    task_factory,
     try_select,
 )
 from goish._runtime.values import EMPTY, ChanStatistics, Flavor, Received
@@ -41,6 +43,7 @@ from goish.errors import (
     Panic,
     SendOnClosed,
 )
+from goish.loops import new_event_loop
 from goish.runtime import goexit, run
 
 __version__ = "0.1.0"
@@ -74,9 +77,11 @@ __all__ = [
     "go",
     "goexit",
     "gosched",
+    "new_event_loop",
     "num_goroutine",
     "run",
     "select",
     "sleep",
+    "task_factory",
     "try_select",
 ]

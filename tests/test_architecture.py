@@ -21,6 +21,7 @@ FLOORS = {
     "timers": 1,
     "inbox": 1,
     "sched": 1,
+    "factory": 1,
     "waitgroup": 1,
     "handoff": 2,
     "flavor": 2,

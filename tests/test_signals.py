@@ -20,6 +20,8 @@ HEAD = """
 import asyncio, os, signal, sys, threading, time
 from goish import *
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in its background with SIGINT ignored
+
 def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 

@@ -30,6 +30,7 @@ cdef extern from "slots.h":
     bint goish_gc_tracked(PyObject* o) noexcept
     PyObject* goish_take_exception() noexcept
     void goish_raise(PyObject* exc) noexcept
+    void goish_raise_here(PyObject* exc) noexcept
     ctypedef struct Ring:
         PyObject** slots
         Py_ssize_t head
@@ -41,6 +42,7 @@ cdef extern from "slots.h":
     ctypedef void (*goish_reset)(PyObject* op, PyObject** held) noexcept
     void goish_free_nests_flat(PyTypeObject* goroutine_type, PyTypeObject* op_type, goish_nests nests, goish_reset reset) noexcept
     PyObject* goish_take_spare() noexcept
+    void goish_hear(PyTypeObject* goroutine_type, bint (*unseen)(PyObject*) noexcept, void (*hear)(PyObject*) noexcept) noexcept
     void goish_forbid_new(PyTypeObject* type) noexcept
     uint64_t goish_next_id() noexcept
     bint goish_deferrable(PyObject* fn, Py_ssize_t n) noexcept

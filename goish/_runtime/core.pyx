@@ -23,6 +23,9 @@ from asyncio import CancelledError, InvalidStateError
 from asyncio import _get_running_loop as asyncio_running_loop
 from asyncio import current_task as asyncio_current_task
 from asyncio.base_events import BaseEventLoop
+from asyncio.base_tasks import _task_get_stack, _task_print_stack, _task_repr_info
+from asyncio.coroutines import iscoroutine as asyncio_iscoroutine
+from asyncio.format_helpers import extract_stack
 from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
 from contextvars import Context, copy_context
 
@@ -54,9 +57,11 @@ cdef extern from "Python.h":
     PyObject* PyTuple_GET_ITEM(object t, Py_ssize_t i) noexcept
     PyObject* PyList_GET_ITEM(object l, Py_ssize_t i) noexcept
     void PyList_SET_ITEM(object l, Py_ssize_t i, PyObject* o) noexcept
+    int PyObject_GenericSetAttr(object o, object name, object value) except -1
     void PyErr_SetString(object type, const char* text) noexcept
     void PyErr_SetNone(object type) noexcept
     void PyErr_Clear() noexcept
+    PyObject* PyErr_Occurred() noexcept
     void PyErr_WriteUnraisable(PyObject* o) noexcept
     bint PyErr_ExceptionMatches(object type) noexcept
     void Py_FatalError(const char* text) noexcept
@@ -80,6 +85,7 @@ include "go.pyx"
 include "timers.pyx"
 include "inbox.pyx"
 include "sched.pyx"
+include "factory.pyx"
 include "waitgroup.pyx"
 # Floor 2
 include "handoff.pyx"
@@ -92,6 +98,7 @@ include "select.pyx"
 
 goish_install_slots(<PyTypeObject*>Op, op_step)
 goish_free_nests_flat(<PyTypeObject*>Goroutine, <PyTypeObject*>Op, op_nests, op_reset)
+goish_hear(<PyTypeObject*>Goroutine, unseen, last_words)
 goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)
 goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)
 goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)

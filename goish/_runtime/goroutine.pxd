@@ -31,7 +31,7 @@ cdef class Goroutine:
     cdef object ctx
     cdef Scheduler sched
     cdef object wait         # see the states
-    cdef object extra        # None, the WaitGroup it reports to, or an Extra
+    cdef object extra        # None, the WaitGroup it reports to, TASK, or an Extra
     cdef object code         # where go() was called: code object ...
     cdef Link link
     cdef PyObject* all_prev  # the registry of live goroutines, which owns a reference
@@ -52,3 +52,6 @@ cdef class Extra:
     cdef object wg           # the WaitGroup it reports to
     cdef list callbacks      # of (callback, context)
     cdef WaitQueue joiners   # ops of those that await it
+    cdef dict attributes     # what others have set on it
+    cdef object source       # where it was made, a stack summary: tasks in asyncio's debug mode
+    cdef bint is_task        # made by the task factory

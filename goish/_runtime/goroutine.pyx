@@ -17,6 +17,13 @@
 # Not here: starting one (go.pyx), the handle that programs hold (task.pyx), the run queue's slices (sched.pyx).
 
 cdef Goroutine new_goroutine(Scheduler s, object coro, object context, object extra):
+    cdef Goroutine g = make_goroutine(s, coro, context, extra)
+    run_push(s, <PyObject*>g)
+    arm_drain(s)
+    return g
+
+
+cdef inline Goroutine make_goroutine(Scheduler s, object coro, object context, object extra):
     cdef Goroutine g = Goroutine.__new__(Goroutine)
     cdef PyObject* code = goish_caller(&g.lasti)
     if code != NULL:
@@ -38,8 +45,6 @@ cdef Goroutine new_goroutine(Scheduler s, object coro, object context, object ex
     take_coro(g)
     goish_gc_take(<PyObject*>g)
     registry_add(s, g)
-    run_push(s, <PyObject*>g)
-    arm_drain(s)
     return g
 
 
@@ -126,7 +131,11 @@ cdef void step(Scheduler s, PyObject* gp) except *:
     elif status == PYGEN_RETURN:
         value = <object>result
         Py_DECREF(value)
-        finish(s, g, value, False)
+        if g.flags & GF_MUST_CANCEL and is_task(g):  # asyncio's rule: a cancel that came before the end counts
+            g.flags |= GF_CANCELLED
+            finish(s, g, cancelled_error_of(g), True)
+        else:
+            finish(s, g, value, False)
     else:
         failed(s, g)
 
@@ -170,7 +179,9 @@ cdef inline void park(Scheduler s, Goroutine g, Op op) noexcept:
         run_push(s, <PyObject*>g)
         return
     op.owner = g
-    if g.flags & GF_MUST_CANCEL:
+    if g.flags & GF_MUST_CANCEL and op.kind == W_JOIN and pass_cancel(op, cancel_message(g)):
+        g.flags &= ~GF_MUST_CANCEL
+    elif g.flags & GF_MUST_CANCEL:
         g.flags &= ~GF_MUST_CANCEL
         op_drop(op)
         op.value = cancelled_error_of(g)
@@ -204,7 +215,7 @@ cdef void await_foreign(Scheduler s, Goroutine g, object awaited) except *:
             g.wait = awaited
             g.link.since = s.now
             g.state = G_WAITING
-            if not s.managed and not g.flags & GF_REGISTERED:
+            if not g.flags & GF_REGISTERED:
                 register(g)
             awaited.add_done_callback(g._wakeup, context=s.base)
             if g.flags & GF_MUST_CANCEL and awaited.cancel(msg=cancel_message(g)):
@@ -223,15 +234,14 @@ cdef object foreign_error(Scheduler s, Goroutine g, object awaited):
     blocking = getattr(awaited, "_asyncio_future_blocking", None)
     if blocking is None:
         if isgenerator(awaited):
-            return RuntimeError(f"yield was used instead of yield from for generator in goroutine {g!r} with {awaited!r}")
-        return RuntimeError(f"goroutine got bad yield: {awaited!r}; await asyncio futures, coroutines and goish operations")
+            return RuntimeError(f"yield was used instead of yield from for generator in {g!r} with {awaited!r}")
+        return RuntimeError(f"{g!r} got bad yield: {awaited!r}; await asyncio futures, coroutines and goish operations")
     loop = awaited.get_loop() if hasattr(awaited, "get_loop") else awaited._loop
+    what = "Task" if is_task(g) else "goroutine"
     if loop is not s.loop:
-        return RuntimeError(f"goroutine {g!r} got future {awaited!r} attached to a different loop")
+        return RuntimeError(f"{what} {g!r} got Future {awaited!r} attached to a different loop")
     if not blocking:
-        return RuntimeError(f"yield was used instead of yield from in goroutine {g!r} with {awaited!r}")
-    if awaited is g:
-        return RuntimeError(f"goroutine cannot await on itself: {g!r}")
+        return RuntimeError(f"yield was used instead of yield from in {what} {g!r} with {awaited!r}")
     return None
 
 
@@ -295,13 +305,33 @@ cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *
     if g.flags & GF_REGISTERED:
         unregister(g)
     release(g)
-    if failed and not g.flags & (GF_CANCELLED | GF_RETRIEVED):
+    if failed and not g.flags & (GF_CANCELLED | GF_RETRIEVED) and not is_task(g):
         keep_failed(s, g)  # reports to its wait group when it is known whether this is a panic
     elif extra is not None:
         report(g)
     if type(extra) is Extra:
         notify(s, g, <Extra>extra)
     registry_remove(s, g)
+
+
+cdef bint unseen(PyObject* g) noexcept:
+    # A task that failed and is about to be freed, its exception with it.
+    return (
+        (<Goroutine>g).flags & (GF_FAILED | GF_CANCELLED | GF_RETRIEVED) == GF_FAILED
+        and (<Goroutine>g).state == G_DONE
+        and is_task(<Goroutine>g)
+    )
+
+
+cdef void last_words(PyObject* g) noexcept:
+    cdef PyObject* pending = goish_take_exception() if PyErr_Occurred() != NULL else NULL
+    try:
+        panic((<Goroutine>g).sched, <Goroutine>g)
+    except BaseException as exc:
+        logger.error("the exception handler of %r failed", (<Goroutine>g).sched.loop, exc_info=exc)
+    if pending != NULL:
+        goish_raise(pending)
+        Py_DECREF(<object>pending)
 
 
 cdef void release(Goroutine g) noexcept:
@@ -311,14 +341,15 @@ cdef void release(Goroutine g) noexcept:
     if g.flags & GF_CTX_TAKEN:
         goish_gc_return(<PyObject*>g.ctx)
     g.flags &= ~(GF_GC_TAKEN | GF_CTX_TAKEN)
-    g.coro = None
+    if not is_task(g):  # asyncio's tasks keep theirs, to be shown
+        g.coro = None
     goish_gc_return(<PyObject*>g)
 
 
 cdef void report(Goroutine g) except *:
     # Takes a finished goroutine off its wait group.
     cdef object wg = (<Extra>g.extra).wg if type(g.extra) is Extra else g.extra
-    if wg is None:
+    if type(wg) is not WaitGroup:
         return
     if type(g.extra) is Extra:
         (<Extra>g.extra).wg = None
@@ -352,9 +383,20 @@ cdef Extra extra_of(Goroutine g):
     if type(g.extra) is Extra:
         return <Extra>g.extra
     extra = Extra.__new__(Extra)
-    extra.wg = g.extra
+    if g.extra is TASK:
+        extra.is_task = True
+    else:
+        extra.wg = g.extra
     g.extra = extra
     return extra
+
+
+# The extra of a goroutine that the task factory made and that has no other: to asyncio's libraries it is a task in all it does.
+cdef object TASK = object()
+
+
+cdef bint is_task(Goroutine g) noexcept:
+    return g.extra is TASK or (type(g.extra) is Extra and (<Extra>g.extra).is_task)
 
 
 cdef object cancel_message(Goroutine g):
@@ -378,7 +420,11 @@ cdef int join_attempt(Op op, PyObject** result) noexcept:
     if g.state == G_DONE:
         return join_finish(op, result)
     if g.sched.current == <PyObject*>g:
-        PyErr_SetString(RuntimeError, "a goroutine cannot await itself: it would wait for ever")
+        PyErr_SetString(
+            RuntimeError,
+            "Task cannot await on itself: it would wait for ever" if is_task(g)
+            else "a goroutine cannot await itself: it would wait for ever",
+        )
         return -1
     return 0
 
@@ -406,11 +452,22 @@ cdef int join_finish(Op op, PyObject** result) noexcept:
     cdef Goroutine g = <Goroutine>op.target
     if g.flags & GF_FAILED:
         g.flags |= GF_RETRIEVED
-        goish_raise(<PyObject*>g.wait)
+        goish_raise_here(<PyObject*>g.wait)
         return -1
     Py_INCREF(g.wait)
     result[0] = <PyObject*>g.wait
     return 1
+
+
+cdef bint pass_cancel(Op op, object msg) noexcept:
+    # asyncio's rule for tasks: who cancels the one that awaits a task cancels that task. Of a goroutine of go(), only the await.
+    if not is_task(<Goroutine>op.target):
+        return False
+    try:
+        return op.target.cancel(msg)
+    except BaseException as exc:
+        logger.error("cancel of %r failed", op.target, exc_info=exc)
+        return False
 
 
 waits[<int>W_JOIN] = Wait("goroutine", True, join_attempt, NULL, join_arm, join_withdraw, join_finish, NULL, NULL, NULL)

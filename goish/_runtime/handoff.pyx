@@ -284,7 +284,7 @@ cdef int give_other(Op op, PyObject* value, bint ok, PyObject** result) noexcept
             undelivered(<PyObject*>op.target, received)
         raises, shaped = True, exc
     if raises:
-        goish_raise(<PyObject*>shaped)
+        goish_raise_here(<PyObject*>shaped)
         return -1
     Py_INCREF(shaped)
     result[0] = <PyObject*>shaped
@@ -393,7 +393,7 @@ cdef int refused(Op op, int happened) noexcept:
         error = SendOnClosed(value) if happened == CLOSED else ChanFull(value)
     except BaseException as exc:
         error = exc
-    goish_raise(<PyObject*>error)
+    goish_raise_here(<PyObject*>error)
     return -1
 
 

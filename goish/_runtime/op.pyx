@@ -85,7 +85,7 @@ cdef int op_resume(Op op, PyObject** result) noexcept:
         collectable(op)
         return waits[op.kind].finish(op, result)
     if state == OP_FAILED:
-        goish_raise(<PyObject*>op.value)
+        goish_raise_here(<PyObject*>op.value)
         if not kept:
             op.owner = op.value = None
             op.state = OP_SPENT
@@ -156,6 +156,10 @@ cdef bint op_fail(Op op, object exc) noexcept:
     op.value = exc
     op_wake(op)
     return True
+
+
+cdef bint op_cancel(Op op, object msg) noexcept:
+    return (op.kind == W_JOIN and pass_cancel(op, msg)) or op_fail(op, cancelled_error(msg))
 
 
 cdef void face_wake(Op op, Face face) noexcept:
@@ -340,7 +344,7 @@ cdef class Op:
     def cancel(self, msg=None):
         """Cancels the wait: True if it then has not happened, False if it is over or not to be cancelled."""
         if self.state == OP_WAITING:
-            return op_fail(self, cancelled_error(msg))
+            return op_cancel(self, msg)
         if self.state == OP_NEW and not self.flags & F_PAUSE:
             self.value = cancelled_error(msg)
             self.state = OP_FAILED

@@ -16,6 +16,7 @@ cdef class Scheduler:
     cdef PyObject* all_head      # the registry: owns every live goroutine
     cdef bint armed              # a drain is on its way
     cdef bint draining
+    cdef bint nests              # the loop may be run from within a goroutine (nest_asyncio)
     cdef bint dead               # the loop is closed
     cdef readonly bint managed   # under goish.run: it ends what is left when main returns
     cdef PyObject* current       # borrowed: the goroutine that runs

@@ -88,7 +88,7 @@ cdef inline PyObject* run_pop(Scheduler s) noexcept:
 
 
 cdef inline void arm_drain(Scheduler s) noexcept:
-    if not s.armed and not s.draining:
+    if not s.armed and (not s.draining or s.nests):
         post_drain(s)
 
 
@@ -126,6 +126,7 @@ cdef void drain(Scheduler s) except *:
     s.thread = PyThread_get_thread_ident()
     s.draining = True
     s.armed = False
+    s.nests = not s.coarse_timers and getattr(type(s.loop), "_nest_patched", False) is True  # uvloop cannot be nested
     s.now = goish_monotonic()
     end = s.now + SLICE
     try:
@@ -315,6 +316,11 @@ cdef void look_at_failed(Scheduler s) except *:
 
 cdef void panic(Scheduler s, Goroutine g) except *:
     g.flags |= GF_RETRIEVED
+    if is_task(g):
+        s.loop.call_exception_handler(
+            {"message": "Task exception was never retrieved", "exception": g.wait, "future": g}
+        )
+        return
     if s.on_panic is not None:
         s.on_panic(g, g.wait)
         return

@@ -170,7 +170,7 @@ cdef int selection(Op sel, Py_ssize_t index, PyObject* value, int happened, PyOb
                 error = (SendOnClosed if happened == CLOSED else ChanFull)(unwrap((<Op>case).value))
             except BaseException as exc:
                 error = exc
-            goish_raise(<PyObject*>error)
+            goish_raise_here(<PyObject*>error)
             return -1
     selected = (index, received, happened != CLOSED)
     Py_INCREF(selected)

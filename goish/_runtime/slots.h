@@ -230,7 +230,24 @@ static void goish_collect_ring(PyTypeObject *chan_type, PyTypeObject *priority_t
 static destructor goish_goroutine_free, goish_op_free;
 static int (*goish_op_nests)(PyObject *op);
 
-static void goish_goroutine_dealloc(PyObject *self) { goish_free_flat(self, goish_goroutine_free); }
+/* A goroutine may have something to say before it goes: asked here, and by the collector, through tp_finalize. */
+static int (*goish_goroutine_unseen)(PyObject *);
+static void (*goish_goroutine_last_words)(PyObject *);
+
+static void goish_goroutine_finalize(PyObject *self) {
+    if (goish_goroutine_unseen(self)) goish_goroutine_last_words(self);
+}
+
+static void goish_hear(PyTypeObject *goroutine_type, int (*unseen)(PyObject *), void (*last_words)(PyObject *)) {
+    goish_goroutine_unseen = unseen;
+    goish_goroutine_last_words = last_words;
+    goroutine_type->tp_finalize = goish_goroutine_finalize;
+}
+
+static void goish_goroutine_dealloc(PyObject *self) {
+    if (goish_goroutine_unseen(self) && PyObject_CallFinalizerFromDealloc(self) < 0) return;
+    goish_free_flat(self, goish_goroutine_free);
+}
 
 static void (*goish_op_reset)(PyObject *op, PyObject **held);
 
@@ -315,6 +332,9 @@ static inline void goish_raise(PyObject *exc) {
     PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exc)), Py_NewRef(exc), PyException_GetTraceback(exc));
 #endif
 }
+
+/* Raises `exc` as a `raise` at this place of the program would: chained to the exception that is being handled. */
+static inline void goish_raise_here(PyObject *exc) { PyErr_SetObject((PyObject *)Py_TYPE(exc), exc); }
 
 /* ---- StopIteration that carries a value without being allocated ---- */
 

@@ -3,9 +3,8 @@
 # It answers everything that asyncio asks of a task : gather, wait, wait_for and run_until_complete take it.
 # Threads: the scheduler's own; cancel() from elsewhere is forwarded to its loop.
 
-# Here, not in the .pxd: Cython takes these two from the definition.
+# No freelist: the collector's mark that an object was finalised would stay on it, and its next user never be heard.
 @cython.final
-@cython.freelist(256)
 cdef class Goroutine:
     """A running ``go`` call: ``await g`` gives its result or raises its exception.
 
@@ -53,7 +52,9 @@ cdef class Goroutine:
             await gosched()
             print(g.cancelled())  # -> True
         """
-        if self.state == G_DONE or self.sched is None:
+        if self.state == G_DONE:
+            if is_task(self):
+                self.flags |= GF_RETRIEVED  # as asyncio has it: whoever cancels it does not care
             return False
         if not is_here(self.sched):
             self.sched.loop.call_soon_threadsafe(self.cancel, msg)
@@ -63,7 +64,7 @@ cdef class Goroutine:
         if self.state == G_WAITING:
             wait = self.wait
             if type(wait) is Op and (<Op>wait).owner is self:
-                if op_fail(<Op>wait, cancelled_error(msg)):
+                if op_cancel(<Op>wait, msg):
                     return True
             elif wait.cancel(msg=msg):
                 return True
@@ -165,13 +166,16 @@ cdef class Goroutine:
         return self.ctx
 
     def get_name(self):
-        """Its name, ``goroutine-<id>`` unless it was given another."""
+        """Its name: ``goroutine-<id>``, or ``Task-<id>`` if the task factory made it, unless it was given another."""
         name = (<Extra>self.extra).name if type(self.extra) is Extra else None
-        return f"goroutine-{self.id}" if name is None else name
+        if name is None:
+            return f"Task-{self.id}" if is_task(self) else f"goroutine-{self.id}"
+        return name
 
     def set_name(self, value, /):
-        """Names it ``str(value)``."""
-        extra_of(self).name = str(value)
+        """Names it ``str(value)``; None leaves the name as it is."""
+        if value is not None:  # which CPython 3.13.0 gives to the tasks of every task factory
+            extra_of(self).name = str(value)
 
     @property
     def name(self):
@@ -216,7 +220,55 @@ cdef class Goroutine:
         """Whether it ended by ``goexit()``."""
         return self.flags & GF_EXITED != 0
 
+    def get_stack(self, *, limit=None):
+        """The frames of its coroutine, as ``asyncio.Task.get_stack``: one where it waits, or those of its traceback."""
+        return _task_get_stack(self, limit)
+
+    def print_stack(self, *, limit=None, file=None):
+        """Prints what ``get_stack`` gives to ``file`` (None: standard error), as ``asyncio.Task.print_stack``."""
+        _task_print_stack(self, limit, file)
+
+    def set_result(self, result, /):
+        """Raises RuntimeError: a goroutine gets its result from its coroutine. As ``asyncio.Task``."""
+        raise RuntimeError("Task does not support set_result operation: a goroutine's result is what its coroutine returns")
+
+    def set_exception(self, exception, /):
+        """Raises RuntimeError: a goroutine gets its exception from its coroutine. As ``asyncio.Task``."""
+        raise RuntimeError("Task does not support set_exception operation: a goroutine fails by what its coroutine raises")
+
     # ---- what asyncio and anyio look at in a task ----
+
+    @property
+    def _coro(self):
+        return self.get_coro()
+
+    @property
+    def _state(self):
+        if self.state != G_DONE:
+            return "PENDING"
+        return "CANCELLED" if self.flags & GF_CANCELLED else "FINISHED"
+
+    @property
+    def _result(self):
+        return self.wait if self.state == G_DONE and not self.flags & GF_FAILED else None
+
+    @property
+    def _exception(self):
+        return self.wait if self.state == G_DONE and self.flags & (GF_FAILED | GF_CANCELLED) == GF_FAILED else None
+
+    @property
+    def _source_traceback(self):
+        return (<Extra>self.extra).source if type(self.extra) is Extra else None
+
+    @property
+    def _log_traceback(self):
+        return self._exception is not None and not self.flags & GF_RETRIEVED
+
+    @_log_traceback.setter
+    def _log_traceback(self, value):
+        if value:
+            raise ValueError("_log_traceback can only be set to False")
+        self.flags |= GF_RETRIEVED
 
     @property
     def _asyncio_future_blocking(self):
@@ -236,7 +288,7 @@ cdef class Goroutine:
 
     @property
     def _must_cancel(self):
-        return self.flags & GF_MUST_CANCEL != 0
+        return self.state != G_DONE and self.flags & GF_MUST_CANCEL != 0
 
     @property
     def _callbacks(self):
@@ -261,9 +313,37 @@ cdef class Goroutine:
 
     @_log_destroy_pending.setter
     def _log_destroy_pending(self, value):
-        pass
+        pass  # a goroutine is never destroyed while it is pending
+
+    # Anybody may hang anything on a task (playwright, temporalio).
+
+    def __getattr__(self, name):
+        if type(self.extra) is Extra and (<Extra>self.extra).attributes is not None:
+            try:
+                return (<Extra>self.extra).attributes[name]
+            except KeyError:
+                pass
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+
+    def __setattr__(self, name, value):
+        cdef Extra extra
+        if hasattr(Goroutine, name):
+            PyObject_GenericSetAttr(self, name, value)
+            return
+        extra = extra_of(self)
+        if extra.attributes is None:
+            extra.attributes = {}
+        extra.attributes[name] = value
+
+    def __delattr__(self, name):
+        try:
+            del (<Extra?>self.extra).attributes[name]
+        except (TypeError, KeyError):
+            raise AttributeError(name, name=name, obj=self) from None
 
     def __repr__(self):
+        if is_task(self):
+            return f"<Task {' '.join(_task_repr_info(self))}>"
         what = self.wait_reason or G_STATES[self.state]
         if self.flags & GF_CANCELLED:
             what = "cancelled"

@@ -124,8 +124,8 @@ PROMISE = re.compile(r"^\| ([^|]+?) \| (yes) \|.*\|$", re.MULTILINE)
 
 
 def test_goish_keeps_the_promises_that_the_readme_lists() -> None:
-    conformance = runpy.run_path(str(ROOT / "docs" / "conformance.py"))
-    probes, channel = conformance["PROBES"], conformance["Goish"]
+    promises = runpy.run_path(str(ROOT / "docs" / "promises.py"))
+    probes, channel = promises["PROBES"], promises["Goish"]
     assert [name for name, _ in PROMISE.findall(PAGES[0].read_text())] == list(probes)
 
     async def keeps(probe: Callable[[Any], Awaitable[str]]) -> str:

@@ -7,6 +7,7 @@ outside of any function stands in the body of main. After ``# ->`` stands what t
 from __future__ import annotations
 
 import ast
+import asyncio
 import inspect
 import re
 import sys
@@ -18,9 +19,15 @@ from typing import Any
 import pytest
 
 import goish
+import goish.anyio
 import goish.debug
 
-MODULES = [(goish, goish.__all__), (goish.runtime, goish.runtime.__all__), (goish.debug, ["dump", "leaks"])]
+MODULES = [
+    (goish, goish.__all__),
+    (goish.runtime, goish.runtime.__all__),
+    (goish.anyio, goish.anyio.__all__),
+    (goish.debug, ["dump", "leaks"]),
+]
 VIEWS = (goish.SendChan, goish.RecvChan)
 
 EXAMPLE = re.compile(r"^Example::\n\n((?:(?:    .*)?\n)+)", re.MULTILINE)
@@ -106,9 +113,9 @@ def run_example(name: str, source: str) -> dict[int, str]:
         printed[sys._getframe(1).f_lineno].append(" ".join(map(str, values)))
 
     namespace = {name: getattr(goish, name) for name in goish.__all__}
-    namespace |= {"__name__": "__main__", "goish": goish, "print": note}
+    namespace |= {"__name__": "__main__", "asyncio": asyncio, "goish": goish, "print": note}
     code = compile(source, f"<{name}>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     body = eval(code, namespace)
-    if body is not None:
+    if asyncio.iscoroutine(body):
         goish.run(body, loop="uvloop")
     return {line: " ".join(texts) for line, texts in printed.items()}

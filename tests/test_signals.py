@@ -20,7 +20,7 @@ HEAD = """
 import asyncio, os, signal, sys, threading, time
 from goish import *
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in its background with SIGINT ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs in its background
 
 def interrupt():
     os.kill(os.getpid(), signal.SIGINT)

@@ -174,4 +174,3 @@ cdef PyObject* wg_go(PyObject* self, PyObject** args, size_t n, PyObject* kwname
         return NULL
     Py_INCREF(g)
     return <PyObject*>g
-

@@ -1,7 +1,7 @@
 """Prints the table "Does it keep its promises?" of README.md: the same small programs against every library.
 
     pip install aiochan aiochannel anyio chanpy culsans forechan
-    python docs/conformance.py
+    python docs/promises.py
 
 A library that is not installed is left out. Each cell is a process of its own, and has five seconds before it counts as
 hanging. Users of all libraries are plain asyncio tasks.

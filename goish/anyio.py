@@ -106,10 +106,10 @@ class ReceiveStream(_Stream[Chan[T_co] | RecvChan[T_co]], ObjectReceiveStream[T_
     """The receiving end of ``channel`` as an ``anyio.abc.ObjectReceiveStream``; ``async for`` works too.
 
     ``channel``: a Chan or its ``receiver``; TypeError for anything else. ``receive`` raises EndOfStream when the
-    channel is closed and drained, ClosedResourceError when this stream is closed. ``aclose`` of a stream on a Chan closes the
-    channel, so that its senders are told, unless a ``clone`` is still open; a ``receiver`` cannot close. Cancelled,
-    nothing was received; a value handed over before is returned, and the cancel comes at the next wait. For goroutines
-    and asyncio tasks, on any loop.
+    channel is closed and drained, ClosedResourceError when this stream is closed. ``aclose`` of a stream on a Chan
+    closes the channel, so that its senders are told, unless a ``clone`` is still open; a ``receiver`` cannot close.
+    Cancelled, nothing was received; a value handed over before is returned, and the cancel comes at the next wait. For
+    goroutines and asyncio tasks, on any loop.
 
     Example::
 

@@ -134,9 +134,10 @@ async def channels(n: int) -> Result:
 
 
 async def fanin(n: int) -> Result:
-    seconds = 0.0
+    whole = draining = 0.0
     rounds = fanin_rounds(n)
     for _ in range(rounds):
+        began = perf_counter()
         send, recv = create_memory_object_stream[int](FANIN_BUFFER)
         with send, recv:
             async with create_task_group() as group:
@@ -145,8 +146,9 @@ async def fanin(n: int) -> Result:
                 await until_sending(send, n - FANIN_BUFFER)
                 start = perf_counter()
                 await recv_count(recv, n)
-            seconds += perf_counter() - start
-    return per_item(seconds, n * rounds)
+            draining += perf_counter() - start
+            whole += perf_counter() - began
+    return per_item(whole, n * rounds) | per_item(draining, n * rounds, "drain_ns")
 
 
 async def cancel_storm(order: str, n: int) -> Result:

@@ -117,17 +117,19 @@ async def channels(n: int) -> Result:
 
 
 async def fanin(n: int) -> Result:
-    seconds = 0.0
+    whole = draining = 0.0
     rounds = fanin_rounds(n)
     for _ in range(rounds):
+        began = perf_counter()
         queue: Queue[int] = Queue(FANIN_BUFFER)
         senders = [create_task(put_range(queue, 1)) for _ in range(n)]
         await asyncio.sleep(0)
         start = perf_counter()
         await get_count(queue, n)
         await join(senders)
-        seconds += perf_counter() - start
-    return per_item(seconds, n * rounds)
+        draining += perf_counter() - start
+        whole += perf_counter() - began
+    return per_item(whole, n * rounds) | per_item(draining, n * rounds, "drain_ns")
 
 
 async def cancel_storm(order: str, n: int) -> Result:

@@ -112,17 +112,19 @@ def channels(n: int) -> Result:
 
 
 def fanin(n: int) -> Result:
-    seconds = 0.0
+    whole = draining = 0.0
     rounds = fanin_rounds(n)
     for _ in range(rounds):
+        began = perf_counter()
         queue = SimpleQueue(FANIN_BUFFER)
         senders = [gevent.spawn(put_range, queue, 1) for _ in range(n)]
         gevent.sleep(0)
         start = perf_counter()
         get_count(queue, n)
         gevent.joinall(senders)
-        seconds += perf_counter() - start
-    return per_item(seconds, n * rounds)
+        draining += perf_counter() - start
+        whole += perf_counter() - began
+    return per_item(whole, n * rounds) | per_item(draining, n * rounds, "drain_ns")
 
 
 def cancel_storm(order: str, n: int) -> Result:

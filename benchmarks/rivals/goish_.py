@@ -115,9 +115,10 @@ async def channels(n: int) -> Result:
 
 
 async def fanin(n: int) -> Result:
-    seconds = 0.0
+    whole = draining = 0.0
     rounds = fanin_rounds(n)
     for _ in range(rounds):
+        began = perf_counter()
         ch: Chan[int] = chan(FANIN_BUFFER)
         group = WaitGroup()
         for _ in range(n):
@@ -127,8 +128,9 @@ async def fanin(n: int) -> Result:
         start = perf_counter()
         await recv_count(ch, n)
         await group.wait()
-        seconds += perf_counter() - start
-    return per_item(seconds, n * rounds)
+        draining += perf_counter() - start
+        whole += perf_counter() - began
+    return per_item(whole, n * rounds) | per_item(draining, n * rounds, "drain_ns")
 
 
 async def cancel_storm(order: str, n: int) -> Result:

@@ -47,18 +47,20 @@ async def mpmc(n: int) -> Result:
 
 
 async def fanin(n: int) -> Result:
-    seconds = 0.0
+    whole = draining = 0.0
     rounds = fanin_rounds(n)
     for _ in range(rounds):
+        began = perf_counter()
         queue: Queue[int] = Queue(FANIN_BUFFER)
         senders = [create_task(put_range(queue.async_q, 1)) for _ in range(n)]
         await asyncio.sleep(0)
         start = perf_counter()
         await get_count(queue.async_q, n)
         await join(senders)
-        seconds += perf_counter() - start
+        draining += perf_counter() - start
+        whole += perf_counter() - began
         await queue.aclose()
-    return per_item(seconds, n * rounds)
+    return per_item(whole, n * rounds) | per_item(draining, n * rounds, "drain_ns")
 
 
 WORKLOADS = bind(

@@ -98,6 +98,7 @@ include "select.pyx"
 
 goish_install_slots(<PyTypeObject*>Op, op_step)
 goish_free_nests_flat(<PyTypeObject*>Goroutine, <PyTypeObject*>Op, op_nests, op_reset)
+goish_watch_ops(op_forgotten, op_name)
 goish_hear(<PyTypeObject*>Goroutine, unseen, last_words)
 goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)
 goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)

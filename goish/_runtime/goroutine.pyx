@@ -105,6 +105,7 @@ cdef void step(Scheduler s, PyObject* gp) except *:
     cdef PySendResult status
     s.current = gp
     s.steps += 1
+    g.flags &= ~GF_CANCELLED
     goish_tls_spent = 0
     if enter_task(s, gp) < 0 or PyContext_Enter(<PyObject*>g.ctx) < 0:
         status = PYGEN_ERROR
@@ -186,6 +187,7 @@ cdef inline void park(Scheduler s, Goroutine g, Op op) noexcept:
         op_drop(op)
         op.value = cancelled_error_of(g)
         op.state = OP_FAILED
+        g.flags |= GF_CANCELLED
         g.state = G_RUNNABLE
         run_push(s, <PyObject*>g)
         return
@@ -248,6 +250,8 @@ cdef object foreign_error(Scheduler s, Goroutine g, object awaited):
 cdef void resume_now(Goroutine g) except *:
     # A loop callback that steps one goroutine in the future's own turn, so that asyncio's order is kept.
     if g.state == G_WAITING:
+        if g.flags & GF_MUST_CANCEL and g.wait.cancelled():
+            g.flags &= ~GF_MUST_CANCEL  # a second cancel before it could run: one CancelledError, the future's own
         g.wait = None
         g.state = G_YIELDED
     if g.state == G_YIELDED:

@@ -67,6 +67,7 @@ cdef class Op:
     cdef uint8_t kind        # W_*
     cdef uint8_t state       # OP_*
     cdef uint8_t flags       # F_*
+    cdef uint8_t used         # somebody took it (select, which leaves it NEW), or it is no program's: not a forgotten await
     cdef uint32_t index      # case number in its select; of a select: the decided case; of a timer: place in the heap
 
 

@@ -25,6 +25,7 @@ cdef inline Op new_op(int kind, object target):
     else:
         op = Op.__new__(Op)
     op.kind = kind
+    op.used = kind == W_TIMER
     op.target = target
     return op
 
@@ -41,7 +42,16 @@ cdef void op_reset(PyObject* spent, PyObject** held) noexcept:
     op.target = op.owner = op.value = None
     op.prev = op.next = NULL
     op.kind = op.state = op.flags = 0
+    op.used = True
     op.index = 0
+
+
+cdef bint op_forgotten(PyObject* op) noexcept:
+    return (<Op>op).state == OP_NEW and not (<Op>op).used
+
+
+cdef const char* op_name(PyObject* op) noexcept:
+    return waits[(<Op>op).kind].reason
 
 
 # noexcept and -1 instead of `except -1`: an end of channel is ordinary, and Cython would spend a traceback entry on it.

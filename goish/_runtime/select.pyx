@@ -379,6 +379,10 @@ cdef tuple checked_cases(tuple cases):
     cdef bint nils = False
     for i in range(len(cases)):
         case = PyTuple_GET_ITEM(cases, i)
+        if goish_is(case, <PyObject*>Op):
+            (<Op>case).used = True
+    for i in range(len(cases)):
+        case = PyTuple_GET_ITEM(cases, i)
         if not goish_is(case, <PyObject*>Op) or (<Op>case).kind < W_SEND or (<Op>case).kind > W_RECV_INFO:
             if case != <PyObject*>None and <object>case is not NIL:
                 unmark(cases, i)
@@ -438,6 +442,7 @@ def select(*cases, default=False, biased=False):
     """
     cdef Op sel = new_op(W_SELECT, checked_cases(cases))
     if type(default) is not bool:
+        sel.used = True
         raise TypeError(f"default is True (do not wait) or False (wait), got {default!r}")
     sel.flags = (F_DEFAULT if default else 0) | (F_BIASED if biased else 0)
     return sel

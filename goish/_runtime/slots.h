@@ -290,7 +290,34 @@ static inline int goish_keep_spare(PyObject *self) {
 #define goish_keep_spare(self) 0
 #endif
 
+/* A forgotten await is the commonest mistake of all, and silent: nothing was sent, nothing received. */
+static int (*goish_op_forgotten)(PyObject *op);
+static const char *(*goish_op_name)(PyObject *op);
+
+static void goish_warn_forgotten(PyObject *self) {
+    PyObject_GC_UnTrack(self); /* Python code runs here, and the collector must not meet what has no references */
+#if PY_VERSION_HEX >= 0x030C0000
+    PyObject *pending = PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+#endif
+    if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "goish: a '%s' was never awaited, so it has not happened", goish_op_name(self)) < 0)
+        PyErr_WriteUnraisable(NULL);
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(pending);
+#else
+    PyErr_Restore(type, value, traceback);
+#endif
+}
+
+static void goish_watch_ops(int (*forgotten)(PyObject *), const char *(*name)(PyObject *)) {
+    goish_op_forgotten = forgotten;
+    goish_op_name = name;
+}
+
 static void goish_op_dealloc(PyObject *self) {
+    if (goish_op_forgotten(self)) goish_warn_forgotten(self);
     if (goish_op_nests(self))
         goish_free_flat(self, goish_op_free);
     else if (!goish_keep_spare(self))

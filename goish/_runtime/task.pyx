@@ -65,9 +65,13 @@ cdef class Goroutine:
             wait = self.wait
             if type(wait) is Op and (<Op>wait).owner is self:
                 if op_cancel(<Op>wait, msg):
+                    if self.state == G_RUNNABLE:
+                        self.flags |= GF_CANCELLED
                     return True
             elif wait.cancel(msg=msg):
                 return True
+        elif self.state == G_RUNNABLE and self.flags & GF_CANCELLED:
+            return True
         goroutine_must_cancel(self, msg)
         return True
 
@@ -345,7 +349,7 @@ cdef class Goroutine:
         if is_task(self):
             return f"<Task {' '.join(_task_repr_info(self))}>"
         what = self.wait_reason or G_STATES[self.state]
-        if self.flags & GF_CANCELLED:
+        if self.cancelled():
             what = "cancelled"
         coro = getattr(self.coro, "__qualname__", None)
         where = "" if coro is None else f" {coro}()"

@@ -74,7 +74,7 @@ def patience(node: pytest.Item) -> float:
     """Seconds that this test does not take unless it hangs."""
     if mark := node.get_closest_marker("patience"):
         return float(mark.args[0])
-    return 900.0 if any(node.get_closest_marker(mark) for mark in ("slow", "million")) else 60.0
+    return 900.0 if any(node.get_closest_marker(mark) for mark in ("slow", "million")) else 180.0
 
 
 # ── drivers ──

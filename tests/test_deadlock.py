@@ -45,6 +45,9 @@ def lives(program: Program) -> Program:
 
 @pytest.fixture(autouse=True)
 def nothing_left_over() -> None:
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread():
+            thread.join(10)  # asyncio does not wait for the threads that have watched its subprocesses
     assert threading.active_count() == 1, "a thread that an earlier test left behind could wake a goroutine"
 
 

@@ -41,7 +41,7 @@ def task_factory(loop, coro, *, name=None, context=None, eager_start=None, **opt
         return g
     if not s.armed and not s.draining:
         try:
-            s.call_soon(s.drain_callback, context=s.base)
+            s.call_soon(s.drain_callback, context=own_context(s))
             s.armed = True
         except BaseException:
             never_began(s, g)

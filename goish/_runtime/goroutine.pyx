@@ -208,7 +208,7 @@ cdef void await_foreign(Scheduler s, Goroutine g, object awaited) except *:
     if awaited is None:
         # Code relies on call_soon(f) before sleep(0) having run f after it: through the loop, not the run queue.
         g.state = G_YIELDED
-        s.call_soon(g._resume, context=s.base)
+        s.call_soon(g._resume, context=own_context(s))
         return
     try:
         error = foreign_error(s, g, awaited)
@@ -219,7 +219,7 @@ cdef void await_foreign(Scheduler s, Goroutine g, object awaited) except *:
             g.state = G_WAITING
             if not g.flags & GF_REGISTERED:
                 register(g)
-            awaited.add_done_callback(g._wakeup, context=s.base)
+            awaited.add_done_callback(g._wakeup, context=own_context(s))
             if g.flags & GF_MUST_CANCEL and awaited.cancel(msg=cancel_message(g)):
                 g.flags &= ~GF_MUST_CANCEL
             return
@@ -309,7 +309,7 @@ cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *
     if g.flags & GF_REGISTERED:
         unregister(g)
     release(g)
-    if failed and not g.flags & (GF_CANCELLED | GF_RETRIEVED) and not is_task(g):
+    if failed and not g.flags & (GF_CANCELLED | GF_RETRIEVED) and s.managed and not is_task(g):
         keep_failed(s, g)  # reports to its wait group when it is known whether this is a panic
     elif extra is not None:
         report(g)
@@ -319,11 +319,9 @@ cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *
 
 
 cdef bint unseen(PyObject* g) noexcept:
-    # A task that failed and is about to be freed, its exception with it.
-    return (
+    # One that failed and is about to be freed, its exception with it. Those that keep_failed() keeps are seen to before.
+    return (<Goroutine>g).state == G_DONE and (
         (<Goroutine>g).flags & (GF_FAILED | GF_CANCELLED | GF_RETRIEVED) == GF_FAILED
-        and (<Goroutine>g).state == G_DONE
-        and is_task(<Goroutine>g)
     )
 
 

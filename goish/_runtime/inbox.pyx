@@ -16,7 +16,7 @@ cdef void inbox_push(Scheduler s, PyObject* g) noexcept:
     post = not s.inbox.posted
     if post:
         s.inbox.posted = True
-        if insist(s.loop, s.call_soon_threadsafe, (s._collect,), s.base) is False:
+        if insist(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s)) is False:
             s.dead = True  # the loop is closed; abandon() deals with its goroutines
     goish_unlock(&s.inbox.lock)
 

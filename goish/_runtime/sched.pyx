@@ -34,6 +34,7 @@ cdef Scheduler new_scheduler(object loop):
     s.call_soon_threadsafe = loop.call_soon_threadsafe
     s.drain_callback = s._drain
     s.base = Context()
+    s.nests = nestable(s)
     for base in type(loop).__mro__:
         s.coarse_timers |= base.__module__.startswith("uvloop")
     if not s.coarse_timers and type(loop).time is not BaseEventLoop.time:
@@ -45,6 +46,16 @@ cdef Scheduler new_scheduler(object loop):
     for old in [known for known in list(schedulers.values()) if (<Scheduler>known).loop.is_closed()]:
         (<Scheduler>old).abandon()
     return s
+
+
+cdef bint nestable(Scheduler s):
+    # nest_asyncio, which Jupyter users apply, lets a goroutine run its own loop. It cannot do that to uvloop.
+    return getattr(type(s.loop), "_nest_patched", False) is True
+
+
+cdef inline object own_context(Scheduler s):
+    # The Context of a callback. Where the loop is run from within, the one of the callback that does so is entered already.
+    return Context() if s.nests else s.base
 
 
 cdef bint is_here(Scheduler s) noexcept:
@@ -99,7 +110,8 @@ cdef void post_drain(Scheduler s) noexcept:
     cdef PyObject* args[2]
     cdef PyObject* handle
     args[0] = <PyObject*>s.drain_callback
-    args[1] = <PyObject*>s.base
+    base = own_context(s)
+    args[1] = <PyObject*>base
     handle = PyObject_Vectorcall(<PyObject*>s.call_soon, args, 1, <PyObject*>context_keyword)
     if handle != NULL:
         Py_DECREF(<object>handle)
@@ -107,10 +119,10 @@ cdef void post_drain(Scheduler s) noexcept:
         return
     error = pending_exception()
     # Closed: nothing runs there any more, and whoever woke us must not suffer for it. Otherwise it was a signal handler.
-    s.armed = insist(s.loop, s.call_soon, (s.drain_callback,), s.base) is not False
+    s.armed = insist(s.loop, s.call_soon, (s.drain_callback,), own_context(s)) is not False
     s.dead = not s.armed
     if s.armed:
-        insist(s.loop, s.loop.call_soon_threadsafe, (_raise, error), s.base)
+        insist(s.loop, s.loop.call_soon_threadsafe, (_raise, error), own_context(s))
 
 
 # ---- the drain ----
@@ -119,6 +131,7 @@ cdef void drain(Scheduler s) except *:
     global goish_tls_sched
     cdef PyObject* outer = goish_tls_sched
     cdef PyObject* outer_current = s.current
+    cdef bint was_entered = outer_current != NULL and not (s.nests and asyncio_current_task(s.loop) is None)
     cdef bint nested = s.draining
     cdef unsigned int steps = 0
     cdef double end
@@ -126,7 +139,7 @@ cdef void drain(Scheduler s) except *:
     s.thread = PyThread_get_thread_ident()
     s.draining = True
     s.armed = False
-    s.nests = not s.coarse_timers and getattr(type(s.loop), "_nest_patched", False) is True  # uvloop cannot be nested
+    s.nests = nestable(s)
     s.now = goish_monotonic()
     end = s.now + SLICE
     try:
@@ -138,7 +151,7 @@ cdef void drain(Scheduler s) except *:
                 if s.now >= end:
                     break
     finally:
-        leave_tasks(s, outer_current)
+        leave_tasks(s, outer_current, was_entered)
         goish_tls_sched = outer
         s.draining = nested
         if s.run_head != NULL:
@@ -154,13 +167,14 @@ cdef void run_step(Scheduler s, PyObject* g) except *:
     # One step outside of a drain, in the turn of a loop callback.
     cdef PyObject* outer = goish_tls_sched
     cdef PyObject* outer_current = s.current
+    cdef bint was_entered = outer_current != NULL and not (s.nests and asyncio_current_task(s.loop) is None)
     goish_tls_sched = <PyObject*>s
     s.thread = PyThread_get_thread_ident()
     s.now = goish_monotonic()
     try:
         step(s, g)
     finally:
-        leave_tasks(s, outer_current)
+        leave_tasks(s, outer_current, was_entered)
         goish_tls_sched = outer
         if s.run_head != NULL:
             arm_drain(s)
@@ -213,10 +227,11 @@ cdef int enter_by_name(Scheduler s, object g) noexcept:
         return -1
 
 
-cdef void leave_tasks(Scheduler s, PyObject* outer) noexcept:
-    # Nobody runs any more, or again the goroutine that has run the loop from within (a nested loop).
+cdef void leave_tasks(Scheduler s, PyObject* outer, bint was_entered) noexcept:
+    # Nobody runs any more, or again the goroutine that has run the loop from within (a nested loop, which may have left it as
+    # the current task itself) or has made a task that starts eagerly.
     s.current = outer
-    if outer != NULL:
+    if was_entered:
         if enter_task(s, outer) < 0:
             PyErr_WriteUnraisable(outer)
         return
@@ -311,7 +326,7 @@ cdef void look_at_failed(Scheduler s) except *:
     s.reminded = reminded
     if len(s.failed) > reminded and not s.failed_watched:
         s.failed_watched = True
-        s.loop.call_later(1.0, s._remind, context=s.base)
+        s.loop.call_later(1.0, s._remind, context=own_context(s))
 
 
 cdef void panic(Scheduler s, Goroutine g) except *:

@@ -107,7 +107,7 @@ cdef void set_alarm(Scheduler s) noexcept:
     if s.coarse_timers:
         delay = ceil(delay * 1000.0) / 1000.0
     s.alarm_at = when
-    s.alarm_handle = insist(s.loop, s.loop.call_later, (delay, s._alarm), s.base)
+    s.alarm_handle = insist(s.loop, s.loop.call_later, (delay, s._alarm), own_context(s))
     if s.alarm_handle is False:
         s.alarm_handle = None
         s.dead = True  # the loop is closed

@@ -28,7 +28,7 @@ MODULES = [
     (goish.anyio, goish.anyio.__all__),
     (goish.debug, ["dump", "leaks"]),
 ]
-VIEWS = (goish.SendChan, goish.RecvChan)
+VIEWS = (goish.SendChan, goish.RecvChan, goish.SendChan.__base__)
 
 EXAMPLE = re.compile(r"^Example::\n\n((?:(?:    .*)?\n)+)", re.MULTILINE)
 PROMISE = re.compile(r"# -> (.*)$")

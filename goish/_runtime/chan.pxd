@@ -44,16 +44,19 @@ cdef class PriorityChan(Chan):
     cdef uint64_t order
 
 
-@cython.final
-cdef class SendChan:
+cdef class End:
     cdef Chan chan
     cdef object __weakref__
 
 
 @cython.final
-cdef class RecvChan:
-    cdef Chan chan
-    cdef object __weakref__
+cdef class SendChan(End):
+    pass
+
+
+@cython.final
+cdef class RecvChan(End):
+    pass
 
 cdef enum:
     WOULD_BLOCK = 0

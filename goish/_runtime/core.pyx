@@ -103,6 +103,6 @@ goish_hear(<PyTypeObject*>Goroutine, unseen, last_words)
 goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)
 goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)
 goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)
-for internal in (Op, Goroutine, Scheduler, SendChan, RecvChan, Face, Extra, ChanExtra, Prioritized, Go):
+for internal in (Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Extra, ChanExtra, Prioritized, Go):
     goish_forbid_new(<PyTypeObject*>internal)
 del internal

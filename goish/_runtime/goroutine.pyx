@@ -428,7 +428,17 @@ cdef int join_attempt(Op op, PyObject** result) noexcept:
             else "a goroutine cannot await itself: it would wait for ever",
         )
         return -1
-    return 0
+    if is_here(g.sched):
+        return 0
+    try:
+        error = RuntimeError(
+            f"{asyncio_current_task()!r} awaits {g!r}, which is attached to a different loop: "
+            "let it send its result through a channel"
+        )
+    except BaseException as exc:
+        error = exc
+    goish_raise_here(<PyObject*>error)
+    return -1
 
 
 cdef bint join_arm(Op op) noexcept:

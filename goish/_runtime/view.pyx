@@ -16,42 +16,8 @@ cdef Chan base_of(object ch):
     return None
 
 
-cdef class SendChan:
-    """The sending end of a channel, ``ch.sender``: it cannot receive. Go's ``chan<- T``.
-
-    It is equal to its channel.
-
-    Example::
-
-        ch = chan(1)
-        out = ch.sender
-        await out.send("a")
-        print(out == ch, await ch.recv())  # -> True a
-    """
-
-    def send(self, value, /):
-        """See ``Chan.send``."""
-        return send_op(self.chan, value)
-
-    def try_send(self, value, /):
-        """See ``Chan.try_send``."""
-        return self.chan.try_send(value)
-
-    def try_send_batch(self, values):
-        """See ``Chan.try_send_batch``."""
-        return chan_try_send_batch(self.chan, values)
-
-    def send_many(self, values):
-        """See ``Chan.send_many``."""
-        return self.chan.send_many(values)
-
-    def close(self):
-        """See ``Chan.close``."""
-        self.chan.close()
-
-    def close_once(self):
-        """See ``Chan.close_once``."""
-        return chan_close(self.chan)
+cdef class End:
+    # What both ends have in common.
 
     def peek(self):
         """See ``Chan.peek``."""
@@ -88,16 +54,54 @@ cdef class SendChan:
     def __hash__(self):
         return hash(self.chan)
 
-    def __repr__(self):
-        return chan_repr(self.chan, "SendChan")
-
     __class_getitem__ = classmethod(GenericAlias)
 
     def __reduce_ex__(self, protocol):
         raise TypeError("a channel cannot be copied or pickled: pass it itself, goroutines share it")
 
 
-cdef class RecvChan:
+cdef class SendChan(End):
+    """The sending end of a channel, ``ch.sender``: it cannot receive. Go's ``chan<- T``.
+
+    It is equal to its channel.
+
+    Example::
+
+        ch = chan(1)
+        out = ch.sender
+        await out.send("a")
+        print(out == ch, await ch.recv())  # -> True a
+    """
+
+    def send(self, value, /):
+        """See ``Chan.send``."""
+        return send_op(self.chan, value)
+
+    def try_send(self, value, /):
+        """See ``Chan.try_send``."""
+        return self.chan.try_send(value)
+
+    def try_send_batch(self, values):
+        """See ``Chan.try_send_batch``."""
+        return chan_try_send_batch(self.chan, values)
+
+    def send_many(self, values):
+        """See ``Chan.send_many``."""
+        return self.chan.send_many(values)
+
+    def close(self):
+        """See ``Chan.close``."""
+        self.chan.close()
+
+    def close_once(self):
+        """See ``Chan.close_once``."""
+        return chan_close(self.chan)
+
+    def __repr__(self):
+        return chan_repr(self.chan, "SendChan")
+
+
+cdef class RecvChan(End):
     """The receiving end of a channel, ``ch.receiver``: it can neither send nor close. Go's ``<-chan T``.
 
     It is equal to its channel.
@@ -140,52 +144,12 @@ cdef class RecvChan:
         """See ``Chan.recv_many``."""
         return recv_many(self.chan, at_least_one(max), linger)
 
-    def peek(self):
-        """See ``Chan.peek``."""
-        return chan_len(self.chan)
-
     def peek_item(self):
         """See ``Chan.peek_item``."""
         return chan_peek_item(self.chan)
 
-    def statistics(self):
-        """See ``Chan.statistics``."""
-        return chan_statistics(self.chan)
-
-    @property
-    def closed(self):
-        """See ``Chan.closed``."""
-        return self.chan.flags & C_CLOSED != 0
-
-    @property
-    def cap(self):
-        """See ``Chan.cap``."""
-        return chan_cap(self.chan)
-
-    @property
-    def flavor(self):
-        """See ``Chan.flavor``."""
-        return chan_flavor(self.chan)
-
-    def __len__(self):
-        return chan_len(self.chan)
-
-    def __bool__(self):
-        return True
-
-    def __eq__(self, other):
-        return base_of(other) is self.chan
-
-    def __hash__(self):
-        return hash(self.chan)
-
     def __repr__(self):
         return chan_repr(self.chan, "RecvChan")
-
-    __class_getitem__ = classmethod(GenericAlias)
-
-    def __reduce_ex__(self, protocol):
-        raise TypeError("a channel cannot be copied or pickled: pass it itself, goroutines share it")
 
 
 def parked_on(obj):

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CORE := setup.py pyproject.toml $(wildcard goish/_runtime/*.pyx goish/_runtime/*.pxd goish/_runtime/*.h)
 ARGS ?=
 
-.PHONY: build demo test lint types docs bench debug sanitize clean
+.PHONY: build demo test conformance lint types docs bench debug sanitize clean
 
 build: $(VENV)/.built
 
@@ -30,6 +30,10 @@ demo: build $(VENV)/.demo
 
 test: build
 	$(BIN)/python -m pytest -q $(ARGS)
+
+# Suites that others wrote, on goroutines: docs/conformance.md (ARGS="anyio janus" for these two).
+conformance: build
+	$(BIN)/python -m tests.conformance $(ARGS)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

@@ -28,8 +28,9 @@ class Cell:
     def median(self, metric: str) -> float:
         return median(run[metric] for run in self.runs)
 
-    def minimum(self, metric: str) -> float:
-        return min(run[metric] for run in self.runs)
+    def best(self, metric: str) -> float:
+        best = max if metric == "rate" else min
+        return best(run[metric] for run in self.runs)
 
 
 @dataclass
@@ -74,13 +75,20 @@ class Row:
     def n(self) -> int:
         return max(cell.n for cell in self.cells.values())
 
+    def cost(self, cell: Cell) -> float:
+        """Less is better; for a rate, the time that it gives each item."""
+        figure = cell.median(self.metric)
+        return 1e9 / figure if self.metric == "rate" else figure
+
     def best_peer(self) -> Cell | None:
         peers = [cell for name, cell in self.cells.items() if name != "goish"]
-        return min(peers, key=lambda cell: cell.median(self.metric), default=None)
+        return min(peers, key=self.cost, default=None)
 
 
 def humanize(metric: str, figure: float) -> str:
     """Three significant digits and a unit that keeps them readable: ``4.63 µs``."""
+    if metric == "rate":
+        return f"{figure:,.0f}/s"
     units = _BYTES if metric == "bytes" else _NANOSECONDS
     size, unit = next((pair for pair in units if abs(figure) >= pair[0]), units[-1])
     scaled = figure / size
@@ -99,18 +107,21 @@ def _cell(row: Row, rival: str) -> str:
     if cell is None:
         return ""
     smaller = "" if cell.n == row.n else f"<br>n = {cell.n:,}"
-    middle, least = (humanize(row.metric, figure) for figure in (cell.median(row.metric), cell.minimum(row.metric)))
-    return f"{middle} ({least}){smaller}"
+    middle, best = (humanize(row.metric, figure) for figure in (cell.median(row.metric), cell.best(row.metric)))
+    return f"{middle} ({best}){smaller}"
 
 
 def _ratio(row: Row) -> str:
     mine, peer = row.cells.get("goish"), row.best_peer()
     if mine is None or peer is None:
         return ""
-    return f"{peer.median(row.metric) / mine.median(row.metric):.2g}x {peer.rival}"
+    return f"{row.cost(peer) / row.cost(mine):.3g}x {peer.rival}"
 
 
-def _table(title: str, some: list[Row], rivals: list[str]) -> list[str]:
+def _table(title: str, some: list[Row]) -> list[str]:
+    if not some:
+        return []
+    rivals = [name for name in RIVALS if any(name in row.cells for row in some)]
     lines = [f"## {title}", ""]
     lines.append(f"| workload | n | per | {' | '.join(rivals)} | goish vs best peer |")
     lines.append("|---|---:|---|" + "---:|" * len(rivals) + "---|")
@@ -123,7 +134,6 @@ def _table(title: str, some: list[Row], rivals: list[str]) -> list[str]:
 def markdown(report: Report) -> str:
     under = report.conditions
     every = list(rows(report.cells))
-    rivals = [name for name in RIVALS if any(name in row.cells for row in every)]
     libraries = ", ".join(f"{name} {version}" for name, version in under.versions.items())
     lines = [
         "# Benchmark results",
@@ -133,14 +143,13 @@ def markdown(report: Report) -> str:
         f"* commit {under.commit}, {under.date}",
         f"* `{under.command}`, begun at a load of {under.load:.1f}",
         "",
-        f"Median (and minimum) per item over {under.repeat} runs.  In the last column, 3x means that the best peer",
-        "needs three times what goish needs.",
+        f"Median (and best) per item over {under.repeat} runs.  In the last column, 3x means that the best peer needs",
+        "three times what goish needs.",
         "",
     ]
-    lines += _table("Time", [row for row in every if row.metric != "bytes"], rivals)
-    memory = [row for row in every if row.metric == "bytes"]
-    if memory:
-        lines += _table("Memory", memory, rivals)
+    for part in dict.fromkeys(row.workload.part for row in every):
+        lines += _table(part, [row for row in every if row.workload.part == part and row.metric != "bytes"])
+    lines += _table("Memory", [row for row in every if row.metric == "bytes"])
     if report.notes:
         lines += ["## Notes", "", *(f"* {note}" for note in report.notes), ""]
     return "\n".join(lines)
@@ -150,7 +159,7 @@ def plot(report: Report, path: Path) -> None:
     """Draw one line per workload and one dot per rival, on a logarithmic scale."""
     from matplotlib.figure import Figure  # not needed to measure
 
-    times = [row for row in rows(report.cells) if row.metric != "bytes"]
+    times = [row for row in rows(report.cells) if row.metric not in ("bytes", "rate")]
     figure = Figure(figsize=(9, 1.2 + 0.32 * len(times)), layout="constrained")
     axes = figure.add_subplot()
     for rival in RIVALS:

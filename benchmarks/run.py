@@ -12,7 +12,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.measure import Result
 from benchmarks.report import Cell, Conditions, Report
-from benchmarks.rivals import RIVALS, Rival
+from benchmarks.rivals import RIVALS, Rival, absent
 from benchmarks.workloads import WORKLOADS, Workload
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -108,7 +108,7 @@ def compete(workload: Workload, rivals: list[Rival], options: Options, notes: li
                 continue
             cells[rival.name].runs.append(figures)
             shown = "  ".join(report.humanize(metric, figures[metric]) for metric in workload.metrics)
-            print(f"{workload.name:18}  {repetition}/{options.repeat}  {rival.name:8}  {shown}", file=sys.stderr)
+            print(f"{workload.name:19}  {repetition}/{options.repeat}  {rival.name:8}  {shown}", file=sys.stderr)
     return list(cells.values())
 
 
@@ -133,9 +133,9 @@ def cpu_model() -> str:
     return _output_of("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor() or "unknown"
 
 
-def versions(rivals: list[Rival]) -> dict[str, str]:
+def versions(used: Iterable[Rival | Workload]) -> dict[str, str]:
     found = {}
-    for package in sorted({package for rival in rivals for package in rival.packages}):
+    for package in sorted({package for each in used for package in each.packages}):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
@@ -149,7 +149,7 @@ def conditions(options: Options, arguments: Sequence[str]) -> Conditions:
         cores=os.cpu_count() or 0,
         system=platform.platform(),
         python=f"{platform.python_implementation()} {platform.python_version()}",
-        versions=versions(options.rivals),
+        versions=versions([*options.rivals, *options.workloads]),
         commit=commit(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         command=shlex.join(["python", "-m", "benchmarks.run", *arguments]),
@@ -166,6 +166,9 @@ def main(arguments: Sequence[str]) -> None:
     field = competitors(options.rivals, options.timeout, notes)
     cells: list[Cell] = []
     for workload in options.workloads:
+        if (reason := absent(workload.packages)) is not None:
+            notes.append(f"{workload.name} left out: {reason}")
+            continue
         cells += compete(workload, field[workload.name], options, notes)
     report.write(Report(under, cells, notes), options.output)
     print("\n".join([*notes, f"report in {options.output}"]), file=sys.stderr)

@@ -16,6 +16,18 @@ RING_NODES = 1_000
 SKYNET_CHILDREN = 10
 NAP_SECONDS = (1.0, 2.0)
 SPIN_SECONDS = 3.0  # a spinner that starves the loop must end some time
+TREE_LEVELS = 6
+TREE_BRANCHES = 6
+TREE_TASKS = sum(TREE_BRANCHES**level for level in range(1, TREE_LEVELS + 1))  # the root is no task
+TREE_IO_SECONDS = 0.05
+TREE_HIT_SHARE = 0.9
+TREE_CPU_SHARE = 0.5
+TREE_FACTORIAL = 500
+TCP_CHUNK = 4096
+HTTP_CLIENTS = 64
+
+PRIMITIVES = "Goroutines, channels, select"
+PROGRAMS = "Programs of asyncio, unchanged"
 
 
 @dataclass(frozen=True)
@@ -25,11 +37,22 @@ class Workload:
     name: str
     n: int
     unit: str
-    metrics: tuple[str, ...] = ("ns",)  # the suffix is the unit: "ns", "cpu_ns", "bytes"
+    metrics: tuple[str, ...] = ("ns",)  # the suffix is the unit: "ns", "cpu_ns", "bytes"; "rate" is items per second
     least: int = 1  # --scale stops here: below it the shape is another one, or the clock too coarse
+    part: str = PRIMITIVES  # of the report
+    packages: tuple[str, ...] = ()  # what it needs, whoever runs it
 
     def size(self, fraction: float) -> int:
         return max(self.least, round(self.n * fraction))
+
+
+def _tree(name: str) -> Workload:
+    return Workload(name, 5 * TREE_TASKS, "task", least=TREE_TASKS, part=PROGRAMS)
+
+
+def _http(name: str, *packages: str) -> Workload:
+    metrics = ("rate", "cpu_ns", "p50_ns", "p99_ns")
+    return Workload(name, 30_000, "request", metrics, least=1_000, part=PROGRAMS, packages=("uvloop", *packages))
 
 
 _TABLE = (
@@ -57,6 +80,15 @@ _TABLE = (
     Workload("skynet", 1_000_000, "leaf"),
     Workload("sleepers", 100_000, "goroutine", ("cpu_ns",)),
     Workload("fairness", 1_000, "echo", ("p50_ns", "p99_ns", "spin_ns"), least=200),
+    _tree("tree_none"),
+    _tree("tree_none_taskgroup"),
+    _tree("tree_io"),
+    _tree("tree_io_taskgroup"),
+    _tree("tree_memoization"),
+    _tree("tree_cpu_io"),
+    Workload("tcp_streams", 50_000, "chunk", part=PROGRAMS),
+    _http("http_starlette", "starlette", "uvicorn", "httptools"),
+    _http("http_aiohttp", "aiohttp"),
 )
 
 WORKLOADS = {workload.name: workload for workload in _TABLE}

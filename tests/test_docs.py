@@ -6,6 +6,7 @@ Comments in a page, which nobody sees rendered, say what a snippet cannot say it
     <!-- raises X -->     it ends in that exception
     <!-- prints -->       this ```text block is what the snippet above it prints to standard output
 
+A snippet that imports a library of the dependency group "libraries" is skipped where that library is missing.
 A snippet with an ``await`` outside of any function stands in the body of main: it runs under goish.run.
 """
 
@@ -15,6 +16,7 @@ import ast
 import asyncio
 import re
 import runpy
+import tomllib
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,9 @@ import goish
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+LIBRARIES = {re.split(r"\W", requirement)[0] for requirement in GROUPS["libraries"]}
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENTS = re.compile(r"(?:<!-- [^\n]* -->\s*)+\Z")
@@ -57,6 +62,10 @@ class Snippet:
     def run(self, namespace: dict[str, Any]) -> None:
         try:
             self.execute(namespace)
+        except ModuleNotFoundError as missing:
+            if missing.name not in LIBRARIES:
+                raise
+            pytest.skip(f"needs {missing.name}: pip install --group libraries")
         except BaseException as exc:
             if type(exc).__name__ != self.expected:
                 raise

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+
+
+def absent(packages: Iterable[str]) -> str | None:
+    """Which of ``packages`` are not installed, in words, or None."""
+    names = [package for package in packages if find_spec(package) is None]
+    return f"{', '.join(names)} not installed" if names else None
 
 
 @dataclass(frozen=True)
@@ -26,8 +32,7 @@ class Rival:
         """Why this rival cannot compete here, or None."""
         if sys.version_info < self.python:
             return f"needs Python {self.python[0]}.{self.python[1]}"
-        absent = [package for package in self.packages if find_spec(package) is None]
-        return f"{', '.join(absent)} not installed" if absent else None
+        return absent(self.packages)
 
     def fraction(self, workload: str) -> float:
         return self.share.get(workload, self.share.get("", 1.0))

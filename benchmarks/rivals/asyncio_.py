@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import partial
 from time import perf_counter, process_time
 
-from benchmarks import echo
+from benchmarks import echo, servers, trees
 from benchmarks.measure import AsyncWorkload, Result, bind, per_item, rss, since
 from benchmarks.workloads import (
     FANIN_BUFFER,
@@ -272,6 +272,8 @@ COROUTINES: dict[str, AsyncWorkload] = {
     "skynet": skynet,
     "sleepers": sleepers,
     "fairness": fairness,
+    **trees.COROUTINES,
+    **servers.STREAMS,
 }
 
 WORKLOADS = bind(lambda workload, n: asyncio.run(workload(n)), COROUTINES)

@@ -10,6 +10,7 @@ from typing import Any
 
 import uvloop
 
+from benchmarks import servers
 from benchmarks.measure import AsyncWorkload, Result, bind, since
 from benchmarks.rivals.asyncio_ import COROUTINES
 
@@ -43,4 +44,6 @@ async def eagerly(workload: AsyncWorkload, n: int) -> Result:
     return await workload(n)
 
 
-WORKLOADS = bind(lambda workload, n: uvloop.run(eagerly(workload, n)), COROUTINES | {"spawn_join": spawn_join})
+WORKLOADS = bind(
+    lambda workload, n: uvloop.run(eagerly(workload, n)), COROUTINES | servers.HTTP | {"spawn_join": spawn_join}
+)

@@ -1,14 +1,15 @@
-"""goish, on uvloop where it is installed."""
+"""goish, on uvloop where it is installed; the programs of asyncio on a loop whose tasks are goroutines."""
 
 from __future__ import annotations
 
+import asyncio
 import math
 from functools import partial
 from time import perf_counter, process_time
 
 import goish
-from benchmarks import echo
-from benchmarks.measure import Result, bind, per_item, rss, since
+from benchmarks import echo, servers, trees
+from benchmarks.measure import AsyncWorkload, Result, bind, per_item, rss, since
 from benchmarks.workloads import (
     FANIN_BUFFER,
     MPMC_BUFFER,
@@ -269,7 +270,12 @@ async def fairness(n: int) -> Result:
     return spin.result() | client.result()
 
 
-WORKLOADS = bind(
+def as_tasks(workload: AsyncWorkload, n: int) -> Result:
+    with asyncio.Runner(loop_factory=goish.new_event_loop) as runner:
+        return runner.run(workload(n))
+
+
+_PRIMITIVES = bind(
     lambda workload, n: goish.run(workload(n)),
     {
         "spawn_join": spawn_join,
@@ -298,3 +304,7 @@ WORKLOADS = bind(
         "fairness": fairness,
     },
 )
+
+_PROGRAMS = bind(as_tasks, trees.COROUTINES | servers.STREAMS | servers.HTTP)
+
+WORKLOADS = {**_PRIMITIVES, **_PROGRAMS}

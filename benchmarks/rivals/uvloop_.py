@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import uvloop
 
+from benchmarks import servers
 from benchmarks.measure import bind
 from benchmarks.rivals.asyncio_ import COROUTINES
 
-WORKLOADS = bind(lambda workload, n: uvloop.run(workload(n)), COROUTINES)
+WORKLOADS = bind(lambda workload, n: uvloop.run(workload(n)), COROUTINES | servers.HTTP)

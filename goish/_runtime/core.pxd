@@ -42,6 +42,7 @@ cdef extern from "slots.h":
     ctypedef void (*goish_reset)(PyObject* op, PyObject** held) noexcept
     void goish_free_nests_flat(PyTypeObject* goroutine_type, PyTypeObject* op_type, goish_nests nests, goish_reset reset) noexcept
     PyObject* goish_take_spare() noexcept
+    void goish_take_attributes(PyTypeObject* goroutine_type, Py_ssize_t offset) noexcept
     void goish_watch_ops(bint (*forgotten)(PyObject*) noexcept, const char* (*name)(PyObject*) noexcept) noexcept
     void goish_hear(PyTypeObject* goroutine_type, bint (*unseen)(PyObject*) noexcept, void (*hear)(PyObject*) noexcept) noexcept
     void goish_forbid_new(PyTypeObject* type) noexcept

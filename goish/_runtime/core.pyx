@@ -26,6 +26,7 @@ from asyncio.base_events import BaseEventLoop
 from asyncio.base_tasks import _task_get_stack, _task_print_stack, _task_repr_info
 from asyncio.coroutines import iscoroutine as asyncio_iscoroutine
 from asyncio.format_helpers import extract_stack
+from asyncio.log import logger as asyncio_logger
 from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
 from contextvars import Context, copy_context
 
@@ -57,7 +58,6 @@ cdef extern from "Python.h":
     PyObject* PyTuple_GET_ITEM(object t, Py_ssize_t i) noexcept
     PyObject* PyList_GET_ITEM(object l, Py_ssize_t i) noexcept
     void PyList_SET_ITEM(object l, Py_ssize_t i, PyObject* o) noexcept
-    int PyObject_GenericSetAttr(object o, object name, object value) except -1
     void PyErr_SetString(object type, const char* text) noexcept
     void PyErr_SetNone(object type) noexcept
     void PyErr_Clear() noexcept
@@ -98,6 +98,7 @@ include "select.pyx"
 
 goish_install_slots(<PyTypeObject*>Op, op_step)
 goish_free_nests_flat(<PyTypeObject*>Goroutine, <PyTypeObject*>Op, op_nests, op_reset)
+goish_take_attributes(<PyTypeObject*>Goroutine, <Py_ssize_t>&(<Goroutine>NULL).attributes)
 goish_watch_ops(op_forgotten, op_name)
 goish_hear(<PyTypeObject*>Goroutine, unseen, last_words)
 goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)

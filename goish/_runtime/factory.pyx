@@ -26,10 +26,10 @@ def task_factory(loop, coro, *, name=None, context=None, eager_start=None, **opt
     cdef Scheduler s = scheduler_of(loop)
     cdef Goroutine g
     cdef object extra = TASK
-    if not asyncio_iscoroutine(coro):
+    if not PyCoro_CheckExact(coro) and not asyncio_iscoroutine(coro):
         raise TypeError(f"a coroutine was expected, got {coro!r}")
     if name is not None:
-        extra = Extra.__new__(Extra)
+        extra = new_extra()
         (<Extra>extra).is_task = True
         (<Extra>extra).name = str(name)
     g = make_goroutine(s, coro, None if context is None else checked_context(context), extra)
@@ -39,6 +39,9 @@ def task_factory(loop, coro, *, name=None, context=None, eager_start=None, **opt
     if eager_start and running_loop() is loop:
         run_eagerly(s, g)
         return g
+    if s.yields > 0:
+        resume_by_loop(s, g)  # behind those that yielded before, as with asyncio
+        return g
     if not s.armed and not s.draining:
         try:
             s.call_soon(s.drain_callback, context=own_context(s))
@@ -46,7 +49,10 @@ def task_factory(loop, coro, *, name=None, context=None, eager_start=None, **opt
         except BaseException:
             never_began(s, g)
             raise
-    run_push(s, <PyObject*>g)
+    if s.current != NULL and not s.has_gone:
+        young_push(s, <PyObject*>g)
+    else:
+        run_push(s, <PyObject*>g)
     return g
 
 
@@ -61,6 +67,8 @@ cdef void run_eagerly(Scheduler s, Goroutine g) except *:
     before = asyncio_current_task(s.loop)
     try:
         run_step(s, <PyObject*>g)
+        if g.state == G_DONE:
+            g.coro = None  # as asyncio has it
     finally:
         if before is not None and type(before) is not Goroutine and enter_task(s, <PyObject*>before) < 0:
             raise_pending()

@@ -125,7 +125,7 @@ cdef PyObject* go_call(PyObject* self, PyObject** args, size_t nargsf, PyObject*
     cdef Extra extra = None
     try:
         if (<Go>self).name is not None:
-            extra = Extra.__new__(Extra)
+            extra = new_extra()
             extra.name = (<Go>self).name
         g = start(args, PyVectorcall_NARGS(nargsf), kwnames, (<Go>self).context, extra)
     except BaseException as exc:

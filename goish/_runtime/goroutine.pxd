@@ -12,6 +12,7 @@ cdef enum:
 cdef enum:
     GF_MUST_CANCEL = 1   # a cancel to be delivered at the next wait
     GF_FAILED = 2        # `wait` is an exception (a CancelledError when GF_CANCELLED)
+    GF_LATE = 2          # while it lives, of GF_MUST_CANCEL: what it waited for had happened; if it ends with that, it has ended well
     GF_CANCELLED = 4     # while it lives: RUNNABLE to be told that its wait was cancelled, so a further cancel adds nothing
     GF_RETRIEVED = 8     # somebody saw the exception
     GF_EXITED = 16       # ended by goexit()
@@ -41,6 +42,7 @@ cdef class Goroutine:
     cdef uint8_t state       # G_*
     cdef uint8_t flags       # GF_*
     cdef uint16_t cancels    # cancel() minus uncancel()
+    cdef PyObject* attributes  # NULL or a dict: anybody may hang anything on a task (playwright, temporalio); see slots.h
 
 
 @cython.final
@@ -52,6 +54,5 @@ cdef class Extra:
     cdef object wg           # the WaitGroup it reports to
     cdef list callbacks      # of (callback, context)
     cdef WaitQueue joiners   # ops of those that await it
-    cdef dict attributes     # what others have set on it
     cdef object source       # where it was made, a stack summary: tasks in asyncio's debug mode
     cdef bint is_task        # made by the task factory

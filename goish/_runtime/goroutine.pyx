@@ -18,8 +18,12 @@
 
 cdef Goroutine new_goroutine(Scheduler s, object coro, object context, object extra):
     cdef Goroutine g = make_goroutine(s, coro, context, extra)
-    run_push(s, <PyObject*>g)
-    arm_drain(s)
+    if s.young_head != NULL:
+        young_push(s, <PyObject*>g)  # behind the tasks that this step has made
+    else:
+        s.has_gone = True
+        run_push(s, <PyObject*>g)
+        arm_drain(s)
     return g
 
 
@@ -106,6 +110,7 @@ cdef void step(Scheduler s, PyObject* gp) except *:
     s.current = gp
     s.steps += 1
     g.flags &= ~GF_CANCELLED
+    s.has_gone = False
     goish_tls_spent = 0
     if enter_task(s, gp) < 0 or PyContext_Enter(<PyObject*>g.ctx) < 0:
         status = PYGEN_ERROR
@@ -121,6 +126,8 @@ cdef void step(Scheduler s, PyObject* gp) except *:
         if PyContext_Exit(<PyObject*>g.ctx) < 0 and status != PYGEN_ERROR:
             PyErr_WriteUnraisable(<PyObject*>g)  # it left a Context entered that is not its own
     s.current = NULL
+    if s.young_head != NULL:
+        young_run(s)
     if status == PYGEN_NEXT:
         if not g.flags & GF_GC_TAKEN:
             take_coro(g)
@@ -132,7 +139,7 @@ cdef void step(Scheduler s, PyObject* gp) except *:
     elif status == PYGEN_RETURN:
         value = <object>result
         Py_DECREF(value)
-        if g.flags & GF_MUST_CANCEL and is_task(g):  # asyncio's rule: a cancel that came before the end counts
+        if g.flags & (GF_MUST_CANCEL | GF_LATE) == GF_MUST_CANCEL and is_task(g):  # asyncio's rule: it was cancelled while it ran
             g.flags |= GF_CANCELLED
             finish(s, g, cancelled_error_of(g), True)
         else:
@@ -207,8 +214,7 @@ cdef void await_foreign(Scheduler s, Goroutine g, object awaited) except *:
     # An asyncio future, a bare yield, or rubbish. The rules are asyncio.Task's.
     if awaited is None:
         # Code relies on call_soon(f) before sleep(0) having run f after it: through the loop, not the run queue.
-        g.state = G_YIELDED
-        s.call_soon(g._resume, context=own_context(s))
+        resume_by_loop(s, g)
         return
     try:
         error = foreign_error(s, g, awaited)
@@ -232,13 +238,22 @@ cdef void await_foreign(Scheduler s, Goroutine g, object awaited) except *:
     arm_drain(s)
 
 
+cdef void resume_by_loop(Scheduler s, Goroutine g) except *:
+    g.state = G_YIELDED
+    s.yields += 1
+    s.call_soon(g._resume, context=own_context(s))
+
+
 cdef object foreign_error(Scheduler s, Goroutine g, object awaited):
     blocking = getattr(awaited, "_asyncio_future_blocking", None)
     if blocking is None:
         if isgenerator(awaited):
             return RuntimeError(f"yield was used instead of yield from for generator in {g!r} with {awaited!r}")
         return RuntimeError(f"{g!r} got bad yield: {awaited!r}; await asyncio futures, coroutines and goish operations")
-    loop = awaited.get_loop() if hasattr(awaited, "get_loop") else awaited._loop
+    try:
+        loop = awaited.get_loop()
+    except AttributeError:
+        loop = awaited._loop
     what = "Task" if is_task(g) else "goroutine"
     if loop is not s.loop:
         return RuntimeError(f"{what} {g!r} got Future {awaited!r} attached to a different loop")
@@ -272,10 +287,12 @@ cdef void ready(Goroutine g) noexcept:
 cdef inline void ready_here(Scheduler s, Goroutine g) noexcept:
     if g.state != G_WAITING:
         return
+    g.state = G_RUNNABLE
     if type(g.wait) is Op:
         s.blocked -= waits[(<Op>g.wait).kind].native
+        if (<Op>g.wait).kind < W_SEND and not g.flags & GF_CANCELLED and (<Op>g.wait).state != OP_FAILED:
+            g.state = G_YIELDED  # nothing has changed hands, so nothing is lost by a cancel that comes now
     g.wait = None
-    g.state = G_RUNNABLE
     run_push(s, <PyObject*>g)
     arm_drain(s)
 
@@ -303,6 +320,7 @@ cdef void failed(Scheduler s, Goroutine g) except *:
 cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *:
     cdef object extra = g.extra
     g.state = G_DONE
+    g.flags &= ~GF_LATE
     if failed:
         g.flags |= GF_FAILED
     g.wait = outcome
@@ -345,6 +363,8 @@ cdef void release(Goroutine g) noexcept:
     g.flags &= ~(GF_GC_TAKEN | GF_CTX_TAKEN)
     if not is_task(g):  # asyncio's tasks keep theirs, to be shown
         g.coro = None
+    if type(g.extra) is Extra:
+        goish_gc_return(<PyObject*>g.extra)
     goish_gc_return(<PyObject*>g)
 
 
@@ -365,26 +385,43 @@ cdef void report(Goroutine g) except *:
 
 
 cdef void notify(Scheduler s, Goroutine g, Extra extra) except *:
+    callbacks, extra.callbacks = extra.callbacks, None
+    if callbacks is None or s.dead:
+        wake_joiners(extra)
+        return
+    # asyncio calls back in the order of asking, and who awaits a task has asked last: TaskGroup and others count on it.
+    if not is_task(g):
+        wake_joiners(extra)
+    for callback, context in callbacks:
+        s.call_soon(callback, g, context=context)
+    if extra.joiners.head != NULL:
+        s.call_soon(g._wake_joiners, context=own_context(s))
+
+
+cdef void wake_joiners(Extra extra) noexcept:
     cdef PyObject* op = waitq_claim(&extra.joiners)
     while op != NULL:
         op_wake(<Op>op)
         Py_DECREF(<Op>op)
         op = waitq_claim(&extra.joiners)
-    if extra.callbacks is not None:
-        callbacks, extra.callbacks = extra.callbacks, None
-        if s.dead:
-            return
-        for callback, context in callbacks:
-            s.call_soon(callback, g, context=context)
 
 
 # ---- cancelling ----
+
+cdef Extra new_extra():
+    # For a goroutine that lives: given back to the collector in release(), as all that it owns.
+    cdef Extra extra = Extra.__new__(Extra)
+    goish_gc_take(<PyObject*>extra)
+    return extra
+
 
 cdef Extra extra_of(Goroutine g):
     cdef Extra extra
     if type(g.extra) is Extra:
         return <Extra>g.extra
-    extra = Extra.__new__(Extra)
+    extra = new_extra()
+    if g.state == G_DONE:
+        goish_gc_return(<PyObject*>extra)
     if g.extra is TASK:
         extra.is_task = True
     else:
@@ -395,6 +432,17 @@ cdef Extra extra_of(Goroutine g):
 
 # The extra of a goroutine that the task factory made and that has no other: to asyncio's libraries it is a task in all it does.
 cdef object TASK = object()
+
+
+cdef object take_cancelled(Goroutine g):
+    # The CancelledError of a cancelled one, handed over once, as asyncio does: kept, it would keep the frames in its traceback.
+    exc = g.wait
+    if exc is None:
+        return cancelled_error_of(g)
+    g.wait = None
+    if exc.args:
+        extra_of(g).cancel_msg = exc.args[0]
+    return exc
 
 
 cdef bint is_task(Goroutine g) noexcept:
@@ -409,10 +457,14 @@ cdef object cancelled_error_of(Goroutine g):
     return cancelled_error(cancel_message(g))
 
 
-cdef void goroutine_must_cancel(Goroutine g, object msg) except *:
+cdef void goroutine_must_cancel(Goroutine g, object msg, bint late) except *:
     if msg is not None or cancel_message(g) is not None:
         extra_of(g).cancel_msg = msg
     g.flags |= GF_MUST_CANCEL
+    if late:
+        g.flags |= GF_LATE
+    else:
+        g.flags &= ~GF_LATE
 
 
 # ---- await g ----
@@ -464,7 +516,11 @@ cdef int join_finish(Op op, PyObject** result) noexcept:
     cdef Goroutine g = <Goroutine>op.target
     if g.flags & GF_FAILED:
         g.flags |= GF_RETRIEVED
-        goish_raise_here(<PyObject*>g.wait)
+        try:
+            error = take_cancelled(g) if g.flags & GF_CANCELLED else g.wait
+        except BaseException as exc:
+            error = exc
+        goish_raise_here(<PyObject*>error)
         return -1
     Py_INCREF(g.wait)
     result[0] = <PyObject*>g.wait

@@ -228,7 +228,7 @@ def cancel_later(exc):
     cdef object msg = exc.args[0] if exc.args else None
     task = asyncio_current_task()
     if type(task) is Goroutine:
-        goroutine_must_cancel(<Goroutine>task, msg)
+        goroutine_must_cancel(<Goroutine>task, msg, True)
     elif task is not None:
         running_loop().call_soon(_cancel_again, task, msg)
 
@@ -282,6 +282,8 @@ cdef class Op:
                 cancel_later(exc)
                 return self.__next__()
             op_drop(self)  # where nothing changes hands, there is nothing to deliver first
+            if self.kind == W_JOIN:
+                (<Goroutine>self.target).flags |= GF_RETRIEVED  # whoever waited was to be told
         elif self.state == OP_FAILED and isinstance(exc, CancelledError) and not isinstance(self.value, CancelledError):
             cancel_later(exc)  # the close (or the full channel) came first
             exc, self.value = self.value, None

@@ -13,6 +13,11 @@ cdef class Scheduler:
     cdef unsigned long thread
     cdef PyObject* run_head      # the run queue: borrowed, the registry owns
     cdef PyObject* run_tail
+    cdef PyObject* young_head    # tasks made in this step: they join the run queue at its end
+    cdef PyObject* young_tail
+    cdef bint has_gone           # this step has put one on the run queue by go(): what it makes now stays behind it
+    cdef unsigned int batches    # how often young tasks joined
+    cdef Py_ssize_t yields       # goroutines that the loop is about to resume (bare yields)
     cdef PyObject* all_head      # the registry: owns every live goroutine
     cdef bint armed              # a drain is on its way
     cdef bint draining

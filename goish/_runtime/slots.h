@@ -244,9 +244,41 @@ static void goish_hear(PyTypeObject *goroutine_type, int (*unseen)(PyObject *), 
     goroutine_type->tp_finalize = goish_goroutine_finalize;
 }
 
+/* Attributes that the type does not know, in a dict that is there only if somebody sets one. Cython would make one for each
+ * goroutine, and with __getattr__ would keep the interpreter from caching any attribute. */
+static Py_ssize_t goish_attributes;
+static traverseproc goish_goroutine_fields;
+static inquiry goish_goroutine_clear_fields;
+#define GOISH_ATTRIBUTES(self) (*(PyObject **)((char *)(self) + goish_attributes))
+
+static int goish_goroutine_traverse(PyObject *self, visitproc visit, void *arg) {
+    Py_VISIT(GOISH_ATTRIBUTES(self));
+    return goish_goroutine_fields(self, visit, arg);
+}
+
+static int goish_goroutine_clear(PyObject *self) {
+    Py_CLEAR(GOISH_ATTRIBUTES(self));
+    return goish_goroutine_clear_fields(self);
+}
+
+static void goish_take_attributes(PyTypeObject *goroutine_type, Py_ssize_t offset) {
+    goish_attributes = offset;
+    goish_goroutine_fields = goroutine_type->tp_traverse;
+    goish_goroutine_clear_fields = goroutine_type->tp_clear;
+    goroutine_type->tp_traverse = goish_goroutine_traverse;
+    goroutine_type->tp_clear = goish_goroutine_clear;
+    goroutine_type->tp_dictoffset = offset;
+    PyType_Modified(goroutine_type);
+}
+
+static void goish_goroutine_release(PyObject *self) {
+    Py_CLEAR(GOISH_ATTRIBUTES(self));
+    goish_goroutine_free(self);
+}
+
 static void goish_goroutine_dealloc(PyObject *self) {
     if (goish_goroutine_unseen(self) && PyObject_CallFinalizerFromDealloc(self) < 0) return;
-    goish_free_flat(self, goish_goroutine_free);
+    goish_free_flat(self, goish_goroutine_release);
 }
 
 static void (*goish_op_reset)(PyObject *op, PyObject **held);

@@ -32,7 +32,11 @@ cdef class Goroutine:
     def _wakeup(self, future):
         resume_now(self)
 
+    def _wake_joiners(self):
+        wake_joiners(<Extra>self.extra)
+
     def _resume(self):
+        self.sched.yields -= 1
         resume_now(self)
 
     def cancel(self, msg=None):
@@ -72,7 +76,7 @@ cdef class Goroutine:
                 return True
         elif self.state == G_RUNNABLE and self.flags & GF_CANCELLED:
             return True
-        goroutine_must_cancel(self, msg)
+        goroutine_must_cancel(self, msg, self.state == G_RUNNABLE)
         return True
 
     def cancelling(self):
@@ -106,6 +110,8 @@ cdef class Goroutine:
         """
         if self.state != G_DONE:
             raise InvalidStateError(f"{self!r} is not done: await it")
+        if self.flags & GF_CANCELLED:
+            raise take_cancelled(self)
         if self.flags & GF_FAILED:
             self.flags |= GF_RETRIEVED
             raise self.wait
@@ -120,7 +126,7 @@ cdef class Goroutine:
         if self.state != G_DONE:
             raise InvalidStateError(f"{self!r} is not done: await it")
         if self.flags & GF_CANCELLED:
-            raise self.wait
+            raise take_cancelled(self)
         if self.flags & GF_FAILED:
             self.flags |= GF_RETRIEVED
             return self.wait
@@ -307,9 +313,7 @@ cdef class Goroutine:
         extra_of(self).cancel_msg = value
 
     def _make_cancelled_error(self):
-        if self.flags & GF_CANCELLED and self.flags & GF_FAILED:
-            return self.wait
-        return cancelled_error_of(self)
+        return take_cancelled(self) if self.cancelled() else cancelled_error_of(self)
 
     @property
     def _log_destroy_pending(self):
@@ -319,33 +323,9 @@ cdef class Goroutine:
     def _log_destroy_pending(self, value):
         pass  # a goroutine is never destroyed while it is pending
 
-    # Anybody may hang anything on a task (playwright, temporalio).
-
-    def __getattr__(self, name):
-        if type(self.extra) is Extra and (<Extra>self.extra).attributes is not None:
-            try:
-                return (<Extra>self.extra).attributes[name]
-            except KeyError:
-                pass
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
-
-    def __setattr__(self, name, value):
-        cdef Extra extra
-        if hasattr(Goroutine, name):
-            PyObject_GenericSetAttr(self, name, value)
-            return
-        extra = extra_of(self)
-        if extra.attributes is None:
-            extra.attributes = {}
-        extra.attributes[name] = value
-
-    def __delattr__(self, name):
-        try:
-            del (<Extra?>self.extra).attributes[name]
-        except (TypeError, KeyError):
-            raise AttributeError(name, name=name, obj=self) from None
-
     def __repr__(self):
+        if is_task(self) and self.coro is None:  # it has ended in its eager step
+            return f"<Task {self._state.lower()} name={self.get_name()!r}>"
         if is_task(self):
             return f"<Task {' '.join(_task_repr_info(self))}>"
         what = self.wait_reason or G_STATES[self.state]

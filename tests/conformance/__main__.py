@@ -1,0 +1,233 @@
+"""python -m tests.conformance [SUITE ...]: suites that others wrote, first on stock loops, then with goroutines.
+
+A suite is "cpython" (all modules of CPython's that are listed in suites.py), one of those modules, or anyio, aiohttp,
+janus, uvloop; without any, all run. Prints a Markdown table. Exit code 1: a test fails with goroutines only, does so
+again in a second and third run, and is not among the expected ones (suites.py).
+
+All that is needed comes into build/conformance/: a venv with the dependency group "conformance", the source archives
+of the libraries at the versions in that venv, the records of the runs. goish is the one of the Python that runs this.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+import goish
+
+from .suites import CPYTHON, EXPECTED, SDISTS, Sdist
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+BUILD = ROOT / "build" / "conformance"
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}{'t' if sysconfig.get_config_var('Py_GIL_DISABLED') else ''}"
+OWN = BUILD / PYTHON  # what belongs to this Python
+VENV = OWN / "venv" / "bin" / "python"
+RUNS = ("control", "goish")
+
+
+@dataclass
+class Tests:
+    """What a run of a suite came to."""
+
+    outcomes: dict[str, str] = field(default_factory=dict)
+    why: dict[str, str] = field(default_factory=dict)
+    goroutines: int = 0
+
+    @property
+    def failed(self) -> set[str]:
+        return {test for test, outcome in self.outcomes.items() if outcome in ("failed", "started")}
+
+    @property
+    def run(self) -> int:
+        return sum(outcome != "skipped" for outcome in self.outcomes.values())
+
+
+@dataclass(frozen=True)
+class Job:
+    """A suite on a kind of loop: a row of the table."""
+
+    suite: str
+    loop: str
+    command: tuple[str, ...]  # "RUN" in it stands for control or goish
+    folder: Path
+
+
+# ---- what is needed ----
+
+
+def command(*args: object, cwd: Path = ROOT) -> str:
+    done = subprocess.run([str(a) for a in args], cwd=cwd, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.strip()
+
+
+def make_venv() -> None:
+    done = OWN / "venv" / "done"
+    if done.exists() and done.stat().st_mtime > (ROOT / "pyproject.toml").stat().st_mtime:
+        return
+    command(sys.executable, "-m", "venv", OWN / "venv")
+    command(VENV, "-m", "pip", "install", "-q", "-U", "pip>=25.1")
+    command(VENV, "-m", "pip", "install", "-q", "--group", "conformance")
+    done.touch()
+
+
+def link_goish() -> Path:
+    """A folder in which there is goish and nothing else."""
+    link = OWN / "path" / "goish"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(Path(goish.__file__).resolve().parent)
+    return link.parent
+
+
+def unpack(sdist: Sdist) -> Path:
+    version = command(VENV, "-c", f"import importlib.metadata as m; print(m.version({sdist.name!r}))")
+    archives, stem = BUILD / "sdist", f"{sdist.name}-{version}"
+    if not (archives / f"{stem}.tar.gz").exists():
+        what = ("--no-deps", "--no-binary", sdist.name, f"{sdist.name}=={version}")
+        command(VENV, "-m", "pip", "download", "-q", "-d", archives, *what)
+    with tarfile.open(archives / f"{stem}.tar.gz") as archive:
+        wanted = tuple(f"{stem}/{file}" for file in sdist.files)
+        archive.extractall(OWN, [m for m in archive.getmembers() if m.name.startswith(wanted)], filter="data")
+    return OWN / stem
+
+
+# ---- running ----
+
+
+def run(job: Job, kind: str, only: set[str] | None = None) -> Tests:  # only: in a second or third run
+    """Runs the tests of a suite; a process that dies in one of them is followed by one for the tests after it."""
+    records = OWN / "records"
+    records.mkdir(parents=True, exist_ok=True)
+    base = records / f"{job.suite}-{job.loop}-{kind}{'-again' if only else ''}"
+    record, skip, chosen, output = (base.with_name(f"{base.name}.{end}") for end in ("jsonl", "skip", "only", "out"))
+    record.write_text("")
+    output.write_text("")
+    chosen.write_text("\n".join(sorted(only or ())))
+    tests = Tests()
+    for _ in range(10):
+        skip.write_text("\n".join(tests.outcomes))
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join((str(HERE), str(link_goish()))),
+            "CONFORMANCE_RUN": kind,
+            "CONFORMANCE_RECORD": str(record),
+            "CONFORMANCE_LIMIT": str(ARGS.limit),
+            "CONFORMANCE_SKIP": str(skip),
+            "CONFORMANCE_ONLY": str(chosen),
+        }
+        args = [kind if a == "RUN" else a for a in job.command]
+        with output.open("a") as out:
+            try:
+                subprocess.run(args, cwd=job.folder, env=environment, stdin=subprocess.DEVNULL, stdout=out,
+                               stderr=subprocess.STDOUT, timeout=ARGS.timeout, check=False)  # fmt: skip
+            except subprocess.TimeoutExpired:
+                out.write("\nended by the timeout\n")
+        if read(record, tests):
+            break
+    else:
+        tests.outcomes[f"{job.suite} as a whole"] = "failed"
+        tests.why[f"{job.suite} as a whole"] = f"its processes do not come to their end, see {output.name}"
+    return tests
+
+
+def read(record: Path, tests: Tests) -> bool:
+    """Whether the process came to its end."""
+    ended = False
+    for line in record.read_text().splitlines():
+        what = json.loads(line)
+        ended = "goroutines" in what
+        if ended:
+            tests.goroutines = what["goroutines"]
+        else:
+            tests.outcomes[what["test"]] = what["outcome"]
+            tests.why[what["test"]] = what.get("why", "the process died in it")
+    return ended
+
+
+def compare(job: Job) -> tuple[str, list[str]]:
+    """A row of the table, and a line for every failure that is goish's alone."""
+    control, ours = (run(job, kind) for kind in RUNS)
+    alone = again = ours.failed - control.failed
+    for _ in range(2):
+        again = again - {test for test in again if expected(test, ours)}
+        if again:
+            again = (again & run(job, "goish", again).failed) - run(job, "control", again).failed
+    lines = []
+    for test in sorted(alone):
+        short, reason = test.rpartition("/")[2].replace("test.test_asyncio.", ""), expected(test, ours)
+        verdict = f"expected: {reason}" if reason else "GOISH ALONE" if test in again else "unsteady"
+        lines.append(f"`{short}` ({verdict})")
+        print(
+            f"{job.suite} {job.loop}: {short}: {verdict}\n    {' '.join(ours.why.get(test, '').split())}",
+            file=sys.stderr,
+        )
+    return (
+        f"| {job.suite} | {job.loop} | {ours.run} | {len(control.failed)} | {len(ours.failed)} | "
+        f"{'<br>'.join(lines) or 'none'} | {ours.goroutines} |",
+        [line for line in lines if "GOISH ALONE" in line],
+    )
+
+
+def expected(test: str, tests: Tests) -> str | None:
+    what = f"{test}: {tests.why.get(test, '')}"
+    return next((reason for pattern, reason in EXPECTED.items() if fnmatch(what, pattern)), None)
+
+
+# ---- the command ----
+
+
+def jobs(wanted: Sequence[str], loops: Sequence[str]) -> Iterator[Job]:
+    every = not wanted
+    for module in CPYTHON:
+        if every or "cpython" in wanted or module in wanted:
+            if module == "test_eager_task_factory" and sys.version_info < (3, 12):
+                continue
+            for loop in loops:
+                child = (str(VENV), str(HERE / "cpython_child.py"), module, loop, "RUN")
+                yield Job(module, loop, child, OWN)
+    for sdist in SDISTS:
+        if every or sdist.name in wanted:
+            folder = unpack(sdist)
+            options = ("-q", "-p", "pytest_loops", "-p", "no:cacheprovider", "--tb=short", "--rootdir", str(folder))
+            config = ("-c", os.devnull) if sdist.no_config else ()
+            yield Job(sdist.name, sdist.loops, (str(VENV), "-m", "pytest", *options, *config, *sdist.options), folder)
+
+
+def main() -> int:
+    known = {"cpython", *CPYTHON, *(s.name for s in SDISTS)}
+    if unknown := set(ARGS.suites) - known:
+        sys.exit(f"no such suite: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+    make_venv()
+    print(f"CPython {sys.version.split()[0]}{' free-threaded' if PYTHON.endswith('t') else ''}\n")
+    print("| suite | loop | run | control fails | goish fails | goish alone | goroutines |")
+    print("|---|---|---:|---:|---:|---|---:|", flush=True)
+    bad = []
+    for job in jobs(ARGS.suites, ARGS.loops):
+        row, alone = compare(job)
+        print(row, flush=True)
+        bad += alone
+    return 1 if bad else 0
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("suites", nargs="*", metavar="SUITE")
+    parser.add_argument("--loops", nargs="+", choices=("selector", "uvloop"), default=("selector", "uvloop"),
+                        help="the loops for CPython's modules")  # fmt: skip
+    parser.add_argument("--limit", type=float, default=20, help="seconds for one test (default: 20)")
+    parser.add_argument("--timeout", type=float, default=900, help="seconds for one process (default: 900)")
+    return parser.parse_args()
+
+
+ARGS = parsed()
+sys.exit(main())

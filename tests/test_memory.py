@@ -142,7 +142,7 @@ print("done")
 @pytest.mark.parametrize("nest", NESTS)
 def test_a_deep_nest_is_freed_without_recursion(nest: str) -> None:
     code = "import threading\nfrom goish import *\n" + textwrap.dedent(NESTS[nest]) + FREED
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-Wignore", "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "freed\ndone\n", "")
 
 

@@ -12,7 +12,7 @@ cdef enum:
 cdef enum:
     GF_MUST_CANCEL = 1   # a cancel to be delivered at the next wait
     GF_FAILED = 2        # `wait` is an exception (a CancelledError when GF_CANCELLED)
-    GF_LATE = 2          # while it lives, of GF_MUST_CANCEL: what it waited for had happened; if it ends with that, it has ended well
+    GF_LATE = 2          # while it lives: the cancel of GF_MUST_CANCEL came after what it waited for had happened
     GF_CANCELLED = 4     # while it lives: RUNNABLE to be told that its wait was cancelled, so a further cancel adds nothing
     GF_RETRIEVED = 8     # somebody saw the exception
     GF_EXITED = 16       # ended by goexit()

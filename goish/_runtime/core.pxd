@@ -8,6 +8,8 @@ from cpython.object cimport PyObject, PyTypeObject
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 cimport cython
 
+cdef class Op
+
 cdef extern from "slots.h":
     ctypedef struct goish_mutex:
         pass
@@ -38,12 +40,15 @@ cdef extern from "slots.h":
         Py_ssize_t size
     ctypedef Ring* (*goish_ring_of)(PyObject* chan)
     void goish_collect_ring(PyTypeObject* chan_type, PyTypeObject* priority_type, goish_ring_of ring) noexcept
-    ctypedef int (*goish_nests)(PyObject* op) noexcept
-    ctypedef void (*goish_reset)(PyObject* op, PyObject** held) noexcept
-    void goish_free_nests_flat(PyTypeObject* goroutine_type, PyTypeObject* op_type, goish_nests nests, goish_reset reset) noexcept
-    PyObject* goish_take_spare() noexcept
+    void goish_free_goroutines_flat(PyTypeObject* goroutine_type) noexcept
+    int GOISH_OP_PLAIN, GOISH_OP_NESTS, GOISH_OP_FORGOTTEN
+    Op goish_make_op()
+    void goish_take_three(PyObject** behind, PyObject** held) noexcept
+    int goish_recycle_ops(
+        PyTypeObject* op_type, int (*fate)(PyObject*) noexcept, bint (*reset)(PyObject*, PyObject**) noexcept,
+        const char* (*name)(PyObject*) noexcept
+    ) except -1
     void goish_take_attributes(PyTypeObject* goroutine_type, Py_ssize_t offset) noexcept
-    void goish_watch_ops(bint (*forgotten)(PyObject*) noexcept, const char* (*name)(PyObject*) noexcept) noexcept
     void goish_hear(PyTypeObject* goroutine_type, bint (*unseen)(PyObject*) noexcept, void (*hear)(PyObject*) noexcept) noexcept
     void goish_forbid_new(PyTypeObject* type) noexcept
     uint64_t goish_next_id() noexcept

@@ -97,9 +97,9 @@ include "view.pyx"
 include "select.pyx"
 
 goish_install_slots(<PyTypeObject*>Op, op_step)
-goish_free_nests_flat(<PyTypeObject*>Goroutine, <PyTypeObject*>Op, op_nests, op_reset)
+goish_free_goroutines_flat(<PyTypeObject*>Goroutine)
+goish_recycle_ops(<PyTypeObject*>Op, op_fate, op_reset, op_name)
 goish_take_attributes(<PyTypeObject*>Goroutine, <Py_ssize_t>&(<Goroutine>NULL).attributes)
-goish_watch_ops(op_forgotten, op_name)
 goish_hear(<PyTypeObject*>Goroutine, unseen, last_words)
 goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)
 goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)

@@ -36,7 +36,7 @@ cdef object call_coroutine_function(object fn, PyObject** args, Py_ssize_t n, Py
         return coro
     name = getattr(fn, "__qualname__", fn)
     if type(coro) is Op:
-        (<Op>coro).used = True
+        (<Op>coro).used |= U_USED
         raise TypeError(f"go() takes a coroutine function (async def); {name!r} gives an operation: await it in an async def")
     if isasyncgen(coro):
         raise TypeError(f"go() takes a coroutine function (async def); {name!r} is an async generator: use it with async for")

@@ -199,7 +199,8 @@ cdef inline void park(Scheduler s, Goroutine g, Op op) noexcept:
         run_push(s, <PyObject*>g)
         return
     # All is set before the op can be found: another thread may complete it the moment it is linked.
-    goish_gc_take(<PyObject*>op)
+    if goish_gc_take(<PyObject*>op):
+        op.used |= U_TAKEN
     g.wait = op
     g.link.since = s.now
     g.state = G_WAITING

@@ -27,6 +27,10 @@ cdef enum:
     F_BIASED = 64    # a select that prefers the first ready case
     F_MARK = 128     # seen already (while select checks its cases)
 
+cdef enum:
+    U_USED = 1       # somebody took it (select, which leaves it NEW), or it is no program's: not a forgotten await
+    U_TAKEN = 2      # out of the collector
+
 # The ways to wait. Each is a row of the table `waits`, filled by the file that knows how.
 cdef enum:
     W_GOSCHED
@@ -67,7 +71,7 @@ cdef class Op:
     cdef uint8_t kind        # W_*
     cdef uint8_t state       # OP_*
     cdef uint8_t flags       # F_*
-    cdef uint8_t used         # somebody took it (select, which leaves it NEW), or it is no program's: not a forgotten await
+    cdef uint8_t used        # U_*
     cdef uint32_t index      # case number in its select; of a select: the decided case; of a timer: place in the heap
 
 

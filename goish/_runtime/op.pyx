@@ -17,37 +17,39 @@ cdef enum:
 
 
 cdef inline Op new_op(int kind, object target):
-    cdef PyObject* spare = goish_take_spare()
-    cdef Op op
-    if spare != NULL:
-        op = <Op>spare
-        Py_DECREF(op)
-    else:
-        op = Op.__new__(Op)
+    cdef Op op = goish_make_op()
     op.kind = kind
-    op.used = kind == W_TIMER
+    op.used = U_USED if kind == W_TIMER else 0
     op.target = target
     return op
 
 
-cdef void op_reset(PyObject* spent, PyObject** held) noexcept:
-    # As new; `held` takes over its references.
-    cdef Op op = <Op>spent
-    held[0] = <PyObject*>op.target
-    held[1] = <PyObject*>op.owner
-    held[2] = <PyObject*>op.value
-    Py_INCREF(op.target)
-    Py_INCREF(op.owner)
-    Py_INCREF(op.value)
-    op.target = op.owner = op.value = None
-    op.prev = op.next = NULL
-    op.kind = op.state = op.flags = 0
-    op.used = True
-    op.index = 0
+cdef bint op_reset(PyObject* op, PyObject** held) noexcept:
+    # As new; `held` takes over its references. Was it out of the collector?
+    cdef bint taken = (<Op>op).used & U_TAKEN
+    goish_take_three(&(<Op>op).prev, held)
+    (<Op>op).prev = (<Op>op).next = NULL
+    (<Op>op).kind = (<Op>op).state = (<Op>op).flags = 0
+    (<Op>op).used = U_USED
+    (<Op>op).index = 0
+    return taken
 
 
-cdef bint op_forgotten(PyObject* op) noexcept:
-    return (<Op>op).state == OP_NEW and not (<Op>op).used
+cdef int op_fate(PyObject* op) noexcept:
+    cdef PyObject* value
+    cdef PyObject* target
+    if (<Op>op).state == OP_NEW and not (<Op>op).used & U_USED:
+        return GOISH_OP_FORGOTTEN
+    value = <PyObject*>(<Op>op).value
+    target = <PyObject*>(<Op>op).target
+    if (
+        goish_is(value, <PyObject*>Op)
+        or goish_is(value, <PyObject*>Goroutine)
+        or goish_is(value, <PyObject*>Prioritized)
+        or goish_is(target, <PyObject*>Goroutine)
+    ):
+        return GOISH_OP_NESTS
+    return GOISH_OP_PLAIN
 
 
 cdef const char* op_name(PyObject* op) noexcept:
@@ -112,20 +114,10 @@ cdef int op_resume(Op op, PyObject** result) noexcept:
     return -1
 
 
-cdef int op_nests(PyObject* op) noexcept:
-    cdef PyObject* value = <PyObject*>(<Op>op).value
-    cdef PyObject* target = <PyObject*>(<Op>op).target
-    return (
-        goish_is(value, <PyObject*>Op)
-        or goish_is(value, <PyObject*>Goroutine)
-        or goish_is(value, <PyObject*>Prioritized)
-        or goish_is(target, <PyObject*>Goroutine)
-    )
-
-
 cdef inline void collectable(Op op) noexcept:
     # park() took it out of the collector; if it is kept beyond its await, it belongs back.
     if Py_REFCNT(<PyObject*>op) > 1:
+        op.used &= ~U_TAKEN
         goish_gc_return(<PyObject*>op)
 
 

@@ -113,9 +113,9 @@ cdef inline void run_push(Scheduler s, PyObject* g) noexcept:
 
 
 # The tasks that a step has made run before all others, in their order; woken goroutines and those of go() at the tail. A tree
-# of tasks then runs down to its leaves before the next branch begins, as with Go's runnext, and only a branch is alive at a time;
-# breadth first all of it is (a tree of 56,000: 26 MB against 86). Each 61st batch goes to the tail, or tasks that make one another
-# would starve the others.
+# of tasks then runs down to its leaves before the next branch begins, as with Go's runnext, and only a branch is alive at a
+# time; breadth first all of it is (a tree of 56,000: 26 MB against 86). Each 61st batch goes to the tail, or tasks that make
+# one another would starve the others.
 cdef enum:
     OLD_EVERY = 61
 

@@ -380,7 +380,7 @@ cdef tuple checked_cases(tuple cases):
     for i in range(len(cases)):
         case = PyTuple_GET_ITEM(cases, i)
         if goish_is(case, <PyObject*>Op):
-            (<Op>case).used = True
+            (<Op>case).used |= U_USED
     for i in range(len(cases)):
         case = PyTuple_GET_ITEM(cases, i)
         if not goish_is(case, <PyObject*>Op) or (<Op>case).kind < W_SEND or (<Op>case).kind > W_RECV_INFO:
@@ -442,7 +442,7 @@ def select(*cases, default=False, biased=False):
     """
     cdef Op sel = new_op(W_SELECT, checked_cases(cases))
     if type(default) is not bool:
-        sel.used = True
+        sel.used |= U_USED
         raise TypeError(f"default is True (do not wait) or False (wait), got {default!r}")
     sel.flags = (F_DEFAULT if default else 0) | (F_BIASED if biased else 0)
     return sel

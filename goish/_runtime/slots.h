@@ -227,8 +227,10 @@ static void goish_collect_ring(PyTypeObject *chan_type, PyTypeObject *priority_t
 }
 
 /* Results of results of results ...: the same for goroutines and ops. An op nests only if it holds one of the two. */
+enum { GOISH_OP_PLAIN, GOISH_OP_NESTS, GOISH_OP_FORGOTTEN };
 static destructor goish_goroutine_free, goish_op_free;
-static int (*goish_op_nests)(PyObject *op);
+static newfunc goish_op_new;
+static int (*goish_op_fate)(PyObject *op);
 
 /* A goroutine may have something to say before it goes: asked here, and by the collector, through tp_finalize. */
 static int (*goish_goroutine_unseen)(PyObject *);
@@ -281,26 +283,45 @@ static void goish_goroutine_dealloc(PyObject *self) {
     goish_free_flat(self, goish_goroutine_release);
 }
 
-static void (*goish_op_reset)(PyObject *op, PyObject **held);
-
 /* Every await makes an op, so ops that are done with are kept, reset and in the collector, each with the one reference that its
  * next user will own: neither malloc nor the collector's list is touched again. gc.get_objects() shows them; who takes one from
  * there keeps it, because only an op with a single reference is used again. */
+static int (*goish_op_reset)(PyObject *op, PyObject **held);
+static PyTypeObject *goish_op_type;
+static PyObject *goish_no_args; /* () */
 #ifndef Py_GIL_DISABLED
 #define GOISH_SPARE 256
 static PyObject *goish_spare[GOISH_SPARE];
 static int goish_spare_count;
+#endif
 
-static inline PyObject *goish_take_spare(void) {
+static inline PyObject *goish_make_op(void) {
+#ifndef Py_GIL_DISABLED
     while (goish_spare_count > 0) {
         PyObject *op = goish_spare[--goish_spare_count];
         if (Py_REFCNT(op) == 1) return op;
         Py_DECREF(op);
     }
-    return NULL;
+#endif
+    return goish_op_new(goish_op_type, goish_no_args, NULL);
+}
+
+/* The three references before `behind`: taken out, None in their place. */
+static inline void goish_take_three(PyObject **behind, PyObject **held) {
+    for (int i = 0; i < 3; i++) {
+        held[i] = behind[i - 3];
+        behind[i - 3] = Py_None;
+#if PY_VERSION_HEX < 0x030C0000
+        Py_INCREF(Py_None); /* immortal from then on */
+#endif
+    }
 }
 
 static inline int goish_keep_spare(PyObject *self) {
+#ifdef Py_GIL_DISABLED
+    (void)self;
+    return 0;
+#else
     PyObject *held[3];
     if (goish_spare_count == GOISH_SPARE) return 0;
 #ifdef Py_REF_DEBUG
@@ -308,22 +329,17 @@ static inline int goish_keep_spare(PyObject *self) {
 #else
     Py_SET_REFCNT(self, 1);
 #endif
-    goish_op_reset(self, held);
-    goish_gc_return(self);
+    if (goish_op_reset(self, held)) goish_gc_return(self);
     goish_spare[goish_spare_count++] = self;
     /* Last, with the op whole again: they may run user code, which may take it. */
     Py_DECREF(held[0]);
     Py_DECREF(held[1]);
     Py_DECREF(held[2]);
     return 1;
-}
-#else
-#define goish_take_spare() NULL
-#define goish_keep_spare(self) 0
 #endif
+}
 
 /* A forgotten await is the commonest mistake of all, and silent: nothing was sent, nothing received. */
-static int (*goish_op_forgotten)(PyObject *op);
 static const char *(*goish_op_name)(PyObject *op);
 
 static void goish_warn_forgotten(PyObject *self) {
@@ -343,27 +359,32 @@ static void goish_warn_forgotten(PyObject *self) {
 #endif
 }
 
-static void goish_watch_ops(int (*forgotten)(PyObject *), const char *(*name)(PyObject *)) {
-    goish_op_forgotten = forgotten;
-    goish_op_name = name;
-}
-
 static void goish_op_dealloc(PyObject *self) {
-    if (goish_op_forgotten(self)) goish_warn_forgotten(self);
-    if (goish_op_nests(self))
-        goish_free_flat(self, goish_op_free);
-    else if (!goish_keep_spare(self))
-        goish_op_free(self);
+    switch (goish_op_fate(self)) {
+        case GOISH_OP_FORGOTTEN: goish_warn_forgotten(self); /* fallthrough */
+        case GOISH_OP_NESTS: goish_free_flat(self, goish_op_free); return;
+        default:
+            if (!goish_keep_spare(self)) goish_op_free(self);
+    }
 }
 
-static void goish_free_nests_flat(PyTypeObject *goroutine_type, PyTypeObject *op_type, int (*nests)(PyObject *),
-                                  void (*reset)(PyObject *, PyObject **)) {
-    goish_op_nests = nests;
-    goish_op_reset = reset;
-    goish_goroutine_free = goroutine_type->tp_dealloc;
+static int goish_recycle_ops(PyTypeObject *op_type, int (*fate)(PyObject *), int (*reset)(PyObject *, PyObject **),
+                             const char *(*name)(PyObject *)) {
+    goish_no_args = PyTuple_New(0);
+    if (goish_no_args == NULL) return -1;
+    goish_op_type = op_type;
+    goish_op_new = op_type->tp_new;
     goish_op_free = op_type->tp_dealloc;
-    goroutine_type->tp_dealloc = goish_goroutine_dealloc;
     op_type->tp_dealloc = goish_op_dealloc;
+    goish_op_fate = fate;
+    goish_op_reset = reset;
+    goish_op_name = name;
+    return 0;
+}
+
+static void goish_free_goroutines_flat(PyTypeObject *goroutine_type) {
+    goish_goroutine_free = goroutine_type->tp_dealloc;
+    goroutine_type->tp_dealloc = goish_goroutine_dealloc;
 }
 
 /* ---- exceptions ---- */

@@ -33,10 +33,12 @@ cdef class Goroutine:
         resume_now(self)
 
     def _wake_joiners(self):
-        wake_joiners(<Extra>self.extra)
+        if self.state == G_DONE and type(self.extra) is Extra:
+            wake_joiners(<Extra>self.extra)
 
     def _resume(self):
-        self.sched.yields -= 1
+        if self.sched.yields > 0:
+            self.sched.yields -= 1
         resume_now(self)
 
     def cancel(self, msg=None):

@@ -17,7 +17,7 @@ sanitizer = os.environ.get("GOISH_SANITIZE")
 
 compile_args = ["-O0", "-g", "-UNDEBUG"] if debug else ["-O3", "-g1"]
 if sys.platform == "linux":
-    compile_args.append("-fno-plt")  # a jump less for each call into the interpreter: 2 % of a buffered send and receive
+    compile_args.append("-fno-plt")  # a jump less for each call into the interpreter: 2 % of a buffered send
 link_args = []
 if sanitizer:
     compile_args += [f"-fsanitize={sanitizer}", "-fno-omit-frame-pointer", "-g"]

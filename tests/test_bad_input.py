@@ -758,6 +758,8 @@ class Fuzzer:
                 return getattr(Chan, name)(obj, *args, **kwargs)
             return getattr(obj, name)(*args, **kwargs)
         if what == 6:
+            if isinstance(obj, Goroutine) and callable(getattr(Goroutine, name, None)):
+                return None  # it may be done, as to an asyncio.Task, and then the fuzzer could not call it any more
             argument = self.argument()
             self.note(obj, f"{name} = ", [argument])
             return setattr(obj, name, argument)

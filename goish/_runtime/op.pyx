@@ -24,20 +24,11 @@ cdef inline Op new_op(int kind, object target):
     return op
 
 
-cdef bint op_reset(PyObject* op, PyObject** held) noexcept:
-    # As new; `held` takes over its references. Was it out of the collector?
-    cdef bint taken = (<Op>op).used & U_TAKEN
-    goish_take_three(&(<Op>op).prev, held)
-    (<Op>op).prev = (<Op>op).next = NULL
-    (<Op>op).kind = (<Op>op).state = (<Op>op).flags = 0
-    (<Op>op).used = U_USED
-    (<Op>op).index = 0
-    return taken
-
-
-cdef int op_fate(PyObject* op) noexcept:
+cdef int op_fate(PyObject* op, PyObject** held) noexcept:
+    # What is to become of an op that nobody holds any more. A plain one is as new then; `held` takes over its references.
     cdef PyObject* value
     cdef PyObject* target
+    cdef bint taken
     if (<Op>op).state == OP_NEW and not (<Op>op).used & U_USED:
         return GOISH_OP_FORGOTTEN
     value = <PyObject*>(<Op>op).value
@@ -49,7 +40,13 @@ cdef int op_fate(PyObject* op) noexcept:
         or goish_is(target, <PyObject*>Goroutine)
     ):
         return GOISH_OP_NESTS
-    return GOISH_OP_PLAIN
+    taken = (<Op>op).used & U_TAKEN
+    goish_take_three(&(<Op>op).prev, held)
+    (<Op>op).prev = (<Op>op).next = NULL
+    (<Op>op).kind = (<Op>op).state = (<Op>op).flags = 0
+    (<Op>op).used = U_USED
+    (<Op>op).index = 0
+    return GOISH_OP_TAKEN if taken else GOISH_OP_PLAIN
 
 
 cdef const char* op_name(PyObject* op) noexcept:

@@ -26,17 +26,17 @@
  * same arithmetic, for a count above 32 bits does not occur, and can be forwarded from and to either. */
 #if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030E0000 && SIZEOF_VOID_P > 4 && !defined(Py_GIL_DISABLED) \
     && !defined(Py_REF_DEBUG)
-static inline void goish_incref(PyObject *o) {
+static inline Py_ALWAYS_INLINE void goish_incref(PyObject *o) {
     uint32_t count = o->ob_refcnt_split[PY_BIG_ENDIAN];
     if ((int32_t)count >= 0) o->ob_refcnt = (Py_ssize_t)count + 1; /* a negative one is immortal */
 }
-static inline void goish_decref(PyObject *o) {
+static inline Py_ALWAYS_INLINE void goish_decref(PyObject *o) {
     uint32_t count = o->ob_refcnt_split[PY_BIG_ENDIAN];
     if ((int32_t)count < 0) return;
     o->ob_refcnt = (Py_ssize_t)count - 1;
     if (count == 1) _Py_Dealloc(o);
 }
-static inline void goish_xdecref(PyObject *o) {
+static inline Py_ALWAYS_INLINE void goish_xdecref(PyObject *o) {
     if (o != NULL) goish_decref(o);
 }
 #undef Py_INCREF
@@ -227,10 +227,10 @@ static void goish_collect_ring(PyTypeObject *chan_type, PyTypeObject *priority_t
 }
 
 /* Results of results of results ...: the same for goroutines and ops. An op nests only if it holds one of the two. */
-enum { GOISH_OP_PLAIN, GOISH_OP_NESTS, GOISH_OP_FORGOTTEN };
+enum { GOISH_OP_PLAIN, GOISH_OP_TAKEN, GOISH_OP_NESTS, GOISH_OP_FORGOTTEN };
 static destructor goish_goroutine_free, goish_op_free;
 static newfunc goish_op_new;
-static int (*goish_op_fate)(PyObject *op);
+static int (*goish_op_fate)(PyObject *op, PyObject **held);
 
 /* A goroutine may have something to say before it goes: asked here, and by the collector, through tp_finalize. */
 static int (*goish_goroutine_unseen)(PyObject *);
@@ -286,7 +286,6 @@ static void goish_goroutine_dealloc(PyObject *self) {
 /* Every await makes an op, so ops that are done with are kept, reset and in the collector, each with the one reference that its
  * next user will own: neither malloc nor the collector's list is touched again. gc.get_objects() shows them; who takes one from
  * there keeps it, because only an op with a single reference is used again. */
-static int (*goish_op_reset)(PyObject *op, PyObject **held);
 static PyTypeObject *goish_op_type;
 static PyObject *goish_no_args; /* () */
 #ifndef Py_GIL_DISABLED
@@ -317,26 +316,26 @@ static inline void goish_take_three(PyObject **behind, PyObject **held) {
     }
 }
 
-static inline int goish_keep_spare(PyObject *self) {
-#ifdef Py_GIL_DISABLED
-    (void)self;
-    return 0;
-#else
-    PyObject *held[3];
-    if (goish_spare_count == GOISH_SPARE) return 0;
+/* Frees what is reset already; `held` are the three references that it had. */
+static inline void goish_spend_op(PyObject *self, PyObject **held, int taken) {
+#ifndef Py_GIL_DISABLED
+    if (goish_spare_count < GOISH_SPARE) {
 #ifdef Py_REF_DEBUG
-    _Py_NewReference(self);
+        _Py_NewReference(self);
 #else
-    Py_SET_REFCNT(self, 1);
+        Py_SET_REFCNT(self, 1);
 #endif
-    if (goish_op_reset(self, held)) goish_gc_return(self);
-    goish_spare[goish_spare_count++] = self;
+        if (taken) goish_gc_return(self);
+        goish_spare[goish_spare_count++] = self;
+        self = NULL;
+    }
+#endif
+    if (self != NULL) PyObject_GC_UnTrack(self);
     /* Last, with the op whole again: they may run user code, which may take it. */
     Py_DECREF(held[0]);
     Py_DECREF(held[1]);
     Py_DECREF(held[2]);
-    return 1;
-#endif
+    if (self != NULL) goish_op_free(self);
 }
 
 /* A forgotten await is the commonest mistake of all, and silent: nothing was sent, nothing received. */
@@ -360,15 +359,17 @@ static void goish_warn_forgotten(PyObject *self) {
 }
 
 static void goish_op_dealloc(PyObject *self) {
-    switch (goish_op_fate(self)) {
-        case GOISH_OP_FORGOTTEN: goish_warn_forgotten(self); /* fallthrough */
-        case GOISH_OP_NESTS: goish_free_flat(self, goish_op_free); return;
-        default:
-            if (!goish_keep_spare(self)) goish_op_free(self);
+    PyObject *held[3];
+    int fate = goish_op_fate(self, held);
+    if (fate <= GOISH_OP_TAKEN) {
+        goish_spend_op(self, held, fate == GOISH_OP_TAKEN);
+        return;
     }
+    if (fate == GOISH_OP_FORGOTTEN) goish_warn_forgotten(self);
+    goish_free_flat(self, goish_op_free);
 }
 
-static int goish_recycle_ops(PyTypeObject *op_type, int (*fate)(PyObject *), int (*reset)(PyObject *, PyObject **),
+static int goish_recycle_ops(PyTypeObject *op_type, int (*fate)(PyObject *, PyObject **),
                              const char *(*name)(PyObject *)) {
     goish_no_args = PyTuple_New(0);
     if (goish_no_args == NULL) return -1;
@@ -377,7 +378,6 @@ static int goish_recycle_ops(PyTypeObject *op_type, int (*fate)(PyObject *), int
     goish_op_free = op_type->tp_dealloc;
     op_type->tp_dealloc = goish_op_dealloc;
     goish_op_fate = fate;
-    goish_op_reset = reset;
     goish_op_name = name;
     return 0;
 }

@@ -123,6 +123,7 @@ def test_equal_goroutines_are_shown_once_with_their_number(loop: Any) -> None:
             go(worker, chan())
         for n in range(2):
             go.with_(name=f"elsewhere-{n}")(worker, chan())
+        await gosched()  # behind all of them, however many slices that takes
         return await dumped()
 
     text = run(main, loop=loop)

@@ -450,6 +450,7 @@ async def test_private_state_follows_the_public_one(drive: Citizen) -> None:
 
 async def test_source_traceback_is_kept_in_debug_mode(drive: Citizen) -> None:
     loop = asyncio.get_running_loop()
+    loop.set_debug(False)
     g = drive.spawn(give)
     assert g._source_traceback is None
     if drive.kind == GO:

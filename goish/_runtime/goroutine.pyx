@@ -474,6 +474,8 @@ cdef int join_attempt(Op op, PyObject** result) noexcept:
     cdef Goroutine g = <Goroutine>op.target
     if g.state == G_DONE:
         return join_finish(op, result)
+    if not is_here(g.sched):
+        return join_refused(g)
     if g.sched.current == <PyObject*>g:
         PyErr_SetString(
             RuntimeError,
@@ -481,8 +483,10 @@ cdef int join_attempt(Op op, PyObject** result) noexcept:
             else "a goroutine cannot await itself: it would wait for ever",
         )
         return -1
-    if is_here(g.sched):
-        return 0
+    return 0
+
+
+cdef int join_refused(Goroutine g) noexcept:
     try:
         error = RuntimeError(
             f"{asyncio_current_task()!r} awaits {g!r}, which is attached to a different loop: "

@@ -379,7 +379,7 @@ async def test_httpx_request_ends_at_asyncio_timeout_and_gives_its_connection_ba
 async def test_httpx_timeout_of_its_own_expires(httpx: Any) -> None:
     async with http_server(Hanging()) as url, httpx.AsyncClient(base_url=url) as client:
         with pytest.raises(httpx.ReadTimeout):
-            await client.get("/hang", timeout=0.05)
+            await client.get("/hang", timeout=httpx.Timeout(None, read=0.05))
         assert asyncio.current_task().cancelling() == 0
         assert (await client.get("/1")).text == "1"
 

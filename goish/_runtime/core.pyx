@@ -28,7 +28,7 @@ from asyncio.coroutines import iscoroutine as asyncio_iscoroutine
 from asyncio.format_helpers import extract_stack
 from asyncio.log import logger as asyncio_logger
 from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
-from contextvars import Context, copy_context
+from contextvars import Context
 
 from goish.errors import ChanClosed, ChanFull, CloseOfClosed, CloseOfNil, FlavorError, SendOnClosed
 from goish._runtime.many import recv_many, send_many
@@ -45,6 +45,7 @@ cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
     bint PyCoro_CheckExact(object o)
     object PyContext_CopyCurrent()
+    bint PyContext_CheckExact(object o)
     ctypedef struct PyCodeObject:
         pass
     int PyCode_Addr2Line(PyCodeObject* code, int lasti)

@@ -23,9 +23,13 @@ def task_factory(loop, coro, *, name=None, context=None, eager_start=None, **opt
         task = asyncio.create_task(double(21))
         print(type(task).__name__, await task)  # -> Goroutine 42
     """
-    cdef Scheduler s = scheduler_of(loop)
+    cdef Scheduler s
     cdef Goroutine g
     cdef object extra = TASK
+    if goish_tls_sched != NULL and (<Scheduler>goish_tls_sched).loop is loop:
+        s = <Scheduler>goish_tls_sched
+    else:
+        s = scheduler_of(loop)
     if not PyCoro_CheckExact(coro) and not asyncio_iscoroutine(coro):
         raise TypeError(f"a coroutine was expected, got {coro!r}")
     if name is not None:
@@ -33,7 +37,7 @@ def task_factory(loop, coro, *, name=None, context=None, eager_start=None, **opt
         (<Extra>extra).is_task = True
         (<Extra>extra).name = str(name)
     g = make_goroutine(s, coro, None if context is None else checked_context(context), extra)
-    if loop.get_debug():
+    if s.get_debug():
         extra_of(g).source = extract_stack(sys._getframe())
     register(g)
     if eager_start and running_loop() is loop:

@@ -46,13 +46,21 @@ cdef class Goroutine:
 
 
 @cython.final
+cdef class Wake:
+    # The done callback of the asyncio future that a goroutine waits for.
+    cdef Goroutine g
+
+
+@cython.final
 cdef class Extra:
     # What few goroutines have.
     cdef object name
     cdef object cancel_msg
     cdef object throw        # an exception to throw at the next step
     cdef object wg           # the WaitGroup it reports to
-    cdef list callbacks      # of (callback, context)
+    cdef object callback     # the first done callback and its Context, or None and None: nearly always the only one
+    cdef object callback_context
+    cdef list callbacks      # further ones, of (callback, context)
     cdef WaitQueue joiners   # ops of those that await it
     cdef object source       # where it was made, a stack summary: tasks in asyncio's debug mode
     cdef bint is_task        # made by the task factory

@@ -220,13 +220,7 @@ cdef void await_foreign(Scheduler s, Goroutine g, object awaited) except *:
     try:
         error = foreign_error(s, g, awaited)
         if error is None:
-            awaited._asyncio_future_blocking = False
-            g.wait = awaited
-            g.link.since = s.now
-            g.state = G_WAITING
-            if not g.flags & GF_REGISTERED:
-                register(g)
-            awaited.add_done_callback(g._wakeup, context=own_context(s))
+            wait_for_future(s, g, awaited)
             if g.flags & GF_MUST_CANCEL and awaited.cancel(msg=cancel_message(g)):
                 g.flags &= ~GF_MUST_CANCEL
             return
@@ -239,6 +233,31 @@ cdef void await_foreign(Scheduler s, Goroutine g, object awaited) except *:
     arm_drain(s)
 
 
+cdef object FUTURE = _asyncio.Future
+cdef object future_loop = _asyncio.Future.get_loop
+cdef object future_add_done_callback = _asyncio.Future.add_done_callback
+
+
+cdef void wait_for_future(Scheduler s, Goroutine g, object awaited) except *:
+    cdef PyObject* args[3]
+    cdef Wake wake = Wake.__new__(Wake)
+    wake.g = g
+    awaited._asyncio_future_blocking = False
+    g.wait = awaited
+    g.link.since = s.now
+    g.state = G_WAITING
+    if not g.flags & GF_REGISTERED:
+        register(g)
+    base = own_context(s)
+    if type(awaited) is not FUTURE:
+        awaited.add_done_callback(wake, context=base)
+        return
+    args[0] = <PyObject*>awaited
+    args[1] = <PyObject*>wake
+    args[2] = <PyObject*>base
+    called(PyObject_Vectorcall(<PyObject*>future_add_done_callback, args, 2, <PyObject*>context_keyword))
+
+
 cdef void resume_by_loop(Scheduler s, Goroutine g) except *:
     g.state = G_YIELDED
     s.yields += 1
@@ -246,6 +265,10 @@ cdef void resume_by_loop(Scheduler s, Goroutine g) except *:
 
 
 cdef object foreign_error(Scheduler s, Goroutine g, object awaited):
+    cdef PyObject* future = <PyObject*>awaited
+    if type(awaited) is FUTURE and awaited._asyncio_future_blocking:
+        if called(PyObject_Vectorcall(<PyObject*>future_loop, &future, 1, NULL)) is s.loop:
+            return None
     blocking = getattr(awaited, "_asyncio_future_blocking", None)
     if blocking is None:
         if isgenerator(awaited):
@@ -386,15 +409,19 @@ cdef void report(Goroutine g) except *:
 
 
 cdef void notify(Scheduler s, Goroutine g, Extra extra) except *:
+    callback, context = extra.callback, extra.callback_context
     callbacks, extra.callbacks = extra.callbacks, None
-    if callbacks is None or s.dead:
+    extra.callback = extra.callback_context = None
+    if context is None or s.dead:
         wake_joiners(extra)
         return
     # asyncio calls back in the order of asking, and who awaits a task has asked last: TaskGroup and others count on it.
     if not is_task(g):
         wake_joiners(extra)
-    for callback, context in callbacks:
-        s.call_soon(callback, g, context=context)
+    call_soon(s, callback, g, context)
+    if callbacks is not None:
+        for callback, context in callbacks:
+            call_soon(s, callback, g, context)
     if extra.joiners.head != NULL:
         s.call_soon(g._wake_joiners, context=own_context(s))
 
@@ -546,5 +573,24 @@ cdef bint pass_cancel(Op op, object msg) noexcept:
 waits[<int>W_JOIN] = Wait("goroutine", True, join_attempt, NULL, join_arm, join_withdraw, join_finish, NULL, NULL, NULL)
 
 
+@cython.freelist(64)
 cdef class Extra:
     pass
+
+
+cdef list callbacks_of(Extra extra):
+    cdef list found = [] if extra.callback_context is None else [(extra.callback, extra.callback_context)]
+    return found if extra.callbacks is None else found + extra.callbacks
+
+
+cdef void set_callbacks(Extra extra, list entries) except *:
+    extra.callback, extra.callback_context = entries[0] if entries else (None, None)
+    extra.callbacks = entries[1:] or None
+
+
+# Out of the collector: the goroutine, to which alone it leads, is a root while it waits.
+@cython.no_gc
+@cython.freelist(64)
+cdef class Wake:
+    def __call__(self, future, /):
+        resume_now(self.g)

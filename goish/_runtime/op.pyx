@@ -467,10 +467,19 @@ def _raise(error):
     raise error
 
 
+cdef object called(PyObject* result):
+    # What a call gave, owned; raises what it raised.
+    if result == NULL:
+        raise_pending()
+    value = <object>result
+    Py_DECREF(value)
+    return value
+
+
 cdef object checked_context(object context):
     if context is None:
-        return copy_context()
-    if not isinstance(context, Context):
+        return PyContext_CopyCurrent()
+    if not PyContext_CheckExact(context):
         raise TypeError(f"context must be a contextvars.Context, got {context!r} of type {type(context).__name__}")
     return context
 

@@ -4,6 +4,7 @@
 cdef class Scheduler:
     cdef object __weakref__
     cdef readonly object loop
+    cdef object get_debug
     cdef object call_soon
     cdef object call_soon_threadsafe
     cdef object drain_callback

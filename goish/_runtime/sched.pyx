@@ -38,6 +38,7 @@ cdef Scheduler scheduler_of(object loop):
 cdef Scheduler new_scheduler(object loop):
     cdef Scheduler s = Scheduler.__new__(Scheduler)
     s.loop = loop
+    s.get_debug = loop.get_debug
     s.call_soon = loop.call_soon
     s.call_soon_threadsafe = loop.call_soon_threadsafe
     s.drain_callback = s._drain
@@ -159,6 +160,14 @@ cdef inline void arm_drain(Scheduler s) noexcept:
 cdef object context_keyword = ("context",)
 
 
+cdef void call_soon(Scheduler s, object callback, object argument, object context) except *:
+    cdef PyObject* args[3]
+    args[0] = <PyObject*>callback
+    args[1] = <PyObject*>argument
+    args[2] = <PyObject*>context
+    called(PyObject_Vectorcall(<PyObject*>s.call_soon, args, 2, <PyObject*>context_keyword))
+
+
 cdef void post_drain(Scheduler s) noexcept:
     cdef PyObject* args[2]
     cdef PyObject* handle
@@ -187,7 +196,7 @@ cdef void drain(Scheduler s) except *:
     cdef bint was_entered = outer_current != NULL and not (s.nests and asyncio_current_task(s.loop) is None)
     cdef bint nested = s.draining
     cdef unsigned int steps = 0
-    cdef bint debug = s.loop.get_debug()
+    cdef bint debug = s.get_debug()
     cdef double end
     goish_tls_sched = <PyObject*>s
     s.thread = PyThread_get_thread_ident()

@@ -29,9 +29,6 @@ cdef class Goroutine:
     def __iter__(self):
         return new_op(W_JOIN, self)
 
-    def _wakeup(self, future):
-        resume_now(self)
-
     def _wake_joiners(self):
         if self.state == G_DONE and type(self.extra) is Extra:
             wake_joiners(<Extra>self.extra)
@@ -143,23 +140,26 @@ cdef class Goroutine:
         cdef Extra extra
         context = checked_context(context)
         if self.state == G_DONE:
-            self.sched.call_soon(fn, self, context=context)
+            call_soon(self.sched, fn, self, context)
             return
         extra = extra_of(self)
-        if extra.callbacks is None:
-            extra.callbacks = []
-        extra.callbacks.append((fn, context))
+        if extra.callback_context is None:
+            extra.callback, extra.callback_context = fn, context
+        elif extra.callbacks is None:
+            extra.callbacks = [(fn, context)]
+        else:
+            extra.callbacks.append((fn, context))
 
     def remove_done_callback(self, fn, /):
         """Removes all callbacks equal to ``fn``; returns how many."""
-        cdef Extra extra
-        if type(self.extra) is not Extra or (<Extra>self.extra).callbacks is None:
+        cdef list entries, kept
+        if type(self.extra) is not Extra:
             return 0
-        extra = <Extra>self.extra
-        kept = [entry for entry in extra.callbacks if entry[0] != fn]
-        removed = len(extra.callbacks) - len(kept)
-        extra.callbacks = kept
-        return removed
+        entries = callbacks_of(<Extra>self.extra)
+        kept = [entry for entry in entries if entry[0] != fn]
+        if len(kept) < len(entries):
+            set_callbacks(<Extra>self.extra, kept)
+        return len(entries) - len(kept)
 
     def get_loop(self):
         """The event loop it runs on."""
@@ -304,7 +304,7 @@ cdef class Goroutine:
 
     @property
     def _callbacks(self):
-        return list((<Extra>self.extra).callbacks or ()) if type(self.extra) is Extra else []
+        return callbacks_of(<Extra>self.extra) if type(self.extra) is Extra else []
 
     @property
     def _cancel_message(self):

@@ -35,14 +35,14 @@ cdef void timer_arm(Chan ch) noexcept:
         if extra.sched.dead or extra.sched.loop.is_closed():
             extra.sched = scheduler_here()  # made for a loop that is gone
         extra.alarm = new_op(W_TIMER, ch)
-        timers_add(extra.sched, extra.alarm, extra.deadline)
+        timers_add(extra.sched, <PyObject*>extra.alarm, extra.deadline)
 
 
 cdef void timer_disarm(Chan ch) noexcept:
     cdef ChanExtra extra = <ChanExtra>ch.extra
     if extra.alarm is not None and ch.receivers.count == 0:
         if extra.alarm.flags & F_LINKED:
-            timers_remove(extra.sched, extra.alarm)
+            timers_remove(extra.sched, <PyObject*>extra.alarm)
         extra.alarm = None
 
 

@@ -29,7 +29,6 @@ cdef extern from "slots.h":
     void goish_store_state(uint8_t* state, uint8_t to) noexcept
     bint goish_gc_take(PyObject* o) noexcept
     void goish_gc_return(PyObject* o) noexcept
-    bint goish_gc_tracked(PyObject* o) noexcept
     PyObject* goish_take_exception() noexcept
     void goish_raise(PyObject* exc) noexcept
     void goish_raise_here(PyObject* exc) noexcept
@@ -47,7 +46,10 @@ cdef extern from "slots.h":
     int goish_recycle_ops(
         PyTypeObject* op_type, int (*fate)(PyObject*, PyObject**) noexcept, const char* (*name)(PyObject*) noexcept
     ) except -1
-    void goish_take_attributes(PyTypeObject* goroutine_type, Py_ssize_t offset) noexcept
+    void goish_take_attributes(
+        PyTypeObject* goroutine_type, Py_ssize_t offset,
+        void (*attribute_set)(PyObject*) noexcept, void (*own_up)(PyObject*) noexcept
+    ) noexcept
     void goish_hear(PyTypeObject* goroutine_type, bint (*unseen)(PyObject*) noexcept, void (*hear)(PyObject*) noexcept) noexcept
     void goish_forbid_new(PyTypeObject* type) noexcept
     uint64_t goish_next_id() noexcept
@@ -66,6 +68,7 @@ include "waitq.pxd"
 include "op.pxd"
 include "goroutine.pxd"
 include "timers.pxd"
+include "clock.pxd"
 include "inbox.pxd"
 include "sched.pxd"
 # Floor 2: communication.

@@ -25,7 +25,7 @@ from asyncio import current_task as asyncio_current_task
 from asyncio.base_events import BaseEventLoop
 from asyncio.base_tasks import _task_get_stack, _task_print_stack, _task_repr_info
 from asyncio.coroutines import iscoroutine as asyncio_iscoroutine
-from asyncio.format_helpers import extract_stack
+from asyncio.format_helpers import _format_callback_source, extract_stack
 from asyncio.log import logger as asyncio_logger
 from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
 from contextvars import Context
@@ -50,6 +50,8 @@ cdef extern from "Python.h":
         pass
     int PyCode_Addr2Line(PyCodeObject* code, int lasti)
     Py_ssize_t Py_REFCNT(PyObject* o) noexcept
+    bint PyObject_IS_GC(PyObject* o) noexcept
+    Py_ssize_t PyObject_Size(PyObject* o) noexcept
     unsigned long PyThread_get_thread_ident() noexcept
     PyObject* PyObject_Vectorcall(PyObject* fn, PyObject** args, size_t n, PyObject* kwnames) noexcept
     object PyVectorcall_Call(object fn, object args, object kwargs)
@@ -84,6 +86,7 @@ include "goroutine.pyx"
 include "task.pyx"
 include "go.pyx"
 include "timers.pyx"
+include "clock.pyx"
 include "inbox.pyx"
 include "sched.pyx"
 include "factory.pyx"
@@ -100,11 +103,11 @@ include "select.pyx"
 goish_install_slots(<PyTypeObject*>Op, op_step)
 goish_free_goroutines_flat(<PyTypeObject*>Goroutine)
 goish_recycle_ops(<PyTypeObject*>Op, op_fate, op_name)
-goish_take_attributes(<PyTypeObject*>Goroutine, <Py_ssize_t>&(<Goroutine>NULL).attributes)
+goish_take_attributes(<PyTypeObject*>Goroutine, <Py_ssize_t>&(<Goroutine>NULL).attributes, attribute_set, own_up)
 goish_hear(<PyTypeObject*>Goroutine, unseen, last_words)
 goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)
 goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)
 goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)
-for internal in (Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Extra, ChanExtra, Prioritized, Go):
+for internal in (Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Extra, Wake, TimerHandle, ChanExtra, Prioritized, Go):
     goish_forbid_new(<PyTypeObject*>internal)
 del internal

@@ -23,13 +23,9 @@ def task_factory(loop, coro, *, name=None, context=None, eager_start=None, **opt
         task = asyncio.create_task(double(21))
         print(type(task).__name__, await task)  # -> Goroutine 42
     """
-    cdef Scheduler s
+    cdef Scheduler s = scheduler_at(loop)
     cdef Goroutine g
     cdef object extra = TASK
-    if goish_tls_sched != NULL and (<Scheduler>goish_tls_sched).loop is loop:
-        s = <Scheduler>goish_tls_sched
-    else:
-        s = scheduler_of(loop)
     if not PyCoro_CheckExact(coro) and not asyncio_iscoroutine(coro):
         raise TypeError(f"a coroutine was expected, got {coro!r}")
     if name is not None:
@@ -72,7 +68,7 @@ cdef void run_eagerly(Scheduler s, Goroutine g) except *:
     try:
         run_step(s, <PyObject*>g)
         if g.state == G_DONE:
-            g.coro = None  # as asyncio has it
+            drop_coro(g)  # as asyncio has it
     finally:
         if before is not None and type(before) is not Goroutine and enter_task(s, <PyObject*>before) < 0:
             raise_pending()

@@ -17,7 +17,7 @@ cdef enum:
     GF_RETRIEVED = 8     # somebody saw the exception
     GF_EXITED = 16       # ended by goexit()
     GF_REGISTERED = 32   # known to asyncio.all_tasks()
-    GF_GC_TAKEN = 64     # its coroutine was taken out of the collector
+    GF_GC_TAKEN = 64     # its coroutine is out of the collector
     GF_CTX_TAKEN = 128   # likewise its Context, which is its own
 
 cdef union Link:

@@ -45,7 +45,7 @@ cdef inline Goroutine make_goroutine(Scheduler s, object coro, object context, o
     else:
         g.ctx = context
     # A live goroutine is a root: the collector need not look at it, its suspended frame or its Context (architecture: a
-    # million parked ones are otherwise traversed again and again). Given back in release().
+    # million parked ones are otherwise traversed again and again). Given back in release() or, at the latest, own_up().
     take_coro(g)
     goish_gc_take(<PyObject*>g)
     registry_add(s, g)
@@ -350,7 +350,7 @@ cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *
     g.wait = outcome
     if g.flags & GF_REGISTERED:
         unregister(g)
-    release(g)
+    release(g, failed)
     if failed and not g.flags & (GF_CANCELLED | GF_RETRIEVED) and s.managed and not is_task(g):
         keep_failed(s, g)  # reports to its wait group when it is known whether this is a panic
     elif extra is not None:
@@ -378,18 +378,51 @@ cdef void last_words(PyObject* g) noexcept:
         Py_DECREF(<object>pending)
 
 
-cdef void release(Goroutine g) noexcept:
-    # Lets go of coroutine and Context, back in the collector: their deallocators count on it.
-    if g.flags & GF_GC_TAKEN:
-        goish_gc_return(<PyObject*>g.coro)
-    if g.flags & GF_CTX_TAKEN:
-        goish_gc_return(<PyObject*>g.ctx)
-    g.flags &= ~(GF_GC_TAKEN | GF_CTX_TAKEN)
+cdef void release(Goroutine g, bint failed) noexcept:
+    # One that has ended may be part of a cycle, unless nothing that it keeps could lead back to it. That is the common case,
+    # and those whose handles are kept by the thousand would be new to the collector just when they are of no interest.
     if not is_task(g):  # asyncio's tasks keep theirs, to be shown
-        g.coro = None
+        drop_coro(g)
+    if failed or PyObject_IS_GC(<PyObject*>g.wait) or g.attributes != NULL or not bare_context(g) or not bare_extra(g):
+        give_back(g)
+
+
+cdef inline bint bare_context(Goroutine g) noexcept:
+    return g.flags & GF_CTX_TAKEN and PyObject_Size(<PyObject*>g.ctx) == 0
+
+
+cdef inline bint bare_extra(Goroutine g) noexcept:
+    if type(g.extra) is not Extra:
+        return True
+    return (<Extra>g.extra).cancel_msg is None and (<Extra>g.extra).source is None
+
+
+cdef void give_back(Goroutine g) noexcept:
+    own_up(<PyObject*>g)
     if type(g.extra) is Extra:
         goish_gc_return(<PyObject*>g.extra)
     goish_gc_return(<PyObject*>g)
+
+
+cdef void own_up(PyObject* g) noexcept:
+    # Before it lets go of coroutine and Context they must be in the collector again: their deallocators count on it.
+    if (<Goroutine>g).flags & GF_GC_TAKEN:
+        goish_gc_return(<PyObject*>(<Goroutine>g).coro)
+    if (<Goroutine>g).flags & GF_CTX_TAKEN:
+        goish_gc_return(<PyObject*>(<Goroutine>g).ctx)
+    (<Goroutine>g).flags = (<Goroutine>g).flags & ~(GF_GC_TAKEN | GF_CTX_TAKEN)  # no &=: it would count a reference to g
+
+
+cdef inline void drop_coro(Goroutine g) noexcept:
+    if g.flags & GF_GC_TAKEN:
+        goish_gc_return(<PyObject*>g.coro)
+        g.flags &= ~GF_GC_TAKEN
+    g.coro = None
+
+
+cdef void attribute_set(PyObject* g) noexcept:
+    if (<Goroutine>g).state == G_DONE:
+        give_back(<Goroutine>g)
 
 
 cdef void report(Goroutine g) except *:
@@ -448,13 +481,13 @@ cdef Extra extra_of(Goroutine g):
     if type(g.extra) is Extra:
         return <Extra>g.extra
     extra = new_extra()
-    if g.state == G_DONE:
-        goish_gc_return(<PyObject*>extra)
     if g.extra is TASK:
         extra.is_task = True
     else:
         extra.wg = g.extra
     g.extra = extra
+    if g.state == G_DONE:
+        give_back(g)
     return extra
 
 

@@ -40,6 +40,7 @@ cdef Scheduler new_scheduler(object loop):
     s.loop = loop
     s.get_debug = loop.get_debug
     s.call_soon = loop.call_soon
+    s.call_later = loops_call_later(loop)
     s.call_soon_threadsafe = loop.call_soon_threadsafe
     s.drain_callback = s._drain
     s.base = Context()
@@ -405,7 +406,7 @@ cdef void look_at_failed(Scheduler s) except *:
     s.reminded = reminded
     if len(s.failed) > reminded and not s.failed_watched:
         s.failed_watched = True
-        s.loop.call_later(1.0, s._remind, context=own_context(s))
+        s.call_later(1.0, s._remind, context=own_context(s))
 
 
 cdef void panic(Scheduler s, Goroutine g) except *:

@@ -313,6 +313,7 @@ cdef class Goroutine:
     @_cancel_message.setter
     def _cancel_message(self, value):
         extra_of(self).cancel_msg = value
+        attribute_set(<PyObject*>self)
 
     def _make_cancelled_error(self):
         return take_cancelled(self) if self.cancelled() else cancelled_error_of(self)

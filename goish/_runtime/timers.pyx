@@ -1,6 +1,6 @@
-# timers.pyx - sleeping, and the alarms of after() channels.
+# timers.pyx - sleeping, and the alarms of after() channels and of asyncio's libraries (clock.pyx).
 #
-# Invariants: heap[i] is not later than its children; op.index == i for the op at i; a loop timer is armed for the earliest
+# Invariants: heap[i] is not later than its children; waiter.index == i for the one at i; a loop timer is armed for the earliest
 #   alarm (alarm_handle, alarm_at) whenever the heap is not empty. It may be earlier than needed: taking out the earliest leaves
 #   it, so that a loop of select(..., after(60)) does not arm a loop timer each time round.
 # Threads: the scheduler's own.
@@ -11,13 +11,21 @@ cdef double clock(Scheduler s) except? -1.0:
     return s.loop_time()
 
 
+cdef double loop_clock(Scheduler s) except? -1.0:
+    # The clock by which the loop's own timers go; uvloop's stands still in a turn, and counts whole milliseconds.
+    return s.loop.time() if s.coarse_timers else clock(s)
+
+
 cdef inline bint earlier(Alarm* a, Alarm* b) noexcept:
     return a.when < b.when or (a.when == b.when and a.order < b.order)
 
 
 cdef inline void place(Alarm* heap, Py_ssize_t i, Alarm alarm) noexcept:
     heap[i] = alarm
-    (<Op>alarm.op).index = <uint32_t>i
+    if goish_is(alarm.waiter, <PyObject*>Op):
+        (<Op>alarm.waiter).index = <uint32_t>i
+    else:
+        (<TimerHandle>alarm.waiter).index = <uint32_t>i
 
 
 cdef void sift_up(Alarm* heap, Py_ssize_t i, Alarm alarm) noexcept:
@@ -44,7 +52,7 @@ cdef void sift_down(Alarm* heap, Py_ssize_t count, Py_ssize_t i, Alarm alarm) no
     place(heap, i, alarm)
 
 
-cdef bint timers_add(Scheduler s, Op op, double when) noexcept:
+cdef bint timers_add(Scheduler s, PyObject* waiter, double when) noexcept:
     # False: no memory.
     cdef Timers* t = &s.alarms
     cdef Alarm* heap
@@ -59,21 +67,27 @@ cdef bint timers_add(Scheduler s, Op op, double when) noexcept:
         t.size = size
     alarm.when = when
     alarm.order = t.order
-    alarm.op = <PyObject*>op
+    alarm.waiter = waiter
     t.order += 1
     t.count += 1
-    Py_INCREF(op)
-    op.flags |= F_LINKED
+    Py_INCREF(<object>waiter)
+    if goish_is(waiter, <PyObject*>Op):
+        (<Op>waiter).flags |= F_LINKED
     sift_up(t.heap, t.count - 1, alarm)
     set_alarm(s)
     return True
 
 
-cdef void timers_remove(Scheduler s, Op op) noexcept:
+cdef void timers_remove(Scheduler s, PyObject* waiter) noexcept:
     # The heap's reference is dropped: the caller holds one.
     cdef Timers* t = &s.alarms
-    cdef Py_ssize_t i = op.index
+    cdef Py_ssize_t i
     cdef Alarm last
+    if goish_is(waiter, <PyObject*>Op):
+        (<Op>waiter).flags &= ~F_LINKED
+        i = (<Op>waiter).index
+    else:
+        i = (<TimerHandle>waiter).index
     t.count -= 1
     last = t.heap[t.count]
     if i < t.count:
@@ -81,9 +95,10 @@ cdef void timers_remove(Scheduler s, Op op) noexcept:
             sift_up(t.heap, i, last)
         else:
             sift_down(t.heap, t.count, i, last)
-    op.flags &= ~F_LINKED
-    Py_DECREF(op)
+    Py_DECREF(<object>waiter)
 
+
+cdef double LEAST_DELAY = 0.0005  # seconds: below, uvloop calls in this turn or the next
 
 cdef enum:
     FAR = 86400  # seconds: a loop may refuse a timer that is years away; waking once a day costs nothing
@@ -100,14 +115,14 @@ cdef void set_alarm(Scheduler s) noexcept:
     if s.alarm_handle is not None:
         s.alarm_handle.cancel()
     try:
-        delay = min(max(when - clock(s), 0.0), <double>FAR)
+        delay = min(max(when - loop_clock(s), 0.0), <double>FAR)
     except BaseException:
         logger.exception("the clock of %r failed", s.loop)
         delay = 0.0
     if s.coarse_timers:
         delay = ceil(delay * 1000.0) / 1000.0
     s.alarm_at = when
-    s.alarm_handle = insist(s.loop, s.loop.call_later, (delay, s._alarm), own_context(s))
+    s.alarm_handle = insist(s.loop, s.call_later, (delay, s._alarm), own_context(s))
     if s.alarm_handle is False:
         s.alarm_handle = None
         s.dead = True  # the loop is closed
@@ -116,7 +131,11 @@ cdef void set_alarm(Scheduler s) noexcept:
 cdef void drop_alarms(Scheduler s) noexcept:
     # The loop is closed: no alarm goes off any more. Who sleeps in a foreign task stays so until that is cancelled.
     while s.alarms.count > 0:
-        timers_remove(s, <Op>s.alarms.heap[0].op)
+        waiter = <object>s.alarms.heap[0].waiter
+        if type(waiter) is TimerHandle:
+            waiter.cancel()
+        else:
+            timers_remove(s, <PyObject*>waiter)
     clear_alarm(s)
 
 
@@ -127,14 +146,18 @@ cdef void clear_alarm(Scheduler s) noexcept:
 
 
 cdef void alarms_due(Scheduler s) except *:
-    cdef double now = clock(s)
-    cdef Op op
+    cdef double now = loop_clock(s)
     s.alarm_handle = None
-    while s.alarms.count > 0 and s.alarms.heap[0].when <= now:
-        op = <Op>s.alarms.heap[0].op
-        timers_remove(s, op)
-        waits[op.kind].fire(op)
-    set_alarm(s)
+    try:
+        while s.alarms.count > 0 and s.alarms.heap[0].when <= now:
+            waiter = <object>s.alarms.heap[0].waiter
+            timers_remove(s, <PyObject*>waiter)
+            if type(waiter) is Op:
+                waits[(<Op>waiter).kind].fire(<Op>waiter)
+            else:
+                timer_run(<TimerHandle>waiter)
+    finally:
+        set_alarm(s)
 
 
 # ---- sleep ----
@@ -152,7 +175,7 @@ cdef bint sleep_arm(Op op) noexcept:
     try:
         s = op_scheduler(op)
         op.target = s
-        if timers_add(s, op, clock(s) + <double>op.value):
+        if timers_add(s, <PyObject*>op, clock(s) + <double>op.value):
             return True
         raise MemoryError
     except BaseException as exc:
@@ -166,7 +189,7 @@ cdef bint sleep_withdraw(Op op) noexcept:
         return False
     op.state = OP_FAILED
     if op.flags & F_LINKED:
-        timers_remove(<Scheduler>op.target, op)
+        timers_remove(<Scheduler>op.target, <PyObject*>op)
     return True
 
 

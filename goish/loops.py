@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from functools import cache
 from typing import cast
 
 from ._runtime.core import Clock, task_factory
@@ -37,10 +36,19 @@ def _best_loop() -> type[asyncio.AbstractEventLoop]:
     try:
         import uvloop
     except ImportError:
-        return asyncio.ProactorEventLoop if sys.platform == "win32" else asyncio.SelectorEventLoop
-    return uvloop.Loop
+        pass
+    else:
+        return uvloop.Loop
+    if sys.platform == "win32":
+        return asyncio.ProactorEventLoop
+    return asyncio.SelectorEventLoop
 
 
-@cache
+_with_clocks: dict[type, type[asyncio.AbstractEventLoop]] = {}
+
+
 def _with_clock(base: type[asyncio.AbstractEventLoop]) -> type[asyncio.AbstractEventLoop]:
-    return cast("type[asyncio.AbstractEventLoop]", type("Loop", (Clock, base), {"__module__": __name__}))
+    if base not in _with_clocks:
+        made = type("Loop", (Clock, base), {"__module__": __name__})
+        _with_clocks[base] = cast("type[asyncio.AbstractEventLoop]", made)
+    return _with_clocks[base]

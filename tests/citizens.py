@@ -17,10 +17,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import pytest
+import uvloop
 from helpers import LOOPS, REAL_LOOPS
 
 import goish
 from goish import NIL
+from goish.loops import _with_clock
 
 T = TypeVar("T")
 CONTROL, GO, FACTORY = "asyncio.Task", "go", "factory"
@@ -40,9 +42,10 @@ class Citizen:
         return self.kind != CONTROL
 
     def new_loop(self) -> asyncio.AbstractEventLoop:
-        loop = LOOPS[self.loop]()
-        if self.kind == FACTORY:
-            loop.set_task_factory(goish.task_factory)
+        if self.kind != FACTORY:
+            return LOOPS[self.loop]()
+        loop = _with_clock(uvloop.Loop if self.loop == "uvloop" else asyncio.SelectorEventLoop)()
+        loop.set_task_factory(goish.task_factory)
         return loop
 
     def __call__(self, main: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:

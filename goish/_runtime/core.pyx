@@ -13,6 +13,7 @@ from threading import current_thread
 from types import BuiltinFunctionType, GenericAlias, ModuleType
 from weakref import ref as weak_reference
 
+import atexit
 import os
 import sys
 # Before _asyncio, which imports parts of it: the other way round asyncio falls back to its Python tasks.
@@ -23,6 +24,7 @@ from asyncio import CancelledError, InvalidStateError
 from asyncio import _get_running_loop as asyncio_running_loop
 from asyncio import current_task as asyncio_current_task
 from asyncio.base_events import BaseEventLoop
+from asyncio.base_futures import _future_repr_info
 from asyncio.base_tasks import _task_get_stack, _task_print_stack, _task_repr_info
 from asyncio.coroutines import iscoroutine as asyncio_iscoroutine
 from asyncio.format_helpers import _format_callback_source, extract_stack

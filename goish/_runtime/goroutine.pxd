@@ -11,6 +11,7 @@ cdef enum:
 
 cdef enum:
     GF_MUST_CANCEL = 1   # a cancel to be delivered at the next wait
+    GF_HANDED = 1        # when it is done: somebody was given its exception
     GF_FAILED = 2        # `wait` is an exception (a CancelledError when GF_CANCELLED)
     GF_LATE = 2          # while it lives: the cancel of GF_MUST_CANCEL came after what it waited for had happened
     GF_CANCELLED = 4     # while it lives: RUNNABLE to be told that its wait was cancelled, so a further cancel adds nothing

@@ -260,8 +260,8 @@ cdef void wait_for_future(Scheduler s, Goroutine g, object awaited) except *:
 
 cdef void resume_by_loop(Scheduler s, Goroutine g) except *:
     g.state = G_YIELDED
-    s.yields += 1
     s.call_soon(g._resume, context=own_context(s))
+    s.yields += 1
 
 
 cdef object foreign_error(Scheduler s, Goroutine g, object awaited):
@@ -269,7 +269,7 @@ cdef object foreign_error(Scheduler s, Goroutine g, object awaited):
     if type(awaited) is FUTURE and awaited._asyncio_future_blocking:
         if called(PyObject_Vectorcall(<PyObject*>future_loop, &future, 1, NULL)) is s.loop:
             return None
-    blocking = getattr(awaited, "_asyncio_future_blocking", None)
+    blocking = True if type(awaited) is Goroutine else getattr(awaited, "_asyncio_future_blocking", None)
     if blocking is None:
         if isgenerator(awaited):
             return RuntimeError(f"yield was used instead of yield from for generator in {g!r} with {awaited!r}")
@@ -344,14 +344,14 @@ cdef void failed(Scheduler s, Goroutine g) except *:
 cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *:
     cdef object extra = g.extra
     g.state = G_DONE
-    g.flags &= ~GF_LATE
+    g.flags &= ~(GF_LATE | GF_MUST_CANCEL)
     if failed:
         g.flags |= GF_FAILED
     g.wait = outcome
     if g.flags & GF_REGISTERED:
         unregister(g)
     release(g, failed)
-    if failed and not g.flags & (GF_CANCELLED | GF_RETRIEVED) and s.managed and not is_task(g):
+    if failed and not g.flags & (GF_CANCELLED | GF_RETRIEVED) and not is_task(g):
         keep_failed(s, g)  # reports to its wait group when it is known whether this is a panic
     elif extra is not None:
         report(g)
@@ -506,6 +506,14 @@ cdef object take_cancelled(Goroutine g):
     return exc
 
 
+cdef object take_exception(Goroutine g):
+    # The first who gets it sees where it comes from. Each raise adds the frames of the one who gets it; kept, they would grow.
+    if g.flags & GF_HANDED:
+        g.wait.__traceback__ = None
+    g.flags |= GF_RETRIEVED | GF_HANDED
+    return g.wait
+
+
 cdef bint is_task(Goroutine g) noexcept:
     return g.extra is TASK or (type(g.extra) is Extra and (<Extra>g.extra).is_task)
 
@@ -582,7 +590,7 @@ cdef int join_finish(Op op, PyObject** result) noexcept:
     if g.flags & GF_FAILED:
         g.flags |= GF_RETRIEVED
         try:
-            error = take_cancelled(g) if g.flags & GF_CANCELLED else g.wait
+            error = take_cancelled(g) if g.flags & GF_CANCELLED else take_exception(g)
         except BaseException as exc:
             error = exc
         goish_raise_here(<PyObject*>error)
@@ -594,13 +602,25 @@ cdef int join_finish(Op op, PyObject** result) noexcept:
 
 cdef bint pass_cancel(Op op, object msg) noexcept:
     # asyncio's rule for tasks: who cancels the one that awaits a task cancels that task. Of a goroutine of go(), only the await.
-    if not is_task(<Goroutine>op.target):
+    cdef Goroutine g = <Goroutine>op.target
+    if not is_task(g):
         return False
+    while awaits_task(g):  # not by recursion: tasks may await each other a million deep
+        g.cancels = min(g.cancels + 1, 65535)
+        g = <Goroutine>(<Op>g.wait).target
     try:
-        return op.target.cancel(msg)
+        return g.cancel(msg)
     except BaseException as exc:
-        logger.error("cancel of %r failed", op.target, exc_info=exc)
+        logger.error("cancel of %r failed", g, exc_info=exc)
         return False
+
+
+cdef bint awaits_task(Goroutine g) noexcept:
+    # That is alive, of the same loop, so that its cancel does not fail.
+    if g.state != G_WAITING or type(g.wait) is not Op or (<Op>g.wait).kind != W_JOIN or (<Op>g.wait).owner is not g:
+        return False
+    target = <Goroutine>(<Op>g.wait).target
+    return is_task(target) and target.state != G_DONE and target.sched is g.sched
 
 
 waits[<int>W_JOIN] = Wait("goroutine", True, join_attempt, NULL, join_arm, join_withdraw, join_finish, NULL, NULL, NULL)

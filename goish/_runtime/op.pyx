@@ -136,6 +136,22 @@ cdef void settle(Op op) noexcept:
         op.state = OP_FAILED
 
 
+cdef bint attempted(Op op) noexcept:
+    # As an await begins; what happens at once is kept for whoever asks.
+    cdef PyObject* result = NULL
+    cdef int r = waits[op.kind].attempt(op, &result)
+    if r == 0:
+        return False
+    if r == 1:
+        op.value = <object>result
+        Py_DECREF(<object>result)
+        op.state = OP_SETTLED
+    else:
+        op.value = pending_exception()
+        op.state = OP_FAILED
+    return True
+
+
 cdef void op_wake(Op op) noexcept:
     # Tells the owner of a decided op. Not under a lock: a foreign loop's call_soon is Python code.
     cdef PyObject* owner = <PyObject*>op.owner
@@ -322,7 +338,7 @@ cdef class Op:
             face.loop = need_loop("an operation is awaited")
             face.callbacks = [(fn, context)]
             self.owner = face
-            if not op_arm(self):
+            if (self.state == OP_NEW and attempted(self)) or not op_arm(self):
                 face_wake(self, face)
         elif type(self.owner) is Face and self.state == OP_WAITING:
             (<Face>self.owner).callbacks.append((fn, context))

@@ -409,6 +409,16 @@ cdef void look_at_failed(Scheduler s) except *:
         s.call_later(1.0, s._remind, context=own_context(s))
 
 
+def _at_exit():
+    # Those whose handles outlive their loop would speak when the interpreter can no longer say anything.
+    for s in all_schedulers():
+        for g in (<Scheduler>s).unretrieved():
+            panic(<Scheduler>s, <Goroutine>g)
+
+
+atexit.register(_at_exit)
+
+
 cdef void panic(Scheduler s, Goroutine g) except *:
     g.flags |= GF_RETRIEVED
     if is_task(g):
@@ -437,10 +447,11 @@ cdef void end_one(Scheduler s, Goroutine g) except *:
     if g.state == G_WAITING and type(g.wait) is Op:
         waits[(<Op>g.wait).kind].withdraw(<Op>g.wait)
         s.blocked -= waits[(<Op>g.wait).kind].native
+    state, g.state = g.state, G_RUNNING  # its finally blocks are user code: whoever comes here meanwhile leaves it alone
     try:
-        if g.state == G_NEW:
+        if state == G_NEW:
             g.coro.close()
-        elif g.state != G_CALLED:
+        elif state != G_CALLED:
             g.ctx.run(g.coro.close)  # an op that was decided hands its value to on_undelivered
     except BaseException as exc:
         logger.error("%r raised while it was abandoned", g, exc_info=exc)
@@ -514,6 +525,8 @@ cdef class Scheduler:
         """Ends what still lives without running it: waits are withdrawn, coroutines closed (their finally blocks run)."""
         cdef int rounds = 0
         self.dead = True
+        if not goish_swap_state(&self.abandoned, 0, 1):
+            return  # a finally block, or another thread, has made a loop meanwhile
         while self.all_head != NULL and rounds < 10:  # a finally block may start another
             rounds += 1
             for g in self.goroutines():
@@ -524,6 +537,7 @@ cdef class Scheduler:
         goish_unlock(&self.inbox.lock)
         drop_alarms(self)
         forget(self)
+        goish_store_state(&self.abandoned, 0)
 
     @property
     def timers(self):

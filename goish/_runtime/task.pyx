@@ -112,8 +112,7 @@ cdef class Goroutine:
         if self.flags & GF_CANCELLED:
             raise take_cancelled(self)
         if self.flags & GF_FAILED:
-            self.flags |= GF_RETRIEVED
-            raise self.wait
+            raise take_exception(self)
         return self.wait
 
     def exception(self):
@@ -152,14 +151,13 @@ cdef class Goroutine:
 
     def remove_done_callback(self, fn, /):
         """Removes all callbacks equal to ``fn``; returns how many."""
-        cdef list entries, kept
         if type(self.extra) is not Extra:
             return 0
-        entries = callbacks_of(<Extra>self.extra)
-        kept = [entry for entry in entries if entry[0] != fn]
-        if len(kept) < len(entries):
-            set_callbacks(<Extra>self.extra, kept)
-        return len(entries) - len(kept)
+        removed = [entry for entry in callbacks_of(<Extra>self.extra) if entry[0] == fn]
+        # Again what is there: a comparison may have added some, or removed them.
+        kept = [entry for entry in callbacks_of(<Extra>self.extra) if not holds(removed, entry)]
+        set_callbacks(<Extra>self.extra, kept)
+        return len(removed)
 
     def get_loop(self):
         """The event loop it runs on."""
@@ -328,7 +326,8 @@ cdef class Goroutine:
 
     def __repr__(self):
         if is_task(self) and self.coro is None:  # it has ended in its eager step
-            return f"<Task {self._state.lower()} name={self.get_name()!r}>"
+            state, *end = _future_repr_info(self)
+            return f"<Task {' '.join([state, f'name={self.get_name()!r}', *end])}>"
         if is_task(self):
             return f"<Task {' '.join(_task_repr_info(self))}>"
         what = self.wait_reason or G_STATES[self.state]
@@ -342,6 +341,14 @@ cdef class Goroutine:
 
     def __reduce_ex__(self, protocol):
         raise TypeError("a Goroutine cannot be copied or pickled")
+
+
+cdef bint holds(list entries, tuple entry) noexcept:
+    # By what they are made of: the first entry is made anew each time. Nothing is compared by ==, which may be anybody's.
+    for one in entries:
+        if (<tuple>one)[0] is entry[0] and (<tuple>one)[1] is entry[1]:
+            return True
+    return False
 
 
 cdef tuple G_STATES = ("new", "new", "runnable", "runnable", "running", "waiting", "done")

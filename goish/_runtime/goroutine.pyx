@@ -502,9 +502,9 @@ cdef object cancel_message(Goroutine g):
 
 cdef void set_cancel_message(Goroutine g, object msg) except *:
     cdef Extra extra = extra_of(g)
-    cdef object before
+    cdef object _before
     goish_lock(end_lock(g))
-    before = extra.cancel_msg  # dropped after unlocking
+    _before = extra.cancel_msg  # dropped after unlocking
     extra.cancel_msg = msg
     goish_unlock(end_lock(g))
 

@@ -424,7 +424,7 @@ cdef str created(Goroutine g):
 cdef void end_one(Scheduler s, Goroutine g) except *:
     if g.state == G_DONE or g.state == G_RUNNING:
         return
-    wait = g.wait  # kept: finish() drops nothing under its lock
+    _wait = g.wait  # kept: finish() drops nothing under its lock
     if g.state == G_WAITING and type(g.wait) is Op:
         waits[(<Op>g.wait).kind].withdraw(<Op>g.wait)
         s.blocked -= waits[(<Op>g.wait).kind].native

@@ -64,16 +64,11 @@ cdef double checked_timeout(object timeout) except -1.0:
     cdef double seconds
     if timeout is None:
         return INFINITY
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        try:
-            if isinstance(timeout, (str, bool)):
-                raise TypeError
-            timeout = float(timeout)
-        except TypeError:
-            raise TypeError(
-                f"timeout is a number of seconds or None (wait for ever), got {timeout!r} of type {type(timeout).__name__}"
-            ) from None
-    seconds = timeout
+    if type(timeout) is bool or not (hasattr(timeout, "__float__") or hasattr(timeout, "__index__")):
+        raise TypeError(
+            f"timeout is a number of seconds or None (wait for ever), got {timeout!r} of type {type(timeout).__name__}"
+        )
+    seconds = float(timeout)
     if seconds != seconds:
         raise ValueError("timeout is a number of seconds or None (wait for ever), not NaN")
     return max(seconds, 0.0)

@@ -286,23 +286,22 @@ async def test_on_a_loops_thread_they_name_what_to_await_instead(drive: Any) -> 
 
 
 @pytest.fixture
-def interrupts() -> Generator[Callable[[float], None]]:
-    """Sends this process SIGINT after some seconds."""
-    timers = []
+def interrupts() -> Generator[None]:
+    """Ctrl-C, a moment after this thread has begun to block."""
 
-    def later(seconds: float) -> None:
-        timers.append(threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)))
-        timers[-1].start()
+    def interrupt() -> None:
+        threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield later
-    for timer in timers:
-        timer.join()
+    on_blocking(interrupt, None)
+    yield
+    on_blocking(None, None)
     signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("timeout", [None, PATIENCE])
-def test_interrupt_ends_every_wait_and_nothing_is_left_behind(interrupts: Any, timeout: float | None) -> None:
+@pytest.mark.usefixtures("interrupts")
+def test_interrupt_ends_every_wait_and_nothing_is_left_behind(timeout: float | None) -> None:
     left: list[int] = []
     ch: Chan[int] = chan(on_undelivered=left.append)
     wg = WaitGroup()
@@ -314,7 +313,6 @@ def test_interrupt_ends_every_wait_and_nothing_is_left_behind(interrupts: Any, t
         lambda: wg.wait_blocking(timeout),
         lambda: NIL.recv_blocking(timeout),
     ):
-        interrupts(0.02)
         with pytest.raises(KeyboardInterrupt):
             call()
     assert waiting(ch) == (0, 0)

@@ -129,13 +129,13 @@ cdef void sit(Op op, Seat seat, double seconds, str call) except *:
     while True:
         if waits[op.kind].due != NULL:
             left = min(left, waits[op.kind].due(op))
+        if PyErr_CheckSignals() < 0:  # also before the first wait: a signal that has come does not interrupt it
+            stand_up(op, seat, pending_exception())
         rung = goish_take_bell(seat.bell, left, True)
         if rung == 1:
             return
-        if rung < 0 and PyErr_CheckSignals() < 0:
-            stand_up(op, seat, pending_exception())
         left = deadline - goish_monotonic()
-        if left <= 0.0:
+        if rung == 0 and left <= 0.0:
             if give_up(op, seat):
                 raise TimeoutError(f"{call}: not within {seconds:g} s")
             return

@@ -445,13 +445,9 @@ cdef Extra new_extra():
 
 
 cdef Extra extra_of(Goroutine g):
-    cdef Extra extra
-    cdef bint there
-    goish_lock(end_lock(g))
-    there = type(g.extra) is Extra
-    goish_unlock(end_lock(g))
-    if there:
-        return <Extra>g.extra  # that one for good
+    cdef Extra extra = extra_made(g)
+    if extra is not None:
+        return extra
     extra = new_extra()
     if g.state == G_DONE:
         goish_gc_return(<PyObject*>extra)
@@ -481,6 +477,15 @@ cdef object take_cancelled(Goroutine g):
     if exc.args:
         set_cancel_message(g, exc.args[0])
     return exc
+
+
+cdef Extra extra_made(Goroutine g):
+    # Or None.
+    cdef bint there
+    goish_lock(end_lock(g))
+    there = type(g.extra) is Extra
+    goish_unlock(end_lock(g))
+    return <Extra>g.extra if there else None  # once made, it stays
 
 
 cdef bint is_task(Goroutine g) noexcept:

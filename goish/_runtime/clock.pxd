@@ -9,6 +9,7 @@ cdef class TimerHandle:
     cdef double due          # loop time, seconds
     cdef uint32_t index      # place in the heap
     cdef uint8_t state       # T_*
+    cdef bint linked         # in the heap; guarded by its lock
     cdef bint owns_context   # a copy of ours, out of the collector
 
 

@@ -27,6 +27,12 @@ cdef extern from "slots.h":
     bint goish_swap_state(uint8_t* state, uint8_t before, uint8_t after) noexcept
     uint8_t goish_load_state(uint8_t* state) noexcept
     void goish_store_state(uint8_t* state, uint8_t to) noexcept
+    void goish_set_bits(uint8_t* flags, uint8_t bits) noexcept
+    void goish_clear_bits(uint8_t* flags, uint8_t bits) noexcept
+    void goish_count(Py_ssize_t* n, Py_ssize_t by) noexcept
+    Py_ssize_t goish_counted(Py_ssize_t* n) noexcept
+    goish_mutex* goish_stripe(PyObject* o) noexcept
+    int goish_take_bell(void* bell, double seconds, bint interruptible) noexcept
     bint goish_gc_take(PyObject* o) noexcept
     void goish_gc_return(PyObject* o) noexcept
     PyObject* goish_take_exception() noexcept
@@ -53,6 +59,7 @@ cdef extern from "slots.h":
     void goish_hear(PyTypeObject* goroutine_type, bint (*unseen)(PyObject*) noexcept, void (*hear)(PyObject*) noexcept) noexcept
     void goish_forbid_new(PyTypeObject* type) noexcept
     uint64_t goish_next_id() noexcept
+    uint64_t goish_next(uint64_t* last) noexcept
     bint goish_deferrable(PyObject* fn, Py_ssize_t n) noexcept
     PyObject** goish_tuple_items(PyObject* t) noexcept
     ctypedef PyObject* (*goish_vectorcall)(PyObject* self, PyObject** args, size_t nargsf, PyObject* kwnames) noexcept
@@ -71,6 +78,7 @@ include "timers.pxd"
 include "clock.pxd"
 include "inbox.pxd"
 include "sched.pxd"
+include "seat.pxd"
 # Floor 2: communication.
 include "waitgroup.pxd"
 include "chan.pxd"

@@ -7,7 +7,8 @@
 #
 # Invariants: a case belongs to at most one select at a time, and is NEW again afterwards: it may be used in the next one.
 #   Between decision and pass 3 the losers are dead entries in their queues (waitq.pyx skips them).
-# Threads: passes 1 and 2 hold the locks of all channels, taken in the order of their addresses.
+# Threads: passes 1 and 2 hold the locks of all channels, taken in the order of their addresses. Under them pass 2 asks again
+#   whether the cases are free: a select on another thread may have been given the same.
 # Not here: what a case does (chan.pyx).
 #
 # Rejected: shuffling the cases before pass 1 (Go's pollorder): one draw among the ready costs less and is uniform too.
@@ -123,6 +124,7 @@ cdef void prepare(tuple cases) noexcept:
 cdef enum:
     NONE_READY = -1
     RAISED = -2
+    TAKEN = -3
 
 
 cdef Py_ssize_t take_ready(Op sel, bint wait, PyObject** value, int* happened) noexcept:
@@ -138,7 +140,9 @@ cdef Py_ssize_t take_ready(Op sel, bint wait, PyObject** value, int* happened) n
     while True:
         chosen = look(cases, sel.flags & F_BIASED)
         if chosen < 0:
-            if wait:
+            if wait and not all_new(cases):
+                chosen = TAKEN
+            elif wait:
                 enqueue(sel, cases)
             break
         case = <Op>PyTuple_GET_ITEM(cases, chosen)
@@ -149,6 +153,9 @@ cdef Py_ssize_t take_ready(Op sel, bint wait, PyObject** value, int* happened) n
         if happened[0] != WOULD_BLOCK:  # the peer's select may have been decided elsewhere meanwhile: look again
             break
     unlock_all(locked)
+    if chosen == TAKEN:
+        PyErr_SetString(RuntimeError, in_use)
+        return RAISED
     if chosen < 0:
         return NONE_READY
     chan_settle(<Chan>case.target, &aside)
@@ -211,13 +218,18 @@ cdef int select_attempt(Op sel, PyObject** result) noexcept:
 
 
 cdef bint cases_free(Op sel) noexcept:
-    cdef tuple cases = <tuple>sel.target
+    if all_new(<tuple>sel.target):
+        return True
+    PyErr_SetString(RuntimeError, in_use)
+    return False
+
+
+cdef inline bint all_new(tuple cases) noexcept:
     cdef PyObject* case
     cdef Py_ssize_t i
     for i in range(len(cases)):
         case = PyTuple_GET_ITEM(cases, i)
         if case != <PyObject*>None and (<Op>case).state != OP_NEW:
-            PyErr_SetString(RuntimeError, in_use)
             return False
     return True
 
@@ -240,7 +252,8 @@ cdef bint select_arm(Op sel) noexcept:
         return False
     index = take_ready(sel, True, &value, &happened)
     if index == NONE_READY:
-        arm_timers(<tuple>sel.target)
+        if type(sel.owner) is not Seat:
+            arm_timers(<tuple>sel.target)
         return True
     if index != RAISED and selection(sel, index, value, happened, &result) == 1:
         sel.value = <object>result
@@ -328,6 +341,7 @@ cdef inline void leave_case(Op case) noexcept:
 
 cdef bint select_withdraw(Op sel) noexcept:
     if not goish_swap_state(&sel.state, OP_WAITING, OP_FAILED):
+        unlock_all(lock_all(<tuple>sel.target))  # see_decision() counts on it
         return False
     leave(sel)
     return True
@@ -365,8 +379,20 @@ cdef const char* select_detail(Op sel) noexcept:
     return "no cases"
 
 
+cdef double select_due(Op sel) noexcept:
+    cdef PyObject* case
+    cdef Py_ssize_t i
+    cdef double first = INFINITY
+    for i in range(len(<tuple>sel.target)):
+        case = PyTuple_GET_ITEM(sel.target, i)
+        if case != <PyObject*>None and (<Chan>(<Op>case).target).flags & C_TIMER:
+            first = min(first, timer_due(<Chan>(<Op>case).target))
+    return first
+
+
 waits[<int>W_SELECT] = Wait(
-    "select", True, select_attempt, select_ready, select_arm, select_withdraw, select_finish, select_drop, NULL, select_detail
+    "select", True, select_attempt, select_ready, select_arm, select_withdraw, select_finish, select_drop, NULL, select_detail,
+    select_due
 )
 
 
@@ -440,12 +466,32 @@ def select(*cases, default=False, biased=False):
         await numbers.send(7)
         print(await select(words.recv(), numbers.recv()))  # -> (1, 7, True)
     """
+    return select_op(cases, default, biased)
+
+
+cdef Op select_op(tuple cases, object default, object biased):
     cdef Op sel = new_op(W_SELECT, checked_cases(cases))
     if type(default) is not bool:
         sel.used |= U_USED
         raise TypeError(f"default is True (do not wait) or False (wait), got {default!r}")
     sel.flags = (F_DEFAULT if default else 0) | (F_BIASED if biased else 0)
     return sel
+
+
+def select_blocking(*cases, timeout=None, default=False, biased=False):
+    """``select`` for threads without an event loop: blocks the calling thread until a case has happened.
+
+    ``timeout``: seconds, None to wait for ever; TimeoutError if no case has happened by then. Returns and raises what
+    ``select`` gives and raises; RuntimeError on a thread whose event loop runs. Ctrl-C ends the wait; what was received
+    by then goes to ``on_undelivered``.
+
+    Example::
+
+        a, b = chan(1), chan(1)
+        b.try_send("x")
+        print(select_blocking(a.recv(), b.recv(), timeout=1))  # -> (1, 'x', True)
+    """
+    return block(select_op(cases, default, biased), timeout, "select_blocking()", "use await select(...)")
 
 
 def try_select(*cases, biased=False):

@@ -3,7 +3,7 @@
 # Invariants: heap[i] is not later than its children; waiter.index == i for the one at i; a loop timer is armed for the earliest
 #   alarm (alarm_handle, alarm_at) whenever the heap is not empty. It may be earlier than needed: taking out the earliest leaves
 #   it, so that a loop of select(..., after(60)) does not arm a loop timer each time round.
-# Threads: the scheduler's own.
+# Threads: `lock` guards the heap, into which another thread may put the alarm of an after() channel; the rest is the scheduler's.
 
 cdef double clock(Scheduler s) except? -1.0:
     if s.loop_time is None:
@@ -58,10 +58,12 @@ cdef bint timers_add(Scheduler s, PyObject* waiter, double when) noexcept:
     cdef Alarm* heap
     cdef Alarm alarm
     cdef Py_ssize_t size
+    goish_lock(&t.lock)
     if t.count == t.size:
         size = 16 if t.size == 0 else 2 * t.size
         heap = <Alarm*>PyMem_Realloc(t.heap, <size_t>size * sizeof(Alarm))
         if heap == NULL:
+            goish_unlock(&t.lock)
             return False
         t.heap = heap
         t.size = size
@@ -72,21 +74,44 @@ cdef bint timers_add(Scheduler s, PyObject* waiter, double when) noexcept:
     t.count += 1
     Py_INCREF(<object>waiter)
     if goish_is(waiter, <PyObject*>Op):
-        (<Op>waiter).flags |= F_LINKED
+        (<Op>waiter).flags = (<Op>waiter).flags | F_LINKED
+    else:
+        (<TimerHandle>waiter).linked = True
     sift_up(t.heap, t.count - 1, alarm)
-    set_alarm(s)
+    goish_unlock(&t.lock)
+    if is_here(s):
+        set_alarm(s)
+    else:
+        post(s, s._rearm, (), None)
     return True
 
 
 cdef void timers_remove(Scheduler s, PyObject* waiter) noexcept:
     # The heap's reference is dropped: the caller holds one.
-    cdef Timers* t = &s.alarms
+    cdef bint was
+    goish_lock(&s.alarms.lock)
+    was = linked(waiter)
+    if was:
+        timers_take(&s.alarms, waiter)
+    goish_unlock(&s.alarms.lock)
+    if was:
+        Py_DECREF(<object>waiter)
+
+
+cdef inline bint linked(PyObject* waiter) noexcept:
+    if goish_is(waiter, <PyObject*>Op):
+        return (<Op>waiter).flags & F_LINKED
+    return (<TimerHandle>waiter).linked
+
+
+cdef void timers_take(Timers* t, PyObject* waiter) noexcept:
     cdef Py_ssize_t i
     cdef Alarm last
     if goish_is(waiter, <PyObject*>Op):
-        (<Op>waiter).flags &= ~F_LINKED
+        (<Op>waiter).flags = (<Op>waiter).flags & ~F_LINKED
         i = (<Op>waiter).index
     else:
+        (<TimerHandle>waiter).linked = False
         i = (<TimerHandle>waiter).index
     t.count -= 1
     last = t.heap[t.count]
@@ -95,7 +120,27 @@ cdef void timers_remove(Scheduler s, PyObject* waiter) noexcept:
             sift_up(t.heap, i, last)
         else:
             sift_down(t.heap, t.count, i, last)
-    Py_DECREF(<object>waiter)
+
+
+cdef bint timers_pop(Timers* t, double latest, PyObject** waiter) noexcept:
+    # The earliest alarm, with its reference, unless it is later than that.
+    cdef bint due
+    goish_lock(&t.lock)
+    due = t.count > 0 and t.heap[0].when <= latest
+    if due:
+        waiter[0] = t.heap[0].waiter
+        timers_take(t, waiter[0])
+    goish_unlock(&t.lock)
+    return due
+
+
+cdef double timers_first(Timers* t) noexcept:
+    # When the earliest goes off; infinite if there is none.
+    cdef double when
+    goish_lock(&t.lock)
+    when = t.heap[0].when if t.count > 0 else INFINITY
+    goish_unlock(&t.lock)
+    return when
 
 
 cdef double LEAST_DELAY = 0.0005  # seconds: below, uvloop calls in this turn or the next
@@ -106,10 +151,10 @@ cdef enum:
 
 cdef void set_alarm(Scheduler s) noexcept:
     # Arms the loop timer for the earliest alarm, unless one as early is armed.
-    cdef double when, delay
-    if s.alarms.count == 0:
+    cdef double when = timers_first(&s.alarms)
+    cdef double delay
+    if when == INFINITY:
         return
-    when = s.alarms.heap[0].when
     if s.alarm_handle is not None and s.alarm_at <= when:
         return
     if s.alarm_handle is not None:
@@ -130,12 +175,11 @@ cdef void set_alarm(Scheduler s) noexcept:
 
 cdef void drop_alarms(Scheduler s) noexcept:
     # The loop is closed: no alarm goes off any more. Who sleeps in a foreign task stays so until that is cancelled.
-    while s.alarms.count > 0:
-        waiter = <object>s.alarms.heap[0].waiter
-        if type(waiter) is TimerHandle:
-            waiter.cancel()
-        else:
-            timers_remove(s, <PyObject*>waiter)
+    cdef PyObject* waiter
+    while timers_pop(&s.alarms, INFINITY, &waiter):
+        if not goish_is(waiter, <PyObject*>Op):
+            timer_over(<TimerHandle>waiter, T_CANCELLED)
+        Py_DECREF(<object>waiter)
     clear_alarm(s)
 
 
@@ -147,15 +191,16 @@ cdef void clear_alarm(Scheduler s) noexcept:
 
 cdef void alarms_due(Scheduler s) except *:
     cdef double now = loop_clock(s)
+    cdef PyObject* waiter
     s.alarm_handle = None
     try:
-        while s.alarms.count > 0 and s.alarms.heap[0].when <= now:
-            waiter = <object>s.alarms.heap[0].waiter
-            timers_remove(s, <PyObject*>waiter)
-            if type(waiter) is Op:
-                waits[(<Op>waiter).kind].fire(<Op>waiter)
+        while timers_pop(&s.alarms, now, &waiter):
+            due = <object>waiter
+            Py_DECREF(due)
+            if goish_is(waiter, <PyObject*>Op):
+                waits[(<Op>due).kind].fire(<Op>due)
             else:
-                timer_run(<TimerHandle>waiter)
+                timer_run(<TimerHandle>due)
     finally:
         set_alarm(s)
 
@@ -188,8 +233,7 @@ cdef bint sleep_withdraw(Op op) noexcept:
     if op.state != OP_WAITING:
         return False
     op.state = OP_FAILED
-    if op.flags & F_LINKED:
-        timers_remove(<Scheduler>op.target, <PyObject*>op)
+    timers_remove(<Scheduler>op.target, <PyObject*>op)
     return True
 
 
@@ -209,10 +253,10 @@ cdef bint never_withdrawn(Op op) noexcept:
 
 
 waits[<int>W_GOSCHED] = Wait(
-    "gosched", False, must_wait, never_ready, never_waits, never_withdrawn, finish_none, NULL, NULL, NULL
+    "gosched", False, must_wait, never_ready, never_waits, never_withdrawn, finish_none, NULL, NULL, NULL, NULL
 )
 waits[<int>W_SLEEP] = Wait(
-    "sleep", False, must_wait, never_ready, sleep_arm, sleep_withdraw, finish_none, NULL, sleep_fire, NULL
+    "sleep", False, must_wait, never_ready, sleep_arm, sleep_withdraw, finish_none, NULL, sleep_fire, NULL, NULL
 )
 
 

@@ -794,7 +794,7 @@ async def by_wait(op: Any) -> object:
 
 
 async def by_as_completed(op: Any) -> object:
-    return [await one for one in asyncio.as_completed([op])][0]
+    return await next(iter(asyncio.as_completed([op])))
 
 
 async def by_gather(op: Any) -> object:

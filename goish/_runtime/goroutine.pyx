@@ -184,11 +184,11 @@ cdef PySendResult throw_into(Goroutine g, PyObject** result) noexcept:
 
 
 cdef inline void park(Scheduler s, Goroutine g, Op op) noexcept:
+    if not s.managed and not g.flags & GF_REGISTERED:
+        register(g)
     if op.flags & F_PAUSE or op.kind == W_GOSCHED:
         op.state = OP_NEW if op.flags & F_PAUSE else OP_DONE
         g.state = G_YIELDED
-        if not s.managed and not g.flags & GF_REGISTERED:
-            register(g)
         run_push(s, <PyObject*>g)
         return
     op.owner = g
@@ -210,8 +210,6 @@ cdef inline void park(Scheduler s, Goroutine g, Op op) noexcept:
     g.link.since = s.now
     g.state = G_WAITING
     s.blocked += waits[op.kind].native
-    if not s.managed and not g.flags & GF_REGISTERED:
-        register(g)
     if not op_arm(op):
         ready_here(s, g)
 
@@ -247,12 +245,12 @@ cdef void wait_for_future(Scheduler s, Goroutine g, object awaited) except *:
     cdef PyObject* args[3]
     cdef Wake wake = Wake.__new__(Wake)
     wake.g = g
+    if not g.flags & GF_REGISTERED:
+        register(g)
     awaited._asyncio_future_blocking = False
     g.wait = awaited
     g.link.since = s.now
     g.state = G_WAITING
-    if not g.flags & GF_REGISTERED:
-        register(g)
     base = own_context(s)
     if type(awaited) is not FUTURE:
         awaited.add_done_callback(wake, context=base)
@@ -611,6 +609,7 @@ cdef int join_attempt(Op op, PyObject** result) noexcept:
             else "a goroutine cannot await itself: it would wait for ever",
         )
         return -1
+    extra_of(g)  # here, where nothing is linked yet: the collector may run user code in it
     return 0
 
 

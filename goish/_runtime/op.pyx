@@ -513,7 +513,10 @@ cdef object insist(object loop, object call, tuple args, object context):
         loop.call_soon_threadsafe(_raise, error)
         return handle
     except BaseException:
-        logger.exception("%r does not take a callback", loop)
+        try:
+            logger.exception("%r does not take a callback", loop)
+        except BaseException:
+            pass  # as when there is no room for another call
         return False
 
 

@@ -193,8 +193,9 @@ cdef void post_drain(Scheduler s) noexcept:
     error = pending_exception()
     # Closed: nothing runs there any more, and whoever woke us must not suffer for it. Otherwise it was a signal handler.
     s.armed = insist(s.loop, s.call_soon, (s.drain_callback,), own_context(s)) is not False
-    s.dead = not s.armed
-    if s.armed:
+    if not s.armed:
+        s.dead = s.loop.is_closed()
+    else:
         insist(s.loop, s.loop.call_soon_threadsafe, (_raise, error), own_context(s))
 
 
@@ -349,8 +350,12 @@ cdef object unregister_task = getattr(_asyncio, "_unregister_eager_task", _unreg
 
 
 cdef void register(Goroutine g) noexcept:
+    # User code may run here (the collector, a signal handler): neither state nor wait of the goroutine is set yet.
     g.flags |= GF_REGISTERED
-    register_task(g)
+    try:
+        register_task(g)
+    except BaseException as exc:
+        insist(g.sched.loop, g.sched.call_soon_threadsafe, (_raise, exc), own_context(g.sched))
 
 
 cdef void unregister(Goroutine g) noexcept:

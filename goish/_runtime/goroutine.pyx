@@ -292,12 +292,22 @@ cdef object foreign_error(Scheduler s, Goroutine g, object awaited):
 cdef void resume_now(Goroutine g) except *:
     # A loop callback that steps one goroutine in the future's own turn, so that asyncio's order is kept.
     if g.state == G_WAITING:
-        if g.flags & GF_MUST_CANCEL and g.wait.cancelled():
-            g.flags &= ~GF_MUST_CANCEL  # a second cancel before it could run: one CancelledError, the future's own
+        if g.flags & GF_MUST_CANCEL:
+            look_before_cancel(g)
         g.wait = None
         g.state = G_YIELDED
     if g.state == G_YIELDED:
         run_step(g.sched, <PyObject*>g)
+
+
+cdef void look_before_cancel(Goroutine g) noexcept:
+    # A cancel before it could run. The outcome of what it waited for counts as seen; a cancel of that is the same cancel.
+    try:
+        g.wait.result()
+    except CancelledError:
+        g.flags &= ~GF_MUST_CANCEL
+    except BaseException:
+        pass
 
 
 # ---- waking ----
@@ -695,3 +705,7 @@ cdef class Extra:
 cdef class Wake:
     def __call__(self, future, /):
         resume_now(self.g)
+
+    @property
+    def __qualname__(self):  # as asyncio shows a callback
+        return f"Goroutine[{self.g.id}].wakeup"

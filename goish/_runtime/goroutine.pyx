@@ -83,7 +83,7 @@ cdef int make_coro(Goroutine g) noexcept:
     coro = PyObject_Vectorcall(<PyObject*>g.coro, args, n, NULL)
     if coro == NULL:
         return -1
-    g.state = G_NEW
+    goish_store_state(&g.state, G_NEW)
     g.coro = <object>coro
     g.wait = None
     Py_DECREF(g.coro)
@@ -119,10 +119,10 @@ cdef void step(Scheduler s, PyObject* gp) except *:
         if g.state == G_CALLED and make_coro(g) < 0:
             status = PYGEN_ERROR
         elif g.state <= G_YIELDED and (g.flags & GF_MUST_CANCEL or throws(g)):
-            g.state = G_RUNNING
+            goish_store_state(&g.state, G_RUNNING)
             status = throw_into(g, &result)
         else:
-            g.state = G_RUNNING
+            goish_store_state(&g.state, G_RUNNING)
             status = PyIter_Send(<PyObject*>g.coro, <PyObject*>None, &result)
         if PyContext_Exit(<PyObject*>g.ctx) < 0 and status != PYGEN_ERROR:
             PyErr_WriteUnraisable(<PyObject*>g)  # it left a Context entered that is not its own
@@ -154,7 +154,11 @@ cdef inline goish_mutex* end_lock(Goroutine g) noexcept:
 
 
 cdef inline bint throws(Goroutine g) noexcept:
-    return type(g.extra) is Extra and (<Extra>g.extra).throw is not None
+    cdef bint there
+    goish_lock(end_lock(g))
+    there = type(g.extra) is Extra
+    goish_unlock(end_lock(g))
+    return there and (<Extra>g.extra).throw is not None
 
 
 cdef PySendResult throw_into(Goroutine g, PyObject** result) noexcept:
@@ -188,7 +192,7 @@ cdef inline void park(Scheduler s, Goroutine g, Op op) noexcept:
         register(g)
     if op.flags & F_PAUSE or op.kind == W_GOSCHED:
         op.state = OP_NEW if op.flags & F_PAUSE else OP_DONE
-        g.state = G_YIELDED
+        goish_store_state(&g.state, G_YIELDED)
         run_push(s, <PyObject*>g)
         return
     op.owner = g
@@ -200,7 +204,7 @@ cdef inline void park(Scheduler s, Goroutine g, Op op) noexcept:
         op.value = cancelled_error_of(g)
         op.state = OP_FAILED
         g.flags |= GF_CANCELLED
-        g.state = G_RUNNABLE
+        goish_store_state(&g.state, G_RUNNABLE)
         run_push(s, <PyObject*>g)
         return
     # All is set before the op can be found: another thread may complete it the moment it is linked.
@@ -208,7 +212,7 @@ cdef inline void park(Scheduler s, Goroutine g, Op op) noexcept:
         op.used |= U_TAKEN
     g.wait = op
     g.link.since = s.now
-    g.state = G_WAITING
+    goish_store_state(&g.state, G_WAITING)
     s.blocked += waits[op.kind].native
     if not op_arm(op):
         ready_here(s, g)
@@ -231,7 +235,7 @@ cdef void await_foreign(Scheduler s, Goroutine g, object awaited) except *:
         error = exc
     g.wait = None
     extra_of(g).throw = error
-    g.state = G_YIELDED
+    goish_store_state(&g.state, G_YIELDED)
     run_push(s, <PyObject*>g)
     arm_drain(s)
 
@@ -250,7 +254,7 @@ cdef void wait_for_future(Scheduler s, Goroutine g, object awaited) except *:
     awaited._asyncio_future_blocking = False
     g.wait = awaited
     g.link.since = s.now
-    g.state = G_WAITING
+    goish_store_state(&g.state, G_WAITING)
     base = own_context(s)
     if type(awaited) is not FUTURE:
         awaited.add_done_callback(wake, context=base)
@@ -262,7 +266,7 @@ cdef void wait_for_future(Scheduler s, Goroutine g, object awaited) except *:
 
 
 cdef void resume_by_loop(Scheduler s, Goroutine g) except *:
-    g.state = G_YIELDED
+    goish_store_state(&g.state, G_YIELDED)
     s.call_soon(g._resume, context=own_context(s))
     s.yields += 1
 
@@ -295,7 +299,7 @@ cdef void resume_now(Goroutine g) except *:
         if g.flags & GF_MUST_CANCEL:
             look_before_cancel(g)
         g.wait = None
-        g.state = G_YIELDED
+        goish_store_state(&g.state, G_YIELDED)
     if g.state == G_YIELDED:
         run_step(g.sched, <PyObject*>g)
 
@@ -324,11 +328,11 @@ cdef void ready(Goroutine g) noexcept:
 cdef inline void ready_here(Scheduler s, Goroutine g) noexcept:
     if g.state != G_WAITING:
         return
-    g.state = G_RUNNABLE
+    goish_store_state(&g.state, G_RUNNABLE)
     if type(g.wait) is Op:
         s.blocked -= waits[(<Op>g.wait).kind].native
         if (<Op>g.wait).kind < W_SEND and not g.flags & GF_CANCELLED and (<Op>g.wait).state != OP_FAILED:
-            g.state = G_YIELDED  # nothing has changed hands, so nothing is lost by a cancel that comes now
+            goish_store_state(&g.state, G_YIELDED)  # nothing has changed hands, so nothing is lost by a cancel that comes now
     g.wait = None
     run_push(s, <PyObject*>g)
     arm_drain(s)
@@ -364,10 +368,10 @@ cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *
     goish_store_state(&g.state, G_DONE)
     extra = g.extra
     goish_unlock(end_lock(g))
-    if g.flags & GF_REGISTERED:
+    if goish_load_state(&g.flags) & GF_REGISTERED:
         unregister(g)
     release(g, failed)
-    if failed and not g.flags & (GF_CANCELLED | GF_RETRIEVED) and not is_task(g):
+    if failed and not goish_load_state(&g.flags) & (GF_CANCELLED | GF_RETRIEVED) and not is_task(g):
         keep_failed(s, g)  # reports to its wait group when it is known whether this is a panic
     elif extra is not None:
         report(g)
@@ -524,7 +528,7 @@ cdef Extra extra_of(Goroutine g):
             extra.wg = g.extra
         g.extra = extra
     goish_unlock(end_lock(g))
-    if g.state == G_DONE:
+    if goish_load_state(&g.state) == G_DONE:
         give_back(g)
     return <Extra>g.extra
 
@@ -548,7 +552,7 @@ cdef object take_cancelled(Goroutine g):
 
 cdef object take_exception(Goroutine g):
     # The first who gets it sees where it comes from. Each raise adds the frames of the one who gets it; kept, they would grow.
-    if g.flags & GF_HANDED:
+    if goish_load_state(&g.flags) & GF_HANDED:
         g.wait.__traceback__ = None
     goish_set_bits(&g.flags, GF_RETRIEVED | GF_HANDED)
     return g.wait
@@ -640,7 +644,7 @@ cdef bint join_arm(Op op) noexcept:
     cdef Extra extra = extra_of(g)
     cdef bint linked
     goish_lock(end_lock(g))
-    linked = g.state != G_DONE
+    linked = goish_load_state(&g.state) != G_DONE
     if linked:
         waitq_push(&extra.joiners, op)
     else:
@@ -655,10 +659,10 @@ cdef bint join_withdraw(Op op) noexcept:
 
 cdef int join_finish(Op op, PyObject** result) noexcept:
     cdef Goroutine g = <Goroutine>op.target
-    if g.flags & GF_FAILED:
+    if goish_load_state(&g.flags) & GF_FAILED:
         goish_set_bits(&g.flags, GF_RETRIEVED)
         try:
-            error = take_cancelled(g) if g.flags & GF_CANCELLED else take_exception(g)
+            error = take_cancelled(g) if goish_load_state(&g.flags) & GF_CANCELLED else take_exception(g)
         except BaseException as exc:
             error = exc
         goish_raise_here(<PyObject*>error)

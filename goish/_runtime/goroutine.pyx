@@ -614,7 +614,7 @@ cdef int join_attempt(Op op, PyObject** result) noexcept:
     if goish_load_state(&g.state) == G_DONE:
         return join_finish(op, result)
     if <PyObject*>g.sched != goish_tls_sched:
-        if is_task(g) and not is_here(g.sched):
+        if is_task(g) and not is_here(g.sched) and asyncio_running_loop() is not None:
             return join_refused(g)
     elif g.sched.current == <PyObject*>g:
         PyErr_SetString(

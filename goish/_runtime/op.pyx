@@ -108,7 +108,7 @@ cdef int op_resume(Op op, PyObject** result) noexcept:
         Py_INCREF(op.value)
         result[0] = <PyObject*>op.value
         return 1
-    if kept and not op.flags & F_BLOCKING:
+    if kept and state != OP_SPENT and not op.flags & F_BLOCKING:
         op.flags |= F_BLOCKING
         return 0
     PyErr_SetString(RuntimeError, already_awaited(op))

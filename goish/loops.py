@@ -49,6 +49,7 @@ _with_clocks: dict[type, type[asyncio.AbstractEventLoop]] = {}
 
 def _with_clock(base: type[asyncio.AbstractEventLoop]) -> type[asyncio.AbstractEventLoop]:
     if base not in _with_clocks:
-        made = type("Loop", (Clock, base), {"__module__": __name__})
+        # Under the name of its base, by which some libraries recognise uvloop.
+        made = type(base.__name__, (Clock, base), {"__module__": base.__module__})
         _with_clocks[base] = cast("type[asyncio.AbstractEventLoop]", made)
     return _with_clocks[base]

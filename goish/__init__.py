@@ -22,7 +22,9 @@ from goish._runtime.core import (
     after,
     chan,
     current_goroutine,
+    current_worker,
     go,
+    go_thread,
     gosched,
     num_goroutine,
     select,
@@ -41,8 +43,11 @@ from goish.errors import (
     FlavorError,
     GoishError,
     Panic,
+    PoolFull,
+    PoolShutdown,
     SendOnClosed,
 )
+from goish.executor import set_workers
 from goish.loops import new_event_loop
 from goish.runtime import goexit, run
 
@@ -65,6 +70,8 @@ __all__ = [
     "Goroutine",
     "Op",
     "Panic",
+    "PoolFull",
+    "PoolShutdown",
     "PriorityChan",
     "Received",
     "RecvChan",
@@ -74,13 +81,16 @@ __all__ = [
     "after",
     "chan",
     "current_goroutine",
+    "current_worker",
     "go",
+    "go_thread",
     "goexit",
     "gosched",
     "new_event_loop",
     "num_goroutine",
     "run",
     "select",
+    "set_workers",
     "sleep",
     "task_factory",
     "try_select",

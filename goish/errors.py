@@ -141,6 +141,39 @@ class FlavorError(GoishError):
     """
 
 
+class PoolFull(GoishError, RuntimeError):
+    """A pool takes no more work: as many calls wait as ``max_pending`` says, or all its threads are blocked.
+
+    Example::
+
+        with Executor(workers=1, max_pending=1) as ex:
+            hold = threading.Event()
+            ex.submit(hold.wait)
+            while ex.stats().pending:
+                time.sleep(0.001)
+            ex.submit(int)
+            try:
+                ex.submit(int)
+            except PoolFull:
+                print("one runs and one waits")  # -> one runs and one waits
+            hold.set()
+    """
+
+
+class PoolShutdown(GoishError, RuntimeError):
+    """Work for an executor that is shut down.
+
+    Example::
+
+        ex = Executor()
+        ex.shutdown()
+        try:
+            ex.spawn(int)
+        except PoolShutdown:
+            print("too late")  # -> too late
+    """
+
+
 class DeadlockError(GoishError, RuntimeError):
     """All goroutines are asleep and nothing can wake them; the text lists each with what it waits for. Raised in main.
 

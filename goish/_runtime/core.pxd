@@ -18,6 +18,7 @@ cdef extern from "slots.h":
     int GOISH_DEBUG
     int GOISH_LOCKS
     PyObject* goish_tls_sched
+    PyObject* goish_tls_worker
     int goish_tls_spent
     uint64_t goish_tls_random
     uint64_t goish_random() noexcept
@@ -52,12 +53,20 @@ cdef extern from "slots.h":
     void goish_forbid_new(PyTypeObject* type) noexcept
     uint64_t goish_next_id() noexcept
     bint goish_deferrable(PyObject* fn, Py_ssize_t n) noexcept
+    int goish_makes_coroutine(PyObject* fn) noexcept
     PyObject** goish_tuple_items(PyObject* t) noexcept
     ctypedef PyObject* (*goish_vectorcall)(PyObject* self, PyObject** args, size_t nargsf, PyObject* kwnames) noexcept
     void goish_call_fast(PyTypeObject* type, Py_ssize_t offset) noexcept
     int goish_method_fast(PyTypeObject* type, const char* name, goish_vectorcall call) except -1
     int goish_install_slots(PyTypeObject* op_type, goish_step step) except -1
     PyObject* goish_caller(int* lasti) noexcept
+
+cdef extern from "pythread.h":
+    ctypedef void* PyThread_type_lock
+    PyThread_type_lock PyThread_allocate_lock() noexcept nogil
+    void PyThread_free_lock(PyThread_type_lock lock) noexcept nogil
+    int PyThread_acquire_lock(PyThread_type_lock lock, int wait) noexcept nogil
+    void PyThread_release_lock(PyThread_type_lock lock) noexcept nogil
 
 # Floor 0: data structures; they know nothing of goroutines.
 include "ring.pxd"
@@ -67,6 +76,7 @@ include "op.pxd"
 include "goroutine.pxd"
 include "timers.pxd"
 include "inbox.pxd"
+include "pool.pxd"
 include "sched.pxd"
 # Floor 2: communication.
 include "waitgroup.pxd"

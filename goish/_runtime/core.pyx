@@ -6,7 +6,7 @@
 # Compiled is what runs per step or per channel operation; what runs once per goroutine life, run() or thread is Python, above.
 
 from collections.abc import Coroutine
-from inspect import Parameter, Signature, getcoroutinestate, isasyncgen, isgenerator
+from inspect import Parameter, Signature, getcoroutinestate, isasyncgen, iscoroutinefunction, isgenerator
 from logging import getLogger
 from operator import attrgetter
 from threading import current_thread
@@ -30,7 +30,7 @@ from asyncio.log import logger as asyncio_logger
 from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
 from contextvars import Context, copy_context
 
-from goish.errors import ChanClosed, ChanFull, CloseOfClosed, CloseOfNil, FlavorError, SendOnClosed
+from goish.errors import ChanClosed, ChanFull, CloseOfClosed, CloseOfNil, FlavorError, PoolFull, PoolShutdown, SendOnClosed
 from goish._runtime.many import recv_many, send_many
 from goish._runtime.values import EMPTY, ChanStatistics, Flavor, Received
 
@@ -53,6 +53,7 @@ cdef extern from "Python.h":
     PyObject* PyObject_Vectorcall(PyObject* fn, PyObject** args, size_t n, PyObject* kwnames) noexcept
     object PyVectorcall_Call(object fn, object args, object kwargs)
     Py_ssize_t PyVectorcall_NARGS(size_t nargsf) noexcept
+    PyObject* PyObject_Call(PyObject* fn, PyObject* args, PyObject* kwargs) noexcept
     PyObject* PyObject_CallMethodOneArg(PyObject* o, PyObject* name, PyObject* arg) noexcept
     int PyDict_SetItem(PyObject* d, PyObject* key, PyObject* value) noexcept
     PyObject* PyTuple_GET_ITEM(object t, Py_ssize_t i) noexcept
@@ -85,6 +86,9 @@ include "go.pyx"
 include "timers.pyx"
 include "inbox.pyx"
 include "sched.pyx"
+include "pool.pyx"
+include "worker.pyx"
+include "spawn.pyx"
 include "factory.pyx"
 include "waitgroup.pyx"
 # Floor 2
@@ -104,6 +108,6 @@ goish_hear(<PyTypeObject*>Goroutine, unseen, last_words)
 goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)
 goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)
 goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)
-for internal in (Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Extra, ChanExtra, Prioritized, Go):
+for internal in (Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Extra, ChanExtra, Prioritized, Go, GoThread, Call, Worker):
     goish_forbid_new(<PyTypeObject*>internal)
 del internal

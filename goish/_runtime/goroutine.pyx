@@ -76,6 +76,8 @@ cdef int make_coro(Goroutine g) noexcept:
     cdef PyObject* coro
     cdef PyObject** args = NULL
     cdef Py_ssize_t n = 0
+    if type(g.coro) is Call:
+        return make_coro_of_call(g)
     if g.wait is not None:
         args = goish_tuple_items(<PyObject*>g.wait)
         n = len(<tuple>g.wait)
@@ -86,6 +88,22 @@ cdef int make_coro(Goroutine g) noexcept:
     g.coro = <object>coro
     g.wait = None
     Py_DECREF(g.coro)
+    return 0
+
+
+cdef int make_coro_of_call(Goroutine g) noexcept:
+    cdef Call call = <Call>g.coro
+    try:
+        coro = call.fn
+        if call.args is not None:
+            coro = coro(*call.args) if call.kwargs is None else coro(*call.args, **call.kwargs)
+            if not (PyCoro_CheckExact(coro) or isinstance(coro, Coroutine)):
+                raise TypeError(f"{call.fn!r} passes for a coroutine function (async def) but returned {type(coro).__name__}")
+    except BaseException as exc:
+        goish_raise(<PyObject*>exc)
+        return -1
+    g.state = G_NEW
+    g.coro = coro
     return 0
 
 
@@ -310,7 +328,7 @@ cdef void failed(Scheduler s, Goroutine g) except *:
     elif isinstance(error, GoExit):
         g.flags |= GF_EXITED
         finish(s, g, None, False)
-    elif isinstance(error, (KeyboardInterrupt, SystemExit)):
+    elif isinstance(error, (KeyboardInterrupt, SystemExit)) and s.worker is None:
         g.flags |= GF_RETRIEVED
         finish(s, g, error, True)
         raise error

@@ -5,7 +5,6 @@
 # from two threads at once without the GIL.
 
 cdef void inbox_push(Scheduler s, PyObject* g) noexcept:
-    cdef bint post
     goish_lock(&s.inbox.lock)
     (<Goroutine>g).link.next = NULL
     if s.inbox.tail == NULL:
@@ -13,11 +12,23 @@ cdef void inbox_push(Scheduler s, PyObject* g) noexcept:
     else:
         (<Goroutine>s.inbox.tail).link.next = g
     s.inbox.tail = g
-    post = not s.inbox.posted
-    if post:
-        s.inbox.posted = True
-        if insist(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s)) is False:
-            s.dead = True  # the loop is closed; abandon() deals with its goroutines
+    if not s.inbox.posted:
+        inbox_post(s)
+    goish_unlock(&s.inbox.lock)
+
+
+cdef void inbox_post(Scheduler s) noexcept:
+    # Under the lock.
+    s.inbox.posted = True
+    if insist(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s)) is False:
+        s.dead = True  # the loop is closed; abandon() deals with its goroutines
+
+
+cdef void inbox_poke(Scheduler s) noexcept:
+    # Wakes a worker's loop, for it to look at its pool.
+    goish_lock(&s.inbox.lock)
+    if not s.inbox.posted:
+        inbox_post(s)
     goish_unlock(&s.inbox.lock)
 
 
@@ -33,3 +44,5 @@ cdef void inbox_collect(Scheduler s) noexcept:
         following = (<Goroutine>g).link.next
         ready_here(s, <Goroutine>g)
         g = following
+    if s.worker is not None:
+        arm_drain(s)

@@ -58,6 +58,8 @@ cdef class Goroutine:
             await gosched()
             print(g.cancelled())  # -> True
         """
+        if self.sched is limbo and self.state != G_DONE and cancel_pooled(self, msg):
+            return True
         if self.state == G_DONE:
             if is_task(self):
                 self.flags |= GF_RETRIEVED  # as asyncio has it: whoever cancels it does not care
@@ -167,6 +169,8 @@ cdef class Goroutine:
 
     def get_coro(self):
         """Its coroutine; None once it is done."""
+        if type(self.coro) is Call:
+            return None  # not before its worker has made it
         if self.state == G_CALLED:
             if make_coro(self) < 0:
                 raise_pending()
@@ -343,4 +347,4 @@ cdef class Goroutine:
         raise TypeError("a Goroutine cannot be copied or pickled")
 
 
-cdef tuple G_STATES = ("new", "new", "runnable", "runnable", "running", "waiting", "done")
+cdef tuple G_STATES = ("new", "new", "new", "runnable", "runnable", "running", "waiting", "done")

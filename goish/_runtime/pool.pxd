@@ -1,0 +1,74 @@
+# Floor 1. Work for threads: what waits in a pool, and the workers that take it.
+
+cdef enum:
+    PLAIN = 0    # a function: a worker runs one after the other, outside of any loop
+    LOOP = 1     # a coroutine function: a worker's loop takes as many as come
+    KINDS = 2
+
+cdef enum:
+    ANYWHERE     # spawn: on whatever thread, that of who syncs too
+    ON_WORKER    # go_thread: on a worker, on another one than the caller's if there is one
+    ELSEWHERE    # submit: never on the thread that asked
+
+
+@cython.final
+cdef class Call:
+    # What is to be called; while it waits and, a plain one, while it runs it is its goroutine's `coro`.
+    cdef object fn           # or a coroutine that has not started
+    cdef tuple args
+    cdef dict kwargs         # or None
+    cdef Pool pool
+    cdef Call parent         # the plain call that has made this one, until that ends
+    cdef PyObject* origin    # the worker that has made it, only to be compared
+    cdef uint8_t kind
+    cdef uint8_t where
+
+
+cdef struct CallQueue:
+    PyObject* head           # goroutines linked by all_prev and all_next; the queue owns a reference of each
+    PyObject* tail
+    Py_ssize_t count
+
+
+cdef struct IdleList:
+    PyObject* head           # workers, borrowed: last come, first woken
+    Py_ssize_t count
+
+
+cdef class Pool:
+    cdef object __weakref__
+    cdef readonly object start       # start(kind): makes a worker's thread
+    cdef readonly object make_loop   # make_loop(worker): for a plain worker that needs one after all
+    cdef readonly object tend        # tend(worker): runs that loop until its goroutines have ended
+    cdef CallQueue[KINDS] queues
+    cdef IdleList[KINDS] idle
+    cdef Py_ssize_t[KINDS] started   # threads
+    cdef bint[KINDS] searching       # one is awake that has not taken anything yet: no need to wake another
+    cdef bint starved                # the system gives no further thread
+    cdef Py_ssize_t busy             # plain workers that are awake and not blocked
+    cdef Py_ssize_t running          # plain calls begun and not over, on whatever thread
+    cdef Py_ssize_t blocked          # ... of these: blocked in goish
+    cdef readonly uint64_t finished  # plain calls that are over, calls of coroutine functions that were begun
+    cdef Py_ssize_t size             # how many may be busy; and how many loops
+    cdef Py_ssize_t most             # how many plain threads there may be, blocked ones included
+    cdef Py_ssize_t pending          # how many calls may wait; -1: any number
+    cdef bint closed
+    cdef goish_mutex lock            # guards all of it, the idle workers' fields, and the state of a queued goroutine
+
+
+@cython.final
+cdef class Worker:
+    cdef object __weakref__
+    cdef readonly Pool pool
+    cdef readonly str name
+    cdef readonly unsigned long thread
+    cdef Scheduler sched         # of its loop; of a plain worker None until a call starts a goroutine
+    cdef PyObject* current       # borrowed: the plain goroutine that runs here
+    cdef PyObject* idle_prev
+    cdef PyObject* idle_next
+    cdef PyThread_type_lock gate  # a plain worker parks here
+    cdef uint8_t kind
+    cdef bint idle               # in the list of idle ones
+    cdef bint told               # it is the pool's `searching` one
+    cdef bint left               # its thread ends
+    cdef bint guest              # of no pool: a thread that runs a call which it waits for

@@ -1,0 +1,576 @@
+# pool.pyx - calls that wait for a worker, and who is woken for them.
+#
+#   go_thread(fn) ──► QUEUED ──┬─ plain ─► RUNNING on a worker, outside of any loop ──► DONE
+#                              └─ coroutine function ─► CALLED on a worker's loop, from there as every goroutine
+#
+# A goroutine that has started never changes its thread: only what is QUEUED is shared. Two kinds of workers, because a call that
+# computes or blocks must not hold up the goroutines of others: a plain worker runs functions, a loop worker has a loop that runs
+# all the time and takes a further call whenever nothing else is runnable there. So any number of parked goroutines needs no
+# further thread.
+#
+# Invariants: `lock` guards the queues, the idle workers, the numbers and the step from QUEUED to anything else. A QUEUED goroutine is
+#   in its queue, which owns it; a plain one that runs is owned by the thread that runs it. If something is queued, then a worker
+#   is awake that will look again, or as many as may be are busy: summon() after each change that could make it otherwise.
+#   One wake-up at a time: whom summon() chose wakes the next, if there is still something queued when it has taken its own.
+# Threads: any. Not here: how a worker lives (worker.pyx), threads and loops being made (workers.py).
+
+cdef Scheduler limbo = new_limbo()  # of goroutines that are on no loop
+
+cdef dict pools = {}  # by id, as weak references
+
+
+cdef Scheduler new_limbo():
+    cdef Scheduler s = Scheduler.__new__(Scheduler)
+    s.failed = []
+    return s
+
+
+cdef list all_pools():
+    return [p for p in [known() for known in list(pools.values())] if p is not None]
+
+
+# ---- the queue ----
+
+cdef inline void calls_push(CallQueue* q, PyObject* g) noexcept:
+    (<Goroutine>g).all_next = NULL
+    (<Goroutine>g).all_prev = q.tail
+    if q.tail == NULL:
+        q.head = g
+    else:
+        (<Goroutine>q.tail).all_next = g
+    q.tail = g
+    q.count += 1
+
+
+cdef inline void calls_remove(CallQueue* q, PyObject* g) noexcept:
+    cdef PyObject* before = (<Goroutine>g).all_prev
+    cdef PyObject* behind = (<Goroutine>g).all_next
+    if before == NULL:
+        q.head = behind
+    else:
+        (<Goroutine>before).all_next = behind
+    if behind == NULL:
+        q.tail = before
+    else:
+        (<Goroutine>behind).all_prev = before
+    (<Goroutine>g).all_prev = (<Goroutine>g).all_next = NULL
+    q.count -= 1
+
+
+cdef inline Call call_of(PyObject* g):
+    return <Call>(<Goroutine>g).coro
+
+
+cdef inline PyObject* calls_take(Pool p, Worker w) noexcept:
+    # The next for this worker; the queue's reference becomes the caller's. Under the lock.
+    cdef PyObject* g = p.queues[w.kind].head
+    if g == NULL:
+        return NULL
+    if (<Call>(<Goroutine>g).coro).origin == <PyObject*>w:
+        # Made on this very worker: rather for another, if there is one that could come.
+        if others_could(p, w.kind, <PyObject*>w, (<Call>(<Goroutine>g).coro).where == ELSEWHERE):
+            return NULL
+        while g != NULL and (<Call>(<Goroutine>g).coro).where == ELSEWHERE and (<Call>(<Goroutine>g).coro).origin == <PyObject*>w:
+            g = (<Goroutine>g).all_next
+        if g == NULL:
+            return NULL
+    calls_remove(&p.queues[w.kind], g)
+    return g
+
+
+# ---- who is to be woken ----
+
+cdef inline void idle_push(Pool p, Worker w) noexcept:
+    cdef PyObject* head = p.idle[w.kind].head
+    w.idle_prev = NULL
+    w.idle_next = head
+    if head != NULL:
+        (<Worker>head).idle_prev = <PyObject*>w
+    p.idle[w.kind].head = <PyObject*>w
+    p.idle[w.kind].count += 1
+    w.idle = True
+
+
+cdef inline void idle_remove(Pool p, Worker w) noexcept:
+    if w.idle_prev == NULL:
+        p.idle[w.kind].head = w.idle_next
+    else:
+        (<Worker>w.idle_prev).idle_next = w.idle_next
+    if w.idle_next != NULL:
+        (<Worker>w.idle_next).idle_prev = w.idle_prev
+    w.idle_prev = w.idle_next = NULL
+    p.idle[w.kind].count -= 1
+    w.idle = False
+
+
+cdef inline PyObject* idle_other(Pool p, int kind, PyObject* but, PyObject* nor) noexcept:
+    cdef PyObject* w = p.idle[kind].head
+    while w != NULL and (w == but or w == nor):
+        w = (<Worker>w).idle_next
+    return w
+
+
+cdef inline bint may_start(Pool p, int kind, bint must) noexcept:
+    if p.starved:
+        return False
+    if kind == PLAIN:
+        return p.started[PLAIN] < p.most
+    return p.started[LOOP] < p.size + must
+
+
+cdef inline bint others_could(Pool p, int kind, PyObject* but, bint must) noexcept:
+    return p.searching[kind] or idle_other(p, kind, but, NULL) != NULL or may_start(p, kind, must)
+
+
+cdef PyObject* summon(Pool p, int kind, PyObject* but) noexcept:
+    # Under the lock: the worker to be woken for what is queued, the pool itself for a new one, or NULL; wake() it after unlocking.
+    cdef PyObject* w
+    cdef PyObject* g = p.queues[kind].head
+    cdef bint must
+    if g == NULL or p.searching[kind] or (kind == PLAIN and p.busy >= p.size):
+        return NULL
+    must = (<Call>(<Goroutine>g).coro).where == ELSEWHERE and (<Call>(<Goroutine>g).coro).origin != NULL
+    w = idle_other(p, kind, but, (<Call>(<Goroutine>g).coro).origin if must else NULL)
+    if w != NULL:
+        idle_remove(p, <Worker>w)
+        (<Worker>w).told = True
+    elif may_start(p, kind, must):
+        p.started[kind] += 1
+        w = <PyObject*>p
+    else:
+        return NULL
+    p.searching[kind] = True
+    if kind == PLAIN:
+        p.busy += 1
+    return w
+
+
+cdef int wake(Pool p, int kind, PyObject* w) except -1:
+    # Not under the lock.
+    if w == NULL:
+        return 0
+    if w != <PyObject*>p:
+        if kind == PLAIN:
+            PyThread_release_lock((<Worker>w).gate)
+        else:
+            inbox_poke((<Worker>w).sched)
+        return 0
+    try:
+        p.start(kind)
+    except BaseException:
+        if not never_started(p, kind):
+            raise
+    return 0
+
+
+cdef bint never_started(Pool p, int kind) except -1:
+    # Whether there are other workers, which will do.
+    cdef PyObject* w
+    cdef bint others
+    goish_lock(&p.lock)
+    p.started[kind] -= 1
+    p.searching[kind] = False
+    p.starved = True
+    if kind == PLAIN:
+        p.busy -= 1
+    others = p.started[kind] > 0
+    w = summon(p, kind, NULL)
+    goish_unlock(&p.lock)
+    wake(p, kind, w)
+    return others
+
+
+# ---- work comes ----
+
+cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object context, object name, int where):
+    cdef Goroutine g
+    cdef Call call
+    cdef int kind = kind_of(fn)
+    cdef PyObject* code
+    if kind == LOOP and check_coroutine(fn) is not None:
+        if args or kwargs:
+            raise TypeError(f"a coroutine has its arguments already: got {fn!r} and more")
+        args = None
+    g = Goroutine.__new__(Goroutine)
+    code = goish_caller(&g.lasti)
+    if code != NULL:
+        g.code = <object>code
+        Py_DECREF(g.code)
+    g.id = goish_next_id()
+    g.state = G_QUEUED
+    g.sched = limbo
+    if name is not None:
+        g.extra = new_extra()
+        (<Extra>g.extra).name = name
+    if context is None:
+        g.ctx = PyContext_CopyCurrent()
+        if goish_gc_take(<PyObject*>g.ctx):
+            g.flags |= GF_CTX_TAKEN
+    else:
+        g.ctx = context
+    call = Call.__new__(Call)
+    call.fn = fn
+    call.args = args
+    call.kwargs = kwargs if kwargs else None
+    call.pool = p
+    call.kind = kind
+    call.where = where
+    if goish_tls_worker != NULL:
+        call.origin = goish_tls_worker
+        if (<Worker>goish_tls_worker).current != NULL:
+            call.parent = <Call>(<Goroutine>(<Worker>goish_tls_worker).current).coro
+    g.coro = call
+    goish_gc_take(<PyObject*>call)
+    goish_gc_take(<PyObject*>g)
+    return g
+
+
+cdef int kind_of(object fn) except -1:
+    cdef int found = goish_makes_coroutine(<PyObject*>fn)
+    if found >= 0:
+        return LOOP if found else PLAIN
+    if PyCoro_CheckExact(fn) or isinstance(fn, Coroutine):
+        return LOOP
+    if not callable(fn):
+        raise TypeError(
+            "work for a thread is a function and its arguments (def or async def), or a coroutine that has not started; got "
+            f"{fn!r} of type {type(fn).__name__}"
+        )
+    # An object is called by its type's __call__, which may be an async def.
+    return LOOP if iscoroutinefunction(fn) or iscoroutinefunction(getattr(type(fn), "__call__", None)) else PLAIN
+
+
+cdef int pool_push(Pool p, Goroutine g) except -1:
+    # A new goroutine into its queue. PoolShutdown or PoolFull if it is not taken: it has never been then.
+    cdef Call call = <Call>g.coro
+    cdef PyObject* w = NULL
+    cdef int refused = 0
+    goish_lock(&p.lock)
+    if p.closed:
+        refused = 1
+    elif p.pending >= 0 and p.queues[PLAIN].count + p.queues[LOOP].count >= p.pending:
+        refused = 2
+    elif call.kind == PLAIN and p.blocked >= p.most:
+        refused = 3
+    else:
+        Py_INCREF(g)
+        calls_push(&p.queues[call.kind], <PyObject*>g)
+        w = summon(p, call.kind, NULL)
+    goish_unlock(&p.lock)
+    if refused:
+        discard(g)
+        raise_refused(p, refused)
+    if w == NULL:
+        return 0
+    try:
+        wake(p, call.kind, w)
+    except BaseException:
+        if not claim_call(p, g):
+            return 0
+        p.running -= 1
+        discard(g)
+        raise
+    return 0
+
+
+cdef int raise_refused(Pool p, int why) except -1:
+    if why == 1:
+        raise PoolShutdown(f"{p!r} is shut down and takes no more work; make another Executor")
+    if why == 2:
+        raise PoolFull(
+            f"{p!r} has its max_pending={p.pending} calls waiting; wait for some of them, raise max_pending, or choose another on_full"
+        )
+    raise PoolFull(f"all {p.blocked} workers of {p!r} are blocked, and it may have no more (max_threads={p.most})")
+
+
+cdef void discard(Goroutine g) noexcept:
+    # It never was: nobody has its handle, nobody is told.
+    g.state = G_DONE
+    g.flags |= GF_CANCELLED | GF_FAILED
+    release(g)
+
+
+cdef bint claim_call(Pool p, Goroutine g) noexcept:
+    # Out of the queue, if it is still there: the caller has its reference then, and runs or ends it.
+    cdef bint mine
+    goish_lock(&p.lock)
+    mine = g.state == G_QUEUED
+    if mine:
+        calls_remove(&p.queues[(<Call>g.coro).kind], <PyObject*>g)
+        g.state = G_RUNNING
+        p.running += 1
+    goish_unlock(&p.lock)
+    if mine:
+        Py_DECREF(g)  # the caller holds it
+    return mine
+
+
+# ---- a plain call runs ----
+
+cdef void run_call(Goroutine g) except *:
+    # On a worker, or on a thread that waits for it (spawn); the caller has claimed it and holds it.
+    cdef Call call = <Call>g.coro
+    cdef Worker w = worker_here(call.pool)
+    cdef PyObject* outer_worker = goish_tls_worker
+    cdef PyObject* outer = w.current
+    cdef PyObject* result = NULL
+    global goish_tls_worker
+    goish_tls_worker = <PyObject*>w
+    w.current = <PyObject*>g
+    if PyContext_Enter(<PyObject*>g.ctx) == 0:
+        result = PyObject_Call(<PyObject*>call.fn, <PyObject*>call.args, NULL if call.kwargs is None else <PyObject*>call.kwargs)
+        if PyContext_Exit(<PyObject*>g.ctx) < 0 and result != NULL:
+            PyErr_WriteUnraisable(<PyObject*>g)
+    if result == NULL:
+        call_failed(call.pool, g)
+    else:
+        value = <object>result
+        Py_DECREF(value)
+        if PyCoro_CheckExact(value):
+            to_a_loop(call, g, value)
+        else:
+            conclude(call.pool, g, value, 0)
+        value = None
+    w.current = outer
+    goish_tls_worker = outer_worker
+    if w.sched is not None and w.sched.live > 0 and outer == NULL:
+        tend(w, call.pool)
+
+
+cdef void tend(Worker w, Pool p) except *:
+    # The goroutines that a plain call has left on its worker's own loop: it runs until they are over, another takes the place.
+    cdef bint counted = False
+    try:
+        counted = worker_blocks()
+    except PoolFull:
+        pass
+    try:
+        p.tend(w)
+    finally:
+        if counted:
+            worker_goes_on()
+
+
+cdef void call_failed(Pool p, Goroutine g) except *:
+    cdef PyObject* exc = goish_take_exception()
+    error = <object>exc
+    Py_DECREF(error)
+    if isinstance(error, CancelledError):
+        conclude(p, g, error, GF_FAILED | GF_CANCELLED)
+    elif isinstance(error, GoExit):
+        conclude(p, g, None, GF_EXITED)
+    else:
+        conclude(p, g, error, GF_FAILED)
+
+
+cdef void to_a_loop(Call call, Goroutine g, object coro) except *:
+    # A plain function that has given a coroutine, such as a lambda around an async def: a loop is where that belongs.
+    cdef Pool p = call.pool
+    cdef PyObject* w
+    call.fn = coro
+    call.args = None
+    call.kwargs = None
+    call.kind = LOOP
+    call.parent = None
+    goish_lock(&p.lock)
+    p.running -= 1
+    g.state = G_QUEUED
+    Py_INCREF(g)
+    calls_push(&p.queues[LOOP], <PyObject*>g)
+    w = summon(p, LOOP, NULL)
+    goish_unlock(&p.lock)
+    wake(p, LOOP, w)
+
+
+cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
+    # The end of a goroutine that was on no loop.
+    cdef object extra
+    (<Call>g.coro).parent = None
+    g.wait = outcome
+    goish_lock(&p.lock)
+    g.flags = (g.flags & ~(GF_LATE | GF_FAILED)) | flags
+    g.state = G_DONE
+    p.running -= 1
+    p.finished += 1
+    goish_unlock(&p.lock)
+    release(g)
+    extra = g.extra
+    if type(extra) is Extra:
+        notify(limbo, g, <Extra>extra)
+
+
+# ---- cancelling ----
+
+cdef int cancel_pooled(Goroutine g, object msg) except -1:
+    # 1: done; 0: it has meanwhile come to a loop. One that waits for a worker ends at once; one that runs is told, see check_cancel.
+    cdef Call call
+    coro = g.coro
+    if type(coro) is not Call:
+        return 0
+    call = <Call>coro
+    if claim_call(call.pool, g):
+        if msg is not None:
+            extra_of(g).cancel_msg = msg
+        if PyCoro_CheckExact(call.fn):
+            call.fn.close()
+        conclude(call.pool, g, cancelled_error(msg), GF_FAILED | GF_CANCELLED)
+        return 1
+    if g.sched is not limbo:
+        return 0
+    if msg is not None:
+        extra_of(g).cancel_msg = msg
+    goish_lock(&call.pool.lock)
+    if g.cancels < 65535:
+        g.cancels += 1
+    if g.state != G_DONE:
+        g.flags |= GF_MUST_CANCEL
+    goish_unlock(&call.pool.lock)
+    return 1
+
+
+def check_cancel():
+    """Raises CancelledError if the running goroutine or ``go_thread`` call was cancelled; for code that computes.
+
+    A function on a worker thread cannot be interrupted: it looks from time to time. After the CancelledError the cancel
+    counts as delivered. Elsewhere it does nothing. Any thread may call it; it takes a fraction of a microsecond.
+
+    Example::
+
+        def work():
+            while True:
+                check_cancel()
+
+        g = go_thread(work)
+        g.cancel()
+        try:
+            await g
+        except asyncio.CancelledError:
+            print("cancelled")  # -> cancelled
+    """
+    cdef PyObject* g = running_here()
+    if g != NULL and (<Goroutine>g).flags & GF_MUST_CANCEL:
+        (<Goroutine>g).flags &= ~GF_MUST_CANCEL
+        raise cancelled_error_of(<Goroutine>g)
+
+
+cdef inline PyObject* running_here() noexcept:
+    # Borrowed: the goroutine that runs on this thread, or NULL.
+    if goish_tls_sched != NULL:
+        return (<Scheduler>goish_tls_sched).current
+    if goish_tls_worker != NULL:
+        return (<Worker>goish_tls_worker).current
+    return NULL
+
+
+# ---- the pool ----
+
+cdef class Call:
+    pass
+
+
+cdef class Pool:
+    """A pool of worker threads; ``goish.executor`` gives it its face."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.size = 1
+        self.most = 1
+        self.pending = -1
+        known = id(self)
+        pools[known] = weak_reference(self, lambda _: pools.pop(known, None))
+
+    def _set(self, start, make_loop, tend):
+        self.start = start
+        self.make_loop = make_loop
+        self.tend = tend
+
+    def _resize(self, Py_ssize_t size, Py_ssize_t most, pending):
+        cdef PyObject* plain
+        cdef PyObject* loop
+        goish_lock(&self.lock)
+        self.size = size
+        self.most = most
+        goish_unlock(&self.lock)
+        self.pending = -1 if pending is None else pending
+        self._look()
+
+    def _look(self):
+        # Wakes whom a change calls for.
+        cdef PyObject* w
+        cdef int kind
+        for kind in range(KINDS):
+            goish_lock(&self.lock)
+            w = summon(self, kind, NULL)
+            goish_unlock(&self.lock)
+            wake(self, kind, w)
+
+    def _go(self, fn, tuple args, dict kwargs, context, name, int where):
+        g = new_pooled(self, fn, args, kwargs, context, name, where)
+        pool_push(self, g)
+        return g
+
+    def _close(self):
+        """Takes no more calls; those that wait are still run. Idle workers leave."""
+        cdef list idle = []
+        cdef int kind
+        goish_lock(&self.lock)
+        self.closed = True
+        goish_unlock(&self.lock)
+        while True:
+            goish_lock(&self.lock)
+            w = self.idle[PLAIN].head
+            if w != NULL:
+                idle_remove(self, <Worker>w)
+                self.busy += 1
+            goish_unlock(&self.lock)
+            if w == NULL:
+                break
+            wake(self, PLAIN, w)
+
+    def queued(self):
+        """The goroutines that wait for a worker, oldest first."""
+        cdef list found = []
+        cdef PyObject* g
+        cdef Py_ssize_t count = 0
+        cdef int kind
+        for kind in range(KINDS):
+            while True:  # room first: making a list may run anything
+                found_here = [None] * (self.queues[kind].count + 8)
+                goish_lock(&self.lock)
+                count = 0
+                if self.queues[kind].count <= len(found_here):
+                    g = self.queues[kind].head
+                    while g != NULL:
+                        Py_INCREF(<object>g)
+                        PyList_SET_ITEM(found_here, count, g)
+                        count += 1
+                        g = (<Goroutine>g).all_next
+                    goish_unlock(&self.lock)
+                    break
+                goish_unlock(&self.lock)
+            found += found_here[:count]
+        return found
+
+    def _numbers(self):
+        cdef Py_ssize_t[10] n
+        goish_lock(&self.lock)
+        n[0] = self.started[PLAIN]
+        n[1] = self.started[LOOP]
+        n[2] = self.idle[PLAIN].count
+        n[3] = self.idle[LOOP].count
+        n[4] = self.queues[PLAIN].count + self.queues[LOOP].count
+        n[5] = self.running
+        n[6] = self.blocked
+        goish_unlock(&self.lock)
+        return n[0], n[1], n[2], n[3], n[4], n[5], n[6]
+
+    @property
+    def closed(self):
+        """Whether it was shut down."""
+        return self.closed
+
+
+cdef Py_ssize_t live_in_pools():
+    cdef Py_ssize_t count = 0
+    for p in all_pools():
+        count += (<Pool>p).queues[PLAIN].count + (<Pool>p).queues[LOOP].count + (<Pool>p).running
+    return count

@@ -2,7 +2,7 @@
 
 Running goroutines: ``run``, ``go``, ``Goroutine``, ``gosched``, ``sleep``, ``goexit``, ``num_goroutine``,
 ``current_goroutine``. Channels: ``chan``, ``Chan``, ``PriorityChan``, ``SendChan``, ``RecvChan``, ``NIL``, ``EMPTY``,
-``after``, ``select``, ``try_select``. Waiting for many: ``WaitGroup``. With asyncio:
+``after``, ``select``, ``try_select``, ``select_blocking``. Waiting for many: ``WaitGroup``. With asyncio:
 ``new_event_loop``, ``task_factory``. What can go wrong: the errors, all of them
 ``GoishError`` but ``Panic``.
 
@@ -28,6 +28,7 @@ from goish._runtime.core import (
     gosched,
     num_goroutine,
     select,
+    select_blocking,
     sleep,
     task_factory,
     try_select,
@@ -90,6 +91,7 @@ __all__ = [
     "num_goroutine",
     "run",
     "select",
+    "select_blocking",
     "set_workers",
     "sleep",
     "task_factory",

@@ -26,7 +26,7 @@ from time import perf_counter
 from types import BuiltinMethodType, MethodType
 from typing import Any, Final, cast
 
-from ._runtime.core import Goroutine, Op, Scheduler
+from ._runtime.core import Goroutine, Op, Scheduler, seated
 
 FIRST_LOOK: Final = 0.02  # seconds; long enough that a program with short pauses is hardly ever looked into
 LAST_LOOK: Final = 1.0  # looks at a program that waits for the outside world get this rare
@@ -119,10 +119,11 @@ def _thread_ids() -> frozenset[str]:
 
 
 def _thread_source(older: frozenset[str]) -> str | None:
-    """A thread that may run Python code: any but this one and the idle workers of thread pools."""
+    """A thread that may run Python code: not this one, idle workers of thread pools, and those that wait for goroutines."""
     if threading.current_thread() is not threading.main_thread():
         return "the main thread"
-    idle = [thread for thread in threading.enumerate() if _is_idle_worker(thread)]
+    waiting = seated()
+    idle = [thread for thread in threading.enumerate() if thread.native_id in waiting or _is_idle_worker(thread)]
     if _thread._count() > len(idle):  # pyright: ignore[reportPrivateUsage]
         return "another thread"
     known = older.union(str(thread.native_id) for thread in idle)

@@ -25,7 +25,7 @@ from types import FrameType, FunctionType
 from typing import Any, Final, Generic, Literal, NoReturn, TypeAlias, TypeGuard, TypeVar, TypeVarTuple, cast
 
 from . import debug as _debug
-from ._runtime.core import GoExit, Goroutine, current_goroutine, goroutines, scheduler, seed
+from ._runtime.core import GoExit, Goroutine, current_goroutine, goroutines, scheduler, seated, seed
 from .deadlock import Detector
 from .errors import DeadlockError
 from .panics import OnPanic, Panics, check_on_panic
@@ -257,7 +257,9 @@ class _Program(Generic[T]):
     # ── deadlock ──
 
     def on_deadlock(self) -> None:
-        error = DeadlockError(f"all goroutines are asleep - deadlock!\n\n{_debug.describe(self.sched.goroutines())}")
+        error = DeadlockError(
+            f"all goroutines are asleep - deadlock!\n\n{_debug.describe(self.sched.goroutines())}{_blocked_threads()}"
+        )
         if self.deadlock == "log":
             logger.error("%s", error)
         elif self.rest_over is not None:
@@ -374,6 +376,12 @@ class _Ending:
             self.rest[-1].add_done_callback(self.step)
         elif not self.over.done():
             self.over.set_result(None)
+
+
+def _blocked_threads() -> str:
+    waiting = seated()
+    names = [thread.name for thread in threading.enumerate() if thread.native_id in waiting]
+    return f"\n\nthreads blocked in goish calls: {', '.join(names)}" if names else ""
 
 
 def _as_future(g: Goroutine[T]) -> asyncio.Future[T]:

@@ -2,58 +2,89 @@
 #
 # The channel holds one value from its deadline on. An alarm is set only while somebody waits: an after() that lost its select
 # leaves nothing behind.
-# Threads: the alarm is on the scheduler that made the channel.
+# Threads: any may receive from it. The alarm is on the scheduler that made the channel; `lock` of the channel guards deadline, alarm
+#   and scheduler. A thread that blocks needs no alarm: it looks at the clock itself (seat.pyx: due).
 
 cdef void timer_poll(Chan ch) noexcept:
+    if (<ChanExtra>ch.extra).deadline < INFINITY:
+        timer_due(ch)
+
+
+cdef enum:
+    GLANCES = 20  # a second: of a blocked thread at a clock that is not the system's
+
+
+cdef double timer_due(Chan ch) noexcept:
+    # Fires it if it is time; seconds until then otherwise, infinite afterwards.
     cdef ChanExtra extra = <ChanExtra>ch.extra
-    if extra.deadline < INFINITY:
-        timer_due(ch, extra)
-
-
-cdef void timer_due(Chan ch, ChanExtra extra) noexcept:
     cdef Aside aside
-    cdef double now
+    cdef double now, deadline
     cdef object fired
+    aside.wake = aside.dropped = NULL
     try:
         now = clock(extra.sched)
-        if now < extra.deadline:
-            return
         fired = <object>now
-        extra.deadline = INFINITY
         goish_lock(&ch.lock)
-        chan_put(ch, <PyObject*>fired, &aside)
+        deadline = extra.deadline
+        if now >= deadline:
+            extra.deadline = INFINITY
+            chan_put(ch, <PyObject*>fired, &aside)
         goish_unlock(&ch.lock)
         chan_settle(ch, &aside)
+        if now >= deadline:
+            return INFINITY
+        return deadline - now if extra.sched.loop_time is None else 1.0 / GLANCES
     except BaseException:
         logger.exception("the clock of %r failed", extra.sched.loop)
+        return 1.0 / GLANCES
 
 
 cdef void timer_arm(Chan ch) noexcept:
     # An alarm only while somebody waits: an after() that lost its select leaves nothing behind.
     cdef ChanExtra extra = <ChanExtra>ch.extra
-    if extra.alarm is None and extra.deadline < INFINITY:
-        if extra.sched.dead or extra.sched.loop.is_closed():
-            extra.sched = scheduler_here()  # made for a loop that is gone
-        extra.alarm = new_op(W_TIMER, ch)
-        timers_add(extra.sched, extra.alarm, extra.deadline)
+    cdef Op alarm
+    cdef Scheduler before, s
+    cdef bint mine
+    if extra.alarm is not None or extra.deadline == INFINITY:
+        return
+    before = s = extra.sched
+    if s.dead or s.loop.is_closed():
+        s = scheduler_here()  # made for a loop that is gone
+    alarm = new_op(W_TIMER, ch)
+    goish_lock(&ch.lock)
+    mine = extra.alarm is None and extra.deadline < INFINITY
+    if mine:
+        extra.sched = s
+        extra.alarm = alarm
+    goish_unlock(&ch.lock)
+    if mine:
+        timers_add(s, alarm, extra.deadline)
 
 
 cdef void timer_disarm(Chan ch) noexcept:
     cdef ChanExtra extra = <ChanExtra>ch.extra
-    if extra.alarm is not None and ch.receivers.count == 0:
-        if extra.alarm.flags & F_LINKED:
-            timers_remove(extra.sched, extra.alarm)
+    cdef Op alarm
+    goish_lock(&ch.lock)
+    alarm = extra.alarm if ch.receivers.count == 0 else None
+    if alarm is not None:
         extra.alarm = None
+    goish_unlock(&ch.lock)
+    if alarm is not None:
+        timers_remove(extra.sched, alarm)
 
 
 cdef void timer_fire(Op op) noexcept:
     cdef Chan ch = <Chan>op.target
-    (<ChanExtra>ch.extra).alarm = None
+    cdef ChanExtra extra = <ChanExtra>ch.extra
+    goish_lock(&ch.lock)
+    if extra.alarm is op:
+        extra.alarm = None
+    goish_unlock(&ch.lock)
     timer_poll(ch)
 
 
 waits[<int>W_TIMER] = Wait(
-    "timer", False, must_wait, never_ready, never_waits, never_withdrawn, finish_none, NULL, timer_fire, NULL
+    "timer", False, must_wait, never_ready, never_waits, never_withdrawn, finish_none, NULL, timer_fire, NULL, NULL
 )
 
 

@@ -20,7 +20,7 @@ cdef bint chan_try_send_batch(Chan ch, object values) except -1:
         check_flavor(ch, True)
     prune(ch, &ch.receivers)
     goish_lock(&ch.lock)
-    if ch.flags & C_CLOSED:
+    if ch.closed:
         goish_unlock(&ch.lock)
         raise SendOnClosed(given)
     # One value needs no count: putting it tells, and may decide a select without the GIL too.
@@ -70,7 +70,7 @@ cdef bint room_for(Chan ch, Py_ssize_t n) noexcept:
             (<Op>owner).flags |= F_MARK
             missing -= 1
         op = (<Op>op).next
-    op = ch.receivers.head
+    op = NULL if GOISH_LOCKS else ch.receivers.head
     while op != NULL:
         owner = <PyObject*>(<Op>op).owner
         if goish_is(owner, <PyObject*>Op):

@@ -7,13 +7,12 @@ cdef enum:
     DROP_NEWEST
 
 cdef enum:
-    C_CLOSED = 1
-    C_NIL = 2            # parks whoever sends or receives
-    C_HEAP = 4           # a PriorityChan: the ring is a heap of Prioritized
-    C_TIMER = 8          # made by after()
-    C_SINGLE_SENDER = 16
-    C_SINGLE_RECEIVER = 32
-    C_MADE = 64          # __init__ has run
+    C_NIL = 1            # parks whoever sends or receives
+    C_HEAP = 2           # a PriorityChan: the ring is a heap of Prioritized
+    C_TIMER = 4          # made by after()
+    C_SINGLE_SENDER = 8
+    C_SINGLE_RECEIVER = 16
+    C_MADE = 32          # __init__ has run
 
 
 cdef class Chan:
@@ -24,7 +23,8 @@ cdef class Chan:
     cdef WaitQueue senders
     cdef object extra            # None or a ChanExtra
     cdef uint8_t overflow
-    cdef uint8_t flags           # C_*
+    cdef uint8_t flags           # C_*, for good
+    cdef uint8_t closed
     cdef goish_mutex lock        # guards every field; with the GIL it is the GIL
 
 

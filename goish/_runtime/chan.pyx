@@ -19,9 +19,10 @@ cdef class Chan:
     sender was cancelled, or the event loop of its receiver has ended.
     Raises TypeError, ValueError or OverflowError for other values of these.
 
-    ``async for v in ch`` receives until ``ch`` is closed and drained. ``len(ch)`` is the number of buffered values;
-    ``bool(ch)`` is always true. Threads: ``try_*``, ``close``, ``peek``, ``statistics`` and the properties may be used
-    on any, with or without an event loop. What is awaited needs one on its thread, and no particular one.
+    ``async for v in ch`` receives until ``ch`` is closed and drained, and so does ``for v in ch`` on a thread without an
+    event loop. ``len(ch)`` is the number of buffered values; ``bool(ch)`` is always true. Threads: ``try_*``, ``close``,
+    ``peek``, ``statistics`` and the properties may be used on any, with or without an event loop. What is awaited needs
+    one on its thread, and no particular one; what blocks (``*_blocking``) needs a thread without.
 
     Example::
 
@@ -112,6 +113,55 @@ cdef class Chan:
 
     def __anext__(self):
         return recv_op(self, W_NEXT)
+
+    def send_blocking(self, value, /, timeout=None):
+        """``send`` for threads without an event loop: blocks the calling thread until the value is sent.
+
+        ``timeout``: seconds, None to wait for ever. Returns True if it had to wait or to drop a value, otherwise False.
+        Raises TimeoutError if it was not sent by then, SendOnClosed and ChanFull as ``send`` does, RuntimeError on a thread
+        whose event loop runs. Ctrl-C ends the wait; other threads run meanwhile.
+
+        Example::
+
+            ch = chan(1)
+            print(ch.send_blocking("a", timeout=1))  # -> False
+        """
+        return chan_send_blocking(self, value, timeout)
+
+    def recv_blocking(self, timeout=None):
+        """``recv`` for threads without an event loop: blocks the calling thread until there is a value.
+
+        ``timeout``: seconds, None to wait for ever. Raises TimeoutError if nothing was received by then, ChanClosed when the
+        channel is closed and drained, RuntimeError on a thread whose event loop runs. Ctrl-C ends the wait; a value that
+        was handed over at that moment goes to ``on_undelivered``. Other threads run meanwhile.
+
+        Example::
+
+            ch = chan(1)
+            ch.try_send("a")
+            print(ch.recv_blocking(timeout=1))  # -> a
+        """
+        return chan_recv_blocking(self, W_RECV, timeout)
+
+    def recv_ok_blocking(self, timeout=None):
+        """As ``recv_blocking``, but gives ``(value, True)``, or ``(None, False)`` when the channel is closed and drained.
+
+        Example::
+
+            ch = chan()
+            ch.close()
+            print(ch.recv_ok_blocking())  # -> (None, False)
+        """
+        return chan_recv_blocking(self, W_RECV_OK, timeout)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return chan_next(self)
+
+    def __contains__(self, value):
+        raise TypeError("what is in a channel cannot be asked, only received")
 
     def try_send(self, value, /):
         """Sends ``value`` if it can without waiting: to a receiver that waits, or into the buffer. Any thread.
@@ -242,7 +292,7 @@ cdef class Chan:
     @property
     def closed(self):
         """Whether it is closed. True may be relied on; False may be out of date at once."""
-        return self.flags & C_CLOSED != 0
+        return goish_load_state(&self.closed) != 0
 
     @property
     def cap(self):
@@ -340,6 +390,18 @@ cdef class PriorityChan(Chan):
             print(jobs.try_recv_batch())  # -> ['now', 'later']
         """
         return send_op(self, prioritized(self, value, priority))
+
+    def send_blocking(self, value, /, timeout=None, priority=0.0):
+        """Sends ``value`` with ``priority``, blocking the calling thread. See ``Chan.send_blocking``.
+
+        Example::
+
+            jobs = PriorityChan()
+            jobs.send_blocking("sweep", priority=5)
+            jobs.send_blocking("fire!", priority=1)
+            print(jobs.recv_blocking())  # -> fire!
+        """
+        return chan_send_blocking(self, prioritized(self, value, priority), timeout)
 
     def try_send(self, value, /, priority=0.0):
         """Sends ``value`` with ``priority`` if that is possible without waiting. See ``Chan.try_send``."""

@@ -28,6 +28,13 @@ cdef extern from "slots.h":
     bint goish_swap_state(uint8_t* state, uint8_t before, uint8_t after) noexcept
     uint8_t goish_load_state(uint8_t* state) noexcept
     void goish_store_state(uint8_t* state, uint8_t to) noexcept
+    void goish_set_bits(uint8_t* flags, uint8_t bits) noexcept
+    void goish_clear_bits(uint8_t* flags, uint8_t bits) noexcept
+    void goish_count(Py_ssize_t* n, Py_ssize_t by) noexcept
+    Py_ssize_t goish_counted(Py_ssize_t* n) noexcept
+    void goish_count_together(Py_ssize_t* n, Py_ssize_t by) noexcept
+    goish_mutex* goish_stripe(PyObject* o) noexcept
+    int goish_take_bell(void* bell, double seconds, bint interruptible) noexcept
     bint goish_gc_take(PyObject* o) noexcept
     void goish_gc_return(PyObject* o) noexcept
     bint goish_gc_tracked(PyObject* o) noexcept
@@ -78,6 +85,7 @@ include "timers.pxd"
 include "inbox.pxd"
 include "pool.pxd"
 include "sched.pxd"
+include "seat.pxd"
 # Floor 2: communication.
 include "waitgroup.pxd"
 include "chan.pxd"

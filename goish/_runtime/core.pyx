@@ -50,6 +50,9 @@ cdef extern from "Python.h":
     int PyCode_Addr2Line(PyCodeObject* code, int lasti)
     Py_ssize_t Py_REFCNT(PyObject* o) noexcept
     unsigned long PyThread_get_thread_ident() noexcept
+    unsigned long PyThread_get_thread_native_id() noexcept
+    int PySet_Add(object s, object o) except -1
+    int PySet_Discard(object s, object o) except -1
     PyObject* PyObject_Vectorcall(PyObject* fn, PyObject** args, size_t n, PyObject* kwnames) noexcept
     object PyVectorcall_Call(object fn, object args, object kwargs)
     Py_ssize_t PyVectorcall_NARGS(size_t nargsf) noexcept
@@ -66,6 +69,11 @@ cdef extern from "Python.h":
     void PyErr_WriteUnraisable(PyObject* o) noexcept
     bint PyErr_ExceptionMatches(object type) noexcept
     void Py_FatalError(const char* text) noexcept
+    int PyErr_CheckSignals() noexcept
+    void* PyThread_allocate_lock() noexcept
+    void PyThread_free_lock(void* lock) noexcept
+    int PyThread_acquire_lock(void* lock, int wait) noexcept
+    void PyThread_release_lock(void* lock) noexcept
 
 logger = getLogger("goish")
 cdef str throw_name = "throw"
@@ -90,6 +98,7 @@ include "pool.pyx"
 include "worker.pyx"
 include "spawn.pyx"
 include "factory.pyx"
+include "seat.pyx"
 include "waitgroup.pyx"
 # Floor 2
 include "handoff.pyx"
@@ -108,6 +117,6 @@ goish_hear(<PyTypeObject*>Goroutine, unseen, last_words)
 goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)
 goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)
 goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)
-for internal in (Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Extra, ChanExtra, Prioritized, Go, GoThread, Call, Worker):
+for internal in (Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Seat, Note, Extra, ChanExtra, Prioritized, Go, GoThread, Call, Worker):
     goish_forbid_new(<PyTypeObject*>internal)
 del internal

@@ -58,7 +58,9 @@ cdef void check_flavor(Chan ch, bint sending) except *:
     if not ch.flags & (C_SINGLE_SENDER if sending else C_SINGLE_RECEIVER):
         return
     extra = <ChanExtra>ch.extra
+    goish_lock(&ch.lock)
     known = extra.sender if sending else extra.receiver
+    goish_unlock(&ch.lock)
     loop = asyncio_running_loop()
     # A plain thread has no loop that says so: it is checked where the other side was.
     if not enforce_flavors and not (known is not None or sys.flags.dev_mode if loop is None else loop.get_debug()):
@@ -68,10 +70,14 @@ cdef void check_flavor(Chan ch, bint sending) except *:
         who = current_thread()
     other = None if known is None else known()
     if other is None or (hasattr(other, "done") and other.done()):
+        fresh = weak_reference(who)
+        goish_lock(&ch.lock)
+        before = extra.sender if sending else extra.receiver  # dropped after unlocking
         if sending:
-            extra.sender = weak_reference(who)
+            extra.sender = fresh
         else:
-            extra.receiver = weak_reference(who)
+            extra.receiver = fresh
+        goish_unlock(&ch.lock)
     elif other is not who:
         role = "producer" if sending else "consumer"
         raise FlavorError(f"{ch!r} is declared to have a single {role}, {other!r}; {who!r} is a second one")
@@ -91,7 +97,7 @@ cdef object chan_cap(Chan ch):
 
 cdef object chan_statistics(Chan ch):
     return ChanStatistics(
-        chan_len(ch), chan_cap(ch), ch.senders.count, ch.receivers.count, ch.flags & C_CLOSED != 0
+        chan_len(ch), chan_cap(ch), ch.senders.count, ch.receivers.count, goish_load_state(&ch.closed) != 0
     )
 
 
@@ -122,7 +128,7 @@ cdef str chan_repr(Chan ch, str kind):
         about.append(f"receivers={ch.receivers.count}")
     if ch.overflow != BLOCK:
         about.append(f"overflow={list(OVERFLOWS)[ch.overflow]}")
-    if ch.flags & C_CLOSED:
+    if ch.closed:
         about.append("closed")
     return f"<{kind} {' '.join(about)}>"
 

@@ -13,7 +13,8 @@
 # Invariants: a live goroutine is in its scheduler's registry, which owns a reference; it is on the run queue only while CALLED,
 #   NEW, YIELDED or RUNNABLE; `wait` is set exactly while CALLED (then the arguments or None), WAITING (then what it waits
 #   for) and DONE (then the outcome).
-# Threads: ready() from any thread; all else on the scheduler's thread.
+# Threads: ready() from any thread, and what is said of its end: end_lock() guards the change to DONE with the outcome, the making
+#   of `extra`, its joiners and callbacks. All else on the scheduler's thread. After DONE other threads only set GF_RETRIEVED.
 # Not here: starting one (go.pyx), the handle that programs hold (task.pyx), the run queue's slices (sched.pyx).
 
 cdef Goroutine new_goroutine(Scheduler s, object coro, object context, object extra):
@@ -164,6 +165,10 @@ cdef void step(Scheduler s, PyObject* gp) except *:
             finish(s, g, value, False)
     else:
         failed(s, g)
+
+
+cdef inline goish_mutex* end_lock(Goroutine g) noexcept:
+    return goish_stripe(<PyObject*>g)
 
 
 cdef inline bint throws(Goroutine g) noexcept:
@@ -337,12 +342,15 @@ cdef void failed(Scheduler s, Goroutine g) except *:
 
 
 cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *:
-    cdef object extra = g.extra
-    g.state = G_DONE
+    cdef object extra
+    goish_lock(end_lock(g))
     g.flags &= ~GF_LATE
     if failed:
         g.flags |= GF_FAILED
-    g.wait = outcome
+    g.wait = outcome  # None before
+    goish_store_state(&g.state, G_DONE)
+    extra = g.extra
+    goish_unlock(end_lock(g))
     if g.flags & GF_REGISTERED:
         unregister(g)
     release(g)
@@ -379,7 +387,7 @@ cdef void release(Goroutine g) noexcept:
         goish_gc_return(<PyObject*>g.coro)
     if g.flags & GF_CTX_TAKEN:
         goish_gc_return(<PyObject*>g.ctx)
-    g.flags &= ~(GF_GC_TAKEN | GF_CTX_TAKEN)
+    goish_clear_bits(&g.flags, GF_GC_TAKEN | GF_CTX_TAKEN)
     if not is_task(g):  # asyncio's tasks keep theirs, to be shown
         g.coro = None
     if type(g.extra) is Extra:
@@ -389,13 +397,18 @@ cdef void release(Goroutine g) noexcept:
 
 cdef void report(Goroutine g) except *:
     # Takes a finished goroutine off its wait group.
-    cdef object wg = (<Extra>g.extra).wg if type(g.extra) is Extra else g.extra
-    if type(wg) is not WaitGroup:
-        return
+    cdef object wg
+    goish_lock(end_lock(g))
     if type(g.extra) is Extra:
+        wg = (<Extra>g.extra).wg
         (<Extra>g.extra).wg = None
     else:
-        g.extra = None
+        wg = g.extra
+        if type(wg) is WaitGroup:
+            g.extra = None
+    goish_unlock(end_lock(g))
+    if type(wg) is not WaitGroup:
+        return
     try:
         wg_add(<WaitGroup>wg, -1)
     except ValueError as exc:
@@ -404,25 +417,40 @@ cdef void report(Goroutine g) except *:
 
 
 cdef void notify(Scheduler s, Goroutine g, Extra extra) except *:
-    callbacks, extra.callbacks = extra.callbacks, None
+    cdef list callbacks
+    goish_lock(end_lock(g))
+    callbacks = extra.callbacks
+    extra.callbacks = None
+    goish_unlock(end_lock(g))
     if callbacks is None or s.dead:
-        wake_joiners(extra)
+        wake_joiners(g, extra)
         return
     # asyncio calls back in the order of asking, and who awaits a task has asked last: TaskGroup and others count on it.
     if not is_task(g):
-        wake_joiners(extra)
+        wake_joiners(g, extra)
     for callback, context in callbacks:
         s.call_soon(callback, g, context=context)
     if extra.joiners.head != NULL:
         s.call_soon(g._wake_joiners, context=own_context(s))
 
 
-cdef void wake_joiners(Extra extra) noexcept:
-    cdef PyObject* op = waitq_claim(&extra.joiners)
-    while op != NULL:
-        op_wake(<Op>op)
-        Py_DECREF(<Op>op)
-        op = waitq_claim(&extra.joiners)
+cdef void wake_joiners(Goroutine g, Extra extra) noexcept:
+    cdef PyObject* woken = NULL
+    cdef PyObject** last = &woken
+    cdef PyObject* op
+    if extra.joiners.head == NULL:
+        return  # and nobody comes any more: it is done
+    goish_lock(end_lock(g))
+    last = claim_all(&extra.joiners, last)
+    last[0] = NULL
+    goish_unlock(end_lock(g))
+    if g.flags & GF_FAILED:
+        op = woken
+        while op != NULL:
+            if elsewhere(op):
+                goish_set_bits(&g.flags, GF_RETRIEVED)  # it is told there, perhaps after this loop has ended
+            op = (<Op>op).next
+    wake_chain(woken)
 
 
 # ---- cancelling ----
@@ -436,17 +464,24 @@ cdef Extra new_extra():
 
 cdef Extra extra_of(Goroutine g):
     cdef Extra extra
-    if type(g.extra) is Extra:
-        return <Extra>g.extra
+    cdef bint there
+    goish_lock(end_lock(g))
+    there = type(g.extra) is Extra
+    goish_unlock(end_lock(g))
+    if there:
+        return <Extra>g.extra  # that one for good
     extra = new_extra()
     if g.state == G_DONE:
         goish_gc_return(<PyObject*>extra)
-    if g.extra is TASK:
-        extra.is_task = True
-    else:
-        extra.wg = g.extra
-    g.extra = extra
-    return extra
+    goish_lock(end_lock(g))
+    if type(g.extra) is not Extra:  # another thread may have made one
+        if g.extra is TASK:
+            extra.is_task = True
+        else:
+            extra.wg = g.extra
+        g.extra = extra
+    goish_unlock(end_lock(g))
+    return <Extra>g.extra
 
 
 # The extra of a goroutine that the task factory made and that has no other: to asyncio's libraries it is a task in all it does.
@@ -455,21 +490,41 @@ cdef object TASK = object()
 
 cdef object take_cancelled(Goroutine g):
     # The CancelledError of a cancelled one, handed over once, as asyncio does: kept, it would keep the frames in its traceback.
+    goish_lock(end_lock(g))
     exc = g.wait
+    g.wait = None
+    goish_unlock(end_lock(g))
     if exc is None:
         return cancelled_error_of(g)
-    g.wait = None
     if exc.args:
-        extra_of(g).cancel_msg = exc.args[0]
+        set_cancel_message(g, exc.args[0])
     return exc
 
 
 cdef bint is_task(Goroutine g) noexcept:
-    return g.extra is TASK or (type(g.extra) is Extra and (<Extra>g.extra).is_task)
+    cdef bint made_by_factory
+    goish_lock(end_lock(g))
+    made_by_factory = g.extra is TASK or (type(g.extra) is Extra and (<Extra>g.extra).is_task)
+    goish_unlock(end_lock(g))
+    return made_by_factory
 
 
 cdef object cancel_message(Goroutine g):
-    return (<Extra>g.extra).cancel_msg if type(g.extra) is Extra else None
+    cdef object msg = None
+    goish_lock(end_lock(g))
+    if type(g.extra) is Extra:
+        msg = (<Extra>g.extra).cancel_msg
+    goish_unlock(end_lock(g))
+    return msg
+
+
+cdef void set_cancel_message(Goroutine g, object msg) except *:
+    cdef Extra extra = extra_of(g)
+    cdef object before
+    goish_lock(end_lock(g))
+    before = extra.cancel_msg  # dropped after unlocking
+    extra.cancel_msg = msg
+    goish_unlock(end_lock(g))
 
 
 cdef object cancelled_error_of(Goroutine g):
@@ -478,7 +533,7 @@ cdef object cancelled_error_of(Goroutine g):
 
 cdef void goroutine_must_cancel(Goroutine g, object msg, bint late) except *:
     if msg is not None or cancel_message(g) is not None:
-        extra_of(g).cancel_msg = msg
+        set_cancel_message(g, msg)
     g.flags |= GF_MUST_CANCEL
     if late:
         g.flags |= GF_LATE
@@ -490,11 +545,12 @@ cdef void goroutine_must_cancel(Goroutine g, object msg, bint late) except *:
 
 cdef int join_attempt(Op op, PyObject** result) noexcept:
     cdef Goroutine g = <Goroutine>op.target
-    if g.state == G_DONE:
+    if goish_load_state(&g.state) == G_DONE:
         return join_finish(op, result)
-    if not is_here(g.sched):
-        return join_refused(g)
-    if g.sched.current == <PyObject*>g:
+    if <PyObject*>g.sched != goish_tls_sched:
+        if is_task(g) and not is_here(g.sched):
+            return join_refused(g)
+    elif g.sched.current == <PyObject*>g:
         PyErr_SetString(
             RuntimeError,
             "Task cannot await on itself: it would wait for ever" if is_task(g)
@@ -507,8 +563,8 @@ cdef int join_attempt(Op op, PyObject** result) noexcept:
 cdef int join_refused(Goroutine g) noexcept:
     try:
         error = RuntimeError(
-            f"{asyncio_current_task()!r} awaits {g!r}, which is attached to a different loop: "
-            "let it send its result through a channel"
+            f"{g!r} is attached to a different loop, which asyncio's tasks cannot be awaited from: "
+            "start it by go(), or let it send its result through a channel"
         )
     except BaseException as exc:
         error = exc
@@ -518,27 +574,26 @@ cdef int join_refused(Goroutine g) noexcept:
 
 cdef bint join_arm(Op op) noexcept:
     cdef Goroutine g = <Goroutine>op.target
-    if g.state == G_DONE:
+    cdef Extra extra = extra_of(g)
+    cdef bint linked
+    goish_lock(end_lock(g))
+    linked = g.state != G_DONE
+    if linked:
+        waitq_push(&extra.joiners, op)
+    else:
         op.state = OP_DONE
-        return False
-    waitq_push(&extra_of(g).joiners, op)
-    return True
+    goish_unlock(end_lock(g))
+    return linked
 
 
 cdef bint join_withdraw(Op op) noexcept:
-    cdef Extra extra = extra_of(<Goroutine>op.target)
-    if op.state != OP_WAITING:
-        return False
-    op.state = OP_FAILED
-    waitq_remove(&extra.joiners, op)
-    Py_DECREF(op)
-    return True
+    return unlink(op, &extra_of(<Goroutine>op.target).joiners, end_lock(<Goroutine>op.target))
 
 
 cdef int join_finish(Op op, PyObject** result) noexcept:
     cdef Goroutine g = <Goroutine>op.target
     if g.flags & GF_FAILED:
-        g.flags |= GF_RETRIEVED
+        goish_set_bits(&g.flags, GF_RETRIEVED)
         try:
             error = take_cancelled(g) if g.flags & GF_CANCELLED else g.wait
         except BaseException as exc:
@@ -561,7 +616,7 @@ cdef bint pass_cancel(Op op, object msg) noexcept:
         return False
 
 
-waits[<int>W_JOIN] = Wait("goroutine", True, join_attempt, NULL, join_arm, join_withdraw, join_finish, NULL, NULL, NULL)
+waits[<int>W_JOIN] = Wait("goroutine", True, join_attempt, NULL, join_arm, join_withdraw, join_finish, NULL, NULL, NULL, NULL)
 
 
 cdef class Extra:

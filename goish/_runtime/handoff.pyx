@@ -17,46 +17,43 @@
 
 cdef inline void prune(Chan ch, WaitQueue* q) noexcept:
     if q.head != NULL and (GOISH_LOCKS or elsewhere(q.head)):
-        prune_closed(ch, q)
+        while prune_closed(ch, q):
+            pass
 
 
-cdef inline bint elsewhere(PyObject* op) noexcept:
-    cdef PyObject* owner = <PyObject*>(<Op>op).owner
+cdef bint prune_closed(Chan ch, WaitQueue* q) noexcept:
+    # True: the first was of a closed loop, and is gone.
+    op = None
+    s = None
+    goish_lock(&ch.lock)
+    if q.head != NULL and elsewhere(q.head):
+        op = <object>q.head
+        s = scheduler_behind(<Op>op)
+    goish_unlock(&ch.lock)
+    if s is None or not loop_is_closed(<Scheduler>s):
+        return False
+    op_fail(<Op>(<Op>op).owner if type((<Op>op).owner) is Op else <Op>op, RuntimeError("the event loop of this wait is closed"))
+    return not (<Op>op).flags & F_LINKED
+
+
+cdef object scheduler_behind(Op op):
+    # Of a linked op, under the lock. None: a thread waits by it, whose end is its own.
+    cdef PyObject* owner = <PyObject*>op.owner
     if goish_is(owner, <PyObject*>Op):
         owner = <PyObject*>(<Op>owner).owner
-    return not goish_is(owner, <PyObject*>Goroutine) or <PyObject*>(<Goroutine>owner).sched != goish_tls_sched
+    if goish_is(owner, <PyObject*>Goroutine):
+        return (<Goroutine>owner).sched
+    if goish_is(owner, <PyObject*>Face):
+        return (<Face>owner).sched
+    return None
 
 
-cdef void prune_closed(Chan ch, WaitQueue* q) noexcept:
-    cdef PyObject* head
-    while True:
-        goish_lock(&ch.lock)
-        head = q.head
-        if head != NULL:
-            Py_INCREF(<object>head)
-        goish_unlock(&ch.lock)
-        if head == NULL:
-            return
-        op = <Op>head
-        Py_DECREF(op)
-        if not on_closed_loop(op):
-            return
-        op_fail(<Op>op.owner if type(op.owner) is Op else op, RuntimeError("the event loop of this wait is closed"))
-        if op.flags & F_LINKED:
-            return
-
-
-cdef bint on_closed_loop(Op op) noexcept:
+cdef bint loop_is_closed(Scheduler s) noexcept:
     try:
-        if type(op.owner) is Op:
-            return on_closed_loop(<Op>op.owner)
-        if type(op.owner) is Face:
-            return (<Face>op.owner).loop.is_closed()
-        if type(op.owner) is Goroutine:
-            return (<Goroutine>op.owner).sched.dead or (<Goroutine>op.owner).sched.loop.is_closed()
+        return s.dead or s.loop.is_closed()
     except Exception:
-        logger.exception("the loop of %r does not say whether it is closed", op)
-    return False
+        logger.exception("%r does not say whether it is closed", s.loop)
+        return False
 
 
 # ---- taking and putting, under the lock ----
@@ -131,14 +128,14 @@ cdef inline int chan_take(Chan ch, PyObject** value, Aside* aside) noexcept:
             value[0] = unwrapped(ch, sent_value(sender))
             aside.wake = sender
             return HAPPENED
-    return CLOSED if ch.flags & C_CLOSED else WOULD_BLOCK
+    return CLOSED if ch.closed else WOULD_BLOCK
 
 
 cdef inline int chan_put(Chan ch, PyObject* value, Aside* aside) noexcept:
     # -1 and MemoryError if there is no room for the room.
     cdef PyObject* receiver
     aside.wake = aside.dropped = NULL
-    if ch.flags & C_CLOSED:
+    if ch.closed:
         return CLOSED
     if ch.receivers.head != NULL:
         receiver = waitq_claim(&ch.receivers)
@@ -181,11 +178,11 @@ cdef int reserve(Chan ch) noexcept:
 # ---- is it possible at once? ----
 
 cdef inline bint recv_ready(Chan ch) noexcept:
-    return ch.buffer.count > 0 or (ch.senders.head != NULL and waitq_live(&ch.senders)) or ch.flags & C_CLOSED
+    return ch.buffer.count > 0 or (ch.senders.head != NULL and waitq_live(&ch.senders)) or ch.closed
 
 
 cdef inline bint send_ready(Chan ch) noexcept:
-    if ch.buffer.count < ch.capacity or ch.flags & C_CLOSED:
+    if ch.buffer.count < ch.capacity or ch.closed:
         return True
     return (ch.receivers.head != NULL and waitq_live(&ch.receivers)) or ch.overflow != BLOCK
 
@@ -246,7 +243,7 @@ cdef void chan_check(Chan ch) noexcept:
         broken = "receivers wait although values are buffered"
     elif senders and ch.buffer.count < ch.capacity:
         broken = "senders wait although there is room"
-    elif ch.flags & C_CLOSED and (receivers or senders):
+    elif ch.closed and (receivers or senders):
         broken = "somebody waits on a closed channel"
     elif ch.buffer.count > ch.capacity:
         broken = "more values than the capacity allows"
@@ -322,7 +319,7 @@ cdef bint recv_arm(Op op) noexcept:
         waitq_push(&ch.receivers, op)
     goish_unlock(&ch.lock)
     if happened == WOULD_BLOCK:
-        if ch.flags & C_TIMER:
+        if ch.flags & C_TIMER and type(op.owner) is not Seat:
             timer_arm(ch)
         return True
     op.state = OP_DONE
@@ -364,10 +361,15 @@ cdef const char* nil_detail(Op op) noexcept:
     return NULL
 
 
+cdef double recv_due(Op op) noexcept:
+    return timer_due(<Chan>op.target) if (<Chan>op.target).flags & C_TIMER else INFINITY
+
+
 cdef int receiving
 for receiving in (W_RECV, W_RECV_OK, W_RECV_INFO, W_NEXT):
     waits[receiving] = Wait(
-        "chan receive", True, recv_attempt, op_recv_ready, recv_arm, recv_withdraw, recv_finish, recv_drop, NULL, nil_detail
+        "chan receive", True, recv_attempt, op_recv_ready, recv_arm, recv_withdraw, recv_finish, recv_drop, NULL, nil_detail,
+        recv_due
     )
 
 
@@ -461,7 +463,7 @@ cdef int send_finish(Op op, PyObject** result) noexcept:
 
 
 waits[<int>W_SEND] = Wait(
-    "chan send", True, send_attempt, op_send_ready, send_arm, send_withdraw, send_finish, send_drop, NULL, nil_detail
+    "chan send", True, send_attempt, op_send_ready, send_arm, send_withdraw, send_finish, send_drop, NULL, nil_detail, NULL
 )
 
 
@@ -485,6 +487,25 @@ cdef Op recv_op(Chan ch, int kind):
     if ch.flags & C_SINGLE_RECEIVER:
         check_flavor(ch, False)
     return new_op(kind, ch)
+
+
+# ---- on threads without an event loop ----
+
+cdef object chan_send_blocking(Chan ch, object value, object timeout):
+    return block(send_op(ch, value), timeout, "send_blocking()", "use await ch.send(v), or ch.try_send(v)")
+
+
+cdef object chan_next(Chan ch):
+    value, ok = block(recv_op(ch, W_RECV_OK), None, "iterating over a channel", "use async for")
+    if not ok:
+        raise StopIteration
+    return value
+
+
+cdef object chan_recv_blocking(Chan ch, int kind, object timeout):
+    if kind == W_RECV:
+        return block(recv_op(ch, kind), timeout, "recv_blocking()", "use await ch.recv(), or ch.try_recv()")
+    return block(recv_op(ch, kind), timeout, "recv_ok_blocking()", "use await ch.recv_ok(), or ch.try_recv()")
 
 
 # ---- the operations that do not wait ----
@@ -559,10 +580,10 @@ cdef bint chan_close(Chan ch) except -1:
     if ch.flags & C_TIMER:
         raise TypeError("the channel of after() cannot be closed")
     goish_lock(&ch.lock)
-    if ch.flags & C_CLOSED:
+    if ch.closed:
         goish_unlock(&ch.lock)
         return False
-    ch.flags |= C_CLOSED
+    ch.closed = True
     last = claim_all(&ch.receivers, last)
     last = claim_all(&ch.senders, last)
     last[0] = NULL

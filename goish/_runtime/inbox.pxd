@@ -1,7 +1,17 @@
-# Floor 1. The door for wake-ups from other threads: many pushes cost one call_soon_threadsafe.
+# Floor 1. The door for what comes from other threads: many pushes cost one call_soon_threadsafe.
 
 cdef struct Inbox:
     goish_mutex lock
-    PyObject* head       # goroutines linked by link.next, borrowed: the registry owns them
+    PyObject* head       # Goroutines (borrowed: the registry owns them), Ops that asyncio tasks await and Notes (both owned)
     PyObject* tail
-    bint posted          # a call_soon_threadsafe is under way
+    bint posted          # a call_soon_threadsafe is under way, or about to be
+    bint shut            # the loop is closed or ends: nothing is taken any more
+
+
+@cython.final
+cdef class Note:
+    # Something to be called on the loop's thread.
+    cdef object fn
+    cdef tuple args
+    cdef object context
+    cdef PyObject* next

@@ -1,48 +1,114 @@
-# inbox.pyx - wake-ups from other threads.
+# inbox.pyx - what other threads want of a loop: wake-ups of goroutines, of asyncio tasks, and calls.
 #
-# A push posts one call_soon_threadsafe if none is under way; the loop collects all that came meanwhile.
-# Threads: `lock` guards the three fields. call_soon_threadsafe is called under it, because uvloop's is not safe to be called
-# from two threads at once without the GIL.
+# A push posts one call_soon_threadsafe if none is under way; the loop collects all that came meanwhile, in order.
+# Threads: `lock` guards the fields. call_soon_threadsafe is called after unlocking: asyncio's is Python code, in which a
+#   finalizer may push here. `posted` keeps it to one caller at a time, as long as the loop does not answer.
+# Not here: what is done with those that are woken (goroutine.pyx, op.pyx).
 
-cdef void inbox_push(Scheduler s, PyObject* g) noexcept:
+cdef inline PyObject** behind(PyObject* item) noexcept:
+    if goish_is(item, <PyObject*>Goroutine):
+        return &(<Goroutine>item).link.next
+    if goish_is(item, <PyObject*>Op):
+        return &(<Op>item).next
+    return &(<Note>item).next
+
+
+cdef bint inbox_push(Scheduler s, PyObject* item) noexcept:
+    # False: the loop is closed and nothing will come of it. An Op's or Note's reference is taken in either case.
+    cdef bint post
+    behind(item)[0] = NULL
     goish_lock(&s.inbox.lock)
-    (<Goroutine>g).link.next = NULL
+    if s.inbox.shut:
+        goish_unlock(&s.inbox.lock)
+        discard(item)
+        return False
     if s.inbox.tail == NULL:
-        s.inbox.head = g
+        s.inbox.head = item
     else:
-        (<Goroutine>s.inbox.tail).link.next = g
-    s.inbox.tail = g
-    if not s.inbox.posted:
-        inbox_post(s)
-    goish_unlock(&s.inbox.lock)
-
-
-cdef void inbox_post(Scheduler s) noexcept:
-    # Under the lock.
+        behind(s.inbox.tail)[0] = item
+    s.inbox.tail = item
+    post = not s.inbox.posted
     s.inbox.posted = True
-    if insist(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s)) is False:
-        s.dead = True  # the loop is closed; abandon() deals with its goroutines
+    goish_unlock(&s.inbox.lock)
+    # From here on the item may be gone: the loop may have collected it.
+    if post and insist(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s)) is False:
+        s.dead = True  # abandon() deals with its goroutines
+        inbox_shut(s)
+        return False
+    return True
 
 
 cdef void inbox_poke(Scheduler s) noexcept:
     # Wakes a worker's loop, for it to look at its pool.
+    cdef bint post
     goish_lock(&s.inbox.lock)
-    if not s.inbox.posted:
-        inbox_post(s)
+    post = not s.inbox.posted and not s.inbox.shut
+    if post:
+        s.inbox.posted = True
     goish_unlock(&s.inbox.lock)
+    if post and insist(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s)) is False:
+        s.dead = True
+        inbox_shut(s)
+
+
+cdef void inbox_shut(Scheduler s) noexcept:
+    # Nothing is taken any more, and what is in it is let go.
+    cdef PyObject* item
+    cdef PyObject* following
+    goish_lock(&s.inbox.lock)
+    s.inbox.shut = True
+    item = s.inbox.head
+    s.inbox.head = s.inbox.tail = NULL
+    goish_unlock(&s.inbox.lock)
+    while item != NULL:
+        following = behind(item)[0]
+        discard(item)
+        item = following
+
+
+cdef void discard(PyObject* item) noexcept:
+    if goish_is(item, <PyObject*>Goroutine):
+        return
+    if goish_is(item, <PyObject*>Op):
+        (<Op>item).next = NULL
+        op_drop(<Op>item)  # nobody will run there again
+    Py_DECREF(<object>item)
 
 
 cdef void inbox_collect(Scheduler s) noexcept:
-    cdef PyObject* g
+    cdef PyObject* item
     cdef PyObject* following
     goish_lock(&s.inbox.lock)
     s.inbox.posted = False
-    g = s.inbox.head
+    item = s.inbox.head
     s.inbox.head = s.inbox.tail = NULL
     goish_unlock(&s.inbox.lock)
-    while g != NULL:
-        following = (<Goroutine>g).link.next
-        ready_here(s, <Goroutine>g)
-        g = following
+    while item != NULL:
+        following = behind(item)[0]
+        if goish_is(item, <PyObject*>Goroutine):
+            ready_here(s, <Goroutine>item)
+        elif goish_is(item, <PyObject*>Op):
+            (<Op>item).next = NULL
+            face_call(<Op>item, <Face>(<Op>item).owner)
+            Py_DECREF(<Op>item)
+        else:
+            # In a turn of its own: it may raise.
+            insist(s.loop, s.call_soon, ((<Note>item).fn, *(<Note>item).args), (<Note>item).context or own_context(s))
+            Py_DECREF(<Note>item)
+        item = following
     if s.worker is not None:
         arm_drain(s)
+
+
+cdef bint post(Scheduler s, object fn, tuple args, object context) noexcept:
+    # Has fn(*args) called on the loop's thread, in a turn of the loop; any thread. False: the loop is closed.
+    cdef Note note = Note.__new__(Note)
+    note.fn = fn
+    note.args = args
+    note.context = context
+    Py_INCREF(note)
+    return inbox_push(s, <PyObject*>note)
+
+
+cdef class Note:
+    pass

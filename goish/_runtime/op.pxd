@@ -57,6 +57,7 @@ cdef struct Wait:
     void (*drop)(Op op) noexcept                         # a begun op that nobody will look at: NULL, or saves its value
     void (*fire)(Op op) noexcept                         # its alarm went off (timers only)
     const char* (*detail)(Op op) noexcept                # what a dump adds in brackets, or NULL
+    double (*due)(Op op) noexcept                        # sees to its clocks; seconds until the next goes off. NULL: it has none
 
 cdef Wait[N_WAITS] waits
 
@@ -64,7 +65,7 @@ cdef Wait[N_WAITS] waits
 @cython.final
 cdef class Op:
     cdef object target       # Chan, Goroutine, WaitGroup, the cases of a select, or None
-    cdef object owner        # who waits: a Goroutine, a select (Op), a Face (asyncio), or None
+    cdef object owner        # who waits: a Goroutine, a select (Op), a Face (asyncio), a Seat (a thread), or None
     cdef object value        # what travels: to be sent, received, the deadline of a sleep, or the exception to raise
     cdef PyObject* prev      # neighbours in a wait queue, borrowed
     cdef PyObject* next
@@ -79,4 +80,5 @@ cdef class Op:
 cdef class Face:
     # An op turned towards asyncio: who is to be called back, and on which loop.
     cdef object loop
-    cdef list callbacks      # of (callback, context)
+    cdef Scheduler sched     # of that loop: wake-ups from other threads go through its inbox
+    cdef list callbacks      # of (callback, context); the loop's thread only

@@ -7,7 +7,9 @@
 # The commit rule: an Op that is DONE stays so. A cancel that comes later finds `withdraw` refusing, the value is delivered,
 # and the cancel is delivered at the next wait (goroutine: GF_MUST_CANCEL; asyncio.Task: throw() below).
 #
-# Threads: `state` changes under the lock of the target; of a select by compare-and-swap.
+# Threads: `state` changes under the lock of the target; of a select by compare-and-swap. Whoever decides an op from another
+#   thread has no part in it after op_wake(): not until then does its owner see it. Who looks earlier (asyncio's future protocol,
+#   a throw by hand) passes through the target's lock first, behind which all is written: see_decision().
 # Not here: what an operation does (chan.pyx, select.pyx, ... fill the table `waits`).
 
 # Operations that may complete in a row before the op yields: enough to make the switch cheap (1 %), small enough that
@@ -83,16 +85,18 @@ cdef bint would_complete(Op op) noexcept:
 
 
 cdef int op_resume(Op op, PyObject** result) noexcept:
+    cdef int r
     cdef bint kept = goish_is(<PyObject*>op.owner, <PyObject*>Face)
     cdef uint8_t state = goish_load_state(&op.state)
     if state == OP_DONE:
         if kept:
             settle(op)
             return op_resume(op, result)
-        op.owner = None
         op.state = OP_SPENT
         collectable(op)
-        return waits[op.kind].finish(op, result)
+        r = waits[op.kind].finish(op, result)
+        op.owner = None  # not before: until a select has left its channels, others look at it there
+        return r
     if state == OP_FAILED:
         goish_raise_here(<PyObject*>op.value)
         if not kept:
@@ -124,9 +128,16 @@ cdef const char* already_awaited(Op op) noexcept:
     return "this operation is being waited for already; an op is good for one await: make a new one, such as ch.recv()"
 
 
+cdef inline void see_decision(Op op) noexcept:
+    # Of a decided op withdraw() does no more than take the lock and give it back.
+    if GOISH_LOCKS:
+        waits[op.kind].withdraw(op)
+
+
 cdef void settle(Op op) noexcept:
     # A future may be asked for its result again and again: compute it once and keep it.
     cdef PyObject* result = NULL
+    see_decision(op)
     if waits[op.kind].finish(op, &result) == 1:
         op.value = <object>result
         Py_DECREF(<object>result)
@@ -145,6 +156,16 @@ cdef void op_wake(Op op) noexcept:
         op_wake(<Op>owner)
     elif goish_is(owner, <PyObject*>Face):
         face_wake(op, <Face>owner)
+    elif goish_is(owner, <PyObject*>Seat):
+        seat_wake(<Seat>owner)
+
+
+cdef inline bint elsewhere(PyObject* op) noexcept:
+    # Whether somebody on another loop may be waiting by it. Of a linked op, under the lock; or of one that was just claimed.
+    cdef PyObject* owner = <PyObject*>(<Op>op).owner
+    if goish_is(owner, <PyObject*>Op):
+        owner = <PyObject*>(<Op>owner).owner
+    return not goish_is(owner, <PyObject*>Goroutine) or <PyObject*>(<Goroutine>owner).sched != goish_tls_sched
 
 
 cdef bint op_fail(Op op, object exc) noexcept:
@@ -162,11 +183,23 @@ cdef bint op_cancel(Op op, object msg) noexcept:
 
 
 cdef void face_wake(Op op, Face face) noexcept:
+    if is_here(face.sched):
+        face_call(op, face)
+    elif op.owner is face:
+        Py_INCREF(op)
+        inbox_push(face.sched, <PyObject*>op)
+    else:  # its coroutine was closed by hand, or by the collector
+        callbacks, face.callbacks = face.callbacks, []
+        for callback, context in callbacks:
+            post(face.sched, callback, (op,), context)
+
+
+cdef void face_call(Op op, Face face) noexcept:
+    # On the loop's thread.
     callbacks, face.callbacks = face.callbacks, []
     loop = face.loop
-    call = loop.call_soon if running_loop() is loop else loop.call_soon_threadsafe
     for callback, context in callbacks:
-        if not insist(loop, call, (callback, op), context):
+        if not insist(loop, loop.call_soon, (callback, op), context):
             op_drop(op)  # the loop of the waiting task is closed: nobody will run there again
             return
 
@@ -272,7 +305,7 @@ cdef class Op:
                 return self.__next__()
             op_drop(self)  # where nothing changes hands, there is nothing to deliver first
             if self.kind == W_JOIN:
-                (<Goroutine>self.target).flags |= GF_RETRIEVED  # whoever waited was to be told
+                goish_set_bits(&(<Goroutine>self.target).flags, GF_RETRIEVED)  # whoever waited was to be told
         elif self.state == OP_FAILED and isinstance(exc, CancelledError) and not isinstance(self.value, CancelledError):
             cancel_later(exc)  # the close (or the full channel) came first
             exc, self.value = self.value, None
@@ -282,9 +315,11 @@ cdef class Op:
 
     def close(self):
         """Gives the wait up. The coroutine protocol, for whoever drives an await."""
-        abort(self)
+        cdef bint decided = abort(self)
         op_drop(self)
-        self.owner = self.value = None
+        self.value = None
+        if not decided:  # or whoever has decided it may be about to wake the owner
+            self.owner = None
         self.state = OP_SPENT
 
     # ---- the asyncio future protocol ----
@@ -320,6 +355,7 @@ cdef class Op:
         if self.state == OP_NEW or self.state == OP_YIELDED:
             face = Face.__new__(Face)
             face.loop = need_loop("an operation is awaited")
+            face.sched = scheduler_of(face.loop)
             face.callbacks = [(fn, context)]
             self.owner = face
             if not op_arm(self):
@@ -403,10 +439,11 @@ cdef class Op:
 cdef tuple OP_STATES = ("new", "yielded", "waiting", "done", "failed", "settled", "spent")
 
 
-cdef void abort(Op op) noexcept:
-    # Its coroutine was resumed by hand (throw, close) while it waits: the wait is over.
-    if op.state != OP_WAITING or not waits[op.kind].withdraw(op):
-        return
+cdef bint abort(Op op) noexcept:
+    # Its coroutine was resumed by hand (throw, close) while it waits: the wait is over. True: it was decided before.
+    cdef uint8_t state = goish_load_state(&op.state)
+    if (state != OP_WAITING and state != OP_DONE) or not waits[op.kind].withdraw(op):
+        return goish_load_state(&op.state) == OP_DONE
     owner = op.owner
     op.owner = op.value = None
     op.state = OP_SPENT
@@ -415,6 +452,7 @@ cdef void abort(Op op) noexcept:
         ready(<Goroutine>owner)
     elif type(owner) is Face:
         face_wake(op, <Face>owner)
+    return False
 
 
 cdef object as_exception(object typ, object val, object tb):

@@ -23,6 +23,7 @@ cdef class Scheduler:
     cdef bint draining
     cdef bint nests              # the loop may be run from within a goroutine (nest_asyncio)
     cdef bint dead               # the loop is closed
+    cdef bint ending             # abandon() is at work, or was
     cdef readonly bint managed   # under goish.run: it ends what is left when main returns
     cdef PyObject* current       # borrowed: the goroutine that runs
     cdef readonly Py_ssize_t live

@@ -95,6 +95,7 @@ def _after_fork():
     # The child has no goroutines: they are the parent's. It may make loops and run() of its own.
     global goish_tls_sched
     goish_tls_sched = NULL
+    forget_seats()
     for s in all_schedulers():
         forget(<Scheduler>s)
 
@@ -340,21 +341,20 @@ cdef void register(Goroutine g) noexcept:
 
 
 cdef void unregister(Goroutine g) noexcept:
-    g.flags &= ~GF_REGISTERED
+    goish_clear_bits(&g.flags, GF_REGISTERED)
     unregister_task(g)
 
 
 # ---- the registry ----
 
 cdef inline void registry_add(Scheduler s, Goroutine g) noexcept:
-    global live_goroutines
     Py_INCREF(g)
     g.all_prev = NULL
     g.all_next = s.all_head
     if s.all_head != NULL:
         (<Goroutine>s.all_head).all_prev = <PyObject*>g
     s.all_head = <PyObject*>g
-    s.live += 1
+    goish_count(&s.live, 1)
 
 
 cdef inline void registry_remove(Scheduler s, Goroutine g) noexcept:
@@ -365,7 +365,7 @@ cdef inline void registry_remove(Scheduler s, Goroutine g) noexcept:
     if g.all_next != NULL:
         (<Goroutine>g.all_next).all_prev = g.all_prev
     g.all_prev = g.all_next = NULL
-    s.live -= 1
+    goish_count(&s.live, -1)
     Py_DECREF(g)
 
 
@@ -406,7 +406,7 @@ cdef void look_at_failed(Scheduler s) except *:
 
 
 cdef void panic(Scheduler s, Goroutine g) except *:
-    g.flags |= GF_RETRIEVED
+    goish_set_bits(&g.flags, GF_RETRIEVED)
     if is_task(g):
         s.loop.call_exception_handler(
             {"message": "Task exception was never retrieved", "exception": g.wait, "future": g}
@@ -430,6 +430,7 @@ cdef str created(Goroutine g):
 cdef void end_one(Scheduler s, Goroutine g) except *:
     if g.state == G_DONE or g.state == G_RUNNING:
         return
+    wait = g.wait  # kept: finish() drops nothing under its lock
     if g.state == G_WAITING and type(g.wait) is Op:
         waits[(<Op>g.wait).kind].withdraw(<Op>g.wait)
         s.blocked -= waits[(<Op>g.wait).kind].native
@@ -447,6 +448,15 @@ cdef void end_one(Scheduler s, Goroutine g) except *:
     finish(s, g, cancelled_error("its event loop ended"), True)
 
 
+cdef bint begin_ending(Scheduler s) noexcept:
+    cdef bint first
+    goish_lock(&s.inbox.lock)
+    first = not s.ending
+    s.ending = s.dead = True
+    goish_unlock(&s.inbox.lock)
+    return first
+
+
 @cython.final
 cdef class Scheduler:
     """The goroutines of one event loop. ``goish.runtime`` talks to it; programs need not."""
@@ -462,6 +472,13 @@ cdef class Scheduler:
 
     def _alarm(self):
         alarms_due(self)
+
+    def _rearm(self):
+        set_alarm(self)
+
+    def post(self, fn, /, *args):
+        """Has ``fn(*args)`` called on the loop's thread, in a turn of the loop. Any thread. False: the loop is closed."""
+        return post(self, fn, args, None)
 
     def _remind(self):
         self.failed_watched = False
@@ -512,15 +529,14 @@ cdef class Scheduler:
     def abandon(self):
         """Ends what still lives without running it: waits are withdrawn, coroutines closed (their finally blocks run)."""
         cdef int rounds = 0
-        self.dead = True
+        if not begin_ending(self):
+            return  # another thread has found the loop closed too, or a finally block
+        inbox_shut(self)
         while self.all_head != NULL and rounds < 10:  # a finally block may start another
             rounds += 1
             for g in self.goroutines():
                 end_one(self, g)
         self.run_head = self.run_tail = NULL
-        goish_lock(&self.inbox.lock)
-        self.inbox.head = self.inbox.tail = NULL
-        goish_unlock(&self.inbox.lock)
         drop_alarms(self)
         forget(self)
 
@@ -575,7 +591,7 @@ def num_goroutine():
     """
     cdef Py_ssize_t count = 0
     for s in all_schedulers():
-        count += (<Scheduler>s).live
+        count += goish_counted(&(<Scheduler>s).live)
     return count + live_in_pools()
 
 

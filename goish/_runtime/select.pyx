@@ -240,7 +240,8 @@ cdef bint select_arm(Op sel) noexcept:
         return False
     index = take_ready(sel, True, &value, &happened)
     if index == NONE_READY:
-        arm_timers(<tuple>sel.target)
+        if type(sel.owner) is not Seat:
+            arm_timers(<tuple>sel.target)
         return True
     if index != RAISED and selection(sel, index, value, happened, &result) == 1:
         sel.value = <object>result
@@ -328,6 +329,7 @@ cdef inline void leave_case(Op case) noexcept:
 
 cdef bint select_withdraw(Op sel) noexcept:
     if not goish_swap_state(&sel.state, OP_WAITING, OP_FAILED):
+        unlock_all(lock_all(<tuple>sel.target))  # see_decision() counts on it
         return False
     leave(sel)
     return True
@@ -365,8 +367,20 @@ cdef const char* select_detail(Op sel) noexcept:
     return "no cases"
 
 
+cdef double select_due(Op sel) noexcept:
+    cdef PyObject* case
+    cdef Py_ssize_t i
+    cdef double first = INFINITY
+    for i in range(len(<tuple>sel.target)):
+        case = PyTuple_GET_ITEM(sel.target, i)
+        if case != <PyObject*>None and (<Chan>(<Op>case).target).flags & C_TIMER:
+            first = min(first, timer_due(<Chan>(<Op>case).target))
+    return first
+
+
 waits[<int>W_SELECT] = Wait(
-    "select", True, select_attempt, select_ready, select_arm, select_withdraw, select_finish, select_drop, NULL, select_detail
+    "select", True, select_attempt, select_ready, select_arm, select_withdraw, select_finish, select_drop, NULL, select_detail,
+    select_due
 )
 
 
@@ -440,12 +454,32 @@ def select(*cases, default=False, biased=False):
         await numbers.send(7)
         print(await select(words.recv(), numbers.recv()))  # -> (1, 7, True)
     """
+    return select_op(cases, default, biased)
+
+
+cdef Op select_op(tuple cases, object default, object biased):
     cdef Op sel = new_op(W_SELECT, checked_cases(cases))
     if type(default) is not bool:
         sel.used |= U_USED
         raise TypeError(f"default is True (do not wait) or False (wait), got {default!r}")
     sel.flags = (F_DEFAULT if default else 0) | (F_BIASED if biased else 0)
     return sel
+
+
+def select_blocking(*cases, timeout=None, default=False, biased=False):
+    """``select`` for threads without an event loop: blocks the calling thread until a case has happened.
+
+    ``timeout``: seconds, None to wait for ever; TimeoutError if no case has happened by then. Returns and raises what
+    ``select`` gives and raises; RuntimeError on a thread whose event loop runs. Ctrl-C ends the wait; what was received
+    by then goes to ``on_undelivered``.
+
+    Example::
+
+        a, b = chan(1), chan(1)
+        b.try_send("x")
+        print(select_blocking(a.recv(), b.recv(), timeout=1))  # -> (1, 'x', True)
+    """
+    return block(select_op(cases, default, biased), timeout, "select_blocking()", "use await select(...)")
 
 
 def try_select(*cases, biased=False):

@@ -1,7 +1,7 @@
 /* slots.h - the only C of the runtime: what Cython cannot say.
  *
  * - SEND fast paths: am_send and tp_iternext of Op, with a StopIteration that is never allocated twice.
- * - locks: a PyMutex without the GIL; nothing with it, where the GIL is the critical section.
+ * - locks: a PyMutex without the GIL; nothing with it, where the GIL is the critical section. The lock that a thread waits on.
  * - per-thread state: which scheduler drains here, the fast-path budget, the random state of select.
  * - GC: taking a live goroutine out of the cyclic collector and putting it back.
  *
@@ -11,6 +11,7 @@
 #define GOISH_SLOTS_H
 
 #include <Python.h>
+#include <pythread.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
@@ -100,6 +101,18 @@ static inline int goish_swap_state(uint8_t *state, uint8_t from, uint8_t to) {
 }
 static inline uint8_t goish_load_state(uint8_t *state) { return __atomic_load_n(state, __ATOMIC_ACQUIRE); }
 static inline void goish_store_state(uint8_t *state, uint8_t to) { __atomic_store_n(state, to, __ATOMIC_RELEASE); }
+static inline void goish_set_bits(uint8_t *flags, uint8_t bits) { __atomic_fetch_or(flags, bits, __ATOMIC_RELAXED); }
+static inline void goish_clear_bits(uint8_t *flags, uint8_t bits) { __atomic_fetch_and(flags, (uint8_t)~bits, __ATOMIC_RELAXED); }
+/* A number that one thread writes and any may read, a little late. */
+static inline void goish_count(Py_ssize_t *n, Py_ssize_t by) {
+    __atomic_store_n(n, __atomic_load_n(n, __ATOMIC_RELAXED) + by, __ATOMIC_RELAXED);
+}
+static inline Py_ssize_t goish_counted(Py_ssize_t *n) { return __atomic_load_n(n, __ATOMIC_RELAXED); }
+static inline void goish_count_together(Py_ssize_t *n, Py_ssize_t by) { __atomic_fetch_add(n, by, __ATOMIC_RELAXED); }
+/* Locks for objects that are too many to have one each: a goroutine's end, and who waits for it. */
+#define GOISH_STRIPES 64
+static goish_mutex goish_stripes[GOISH_STRIPES];
+static inline goish_mutex *goish_stripe(PyObject *o) { return &goish_stripes[((uintptr_t)o >> 5) % GOISH_STRIPES]; }
 #else
 typedef char goish_mutex;
 #define goish_lock(m) ((void)(m))
@@ -112,7 +125,32 @@ static inline int goish_swap_state(uint8_t *state, uint8_t from, uint8_t to) {
 }
 static inline uint8_t goish_load_state(uint8_t *state) { return *state; }
 static inline void goish_store_state(uint8_t *state, uint8_t to) { *state = to; }
+static inline void goish_set_bits(uint8_t *flags, uint8_t bits) { *flags |= bits; }
+static inline void goish_clear_bits(uint8_t *flags, uint8_t bits) { *flags &= (uint8_t)~bits; }
+static inline void goish_count(Py_ssize_t *n, Py_ssize_t by) { *n += by; }
+static inline Py_ssize_t goish_counted(Py_ssize_t *n) { return *n; }
+static inline void goish_count_together(Py_ssize_t *n, Py_ssize_t by) { *n += by; }
+static inline goish_mutex *goish_stripe(PyObject *o) {
+    (void)o;
+    return NULL;
+}
 #endif
+
+/* ---- a thread that waits ---- */
+
+/* Takes the lock, letting other threads run: 1 taken, 0 not within `seconds`, -1 a signal came. Infinite seconds: for ever. */
+static int goish_take_bell(PyThread_type_lock bell, double seconds, int interruptible) {
+    PY_TIMEOUT_T microseconds = -1;
+    PyLockStatus status;
+    if (seconds < 86400.0) /* longer ones in pieces: the caller asks again */
+        microseconds = seconds > 0.0 ? (PY_TIMEOUT_T)(seconds * 1e6) + 1 : 0;
+    else if (seconds <= 1e300)
+        microseconds = (PY_TIMEOUT_T)86400 * 1000000;
+    Py_BEGIN_ALLOW_THREADS
+    status = PyThread_acquire_lock_timed(bell, microseconds, interruptible);
+    Py_END_ALLOW_THREADS
+    return status == PY_LOCK_ACQUIRED ? 1 : status == PY_LOCK_INTR ? -1 : 0;
+}
 
 /* ---- the cyclic collector ---- */
 

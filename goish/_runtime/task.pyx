@@ -1,7 +1,8 @@
 # task.pyx - the goroutine as a handle: what programs and asyncio ask of it.
 #
 # It answers everything that asyncio asks of a task : gather, wait, wait_for and run_until_complete take it.
-# Threads: the scheduler's own; cancel() from elsewhere is forwarded to its loop.
+# Threads: cancel() from elsewhere is forwarded to its loop; its end may be asked for, waited for and told to any thread
+#   (goroutine.pyx: end_lock). The rest is for the scheduler's own.
 
 # No freelist: the collector's mark that an object was finalised would stay on it, and its next user never be heard.
 @cython.final
@@ -12,7 +13,8 @@ cdef class Goroutine:
     ends, whether the handle is kept or not. To asyncio it is a task: ``gather``, ``wait`` and ``wait_for`` take it, and
     ``timeout`` and ``TaskGroup`` work in it. ``id`` counts from 1 in order of creation, through the process.
 
-    Threads: ``cancel`` from any thread; the other methods on the thread of its loop.
+    Threads: any loop may await it, and ``cancel``, ``done``, ``cancelled``, ``result``, ``exception`` and the callbacks are
+    for any thread; the other methods for the thread of its loop.
 
     Example::
 
@@ -34,7 +36,7 @@ cdef class Goroutine:
 
     def _wake_joiners(self):
         if self.state == G_DONE and type(self.extra) is Extra:
-            wake_joiners(<Extra>self.extra)
+            wake_joiners(self, <Extra>self.extra)
 
     def _resume(self):
         if self.sched.yields > 0:
@@ -62,10 +64,11 @@ cdef class Goroutine:
             return True
         if self.state == G_DONE:
             if is_task(self):
-                self.flags |= GF_RETRIEVED  # as asyncio has it: whoever cancels it does not care
+                goish_set_bits(&self.flags, GF_RETRIEVED)  # as asyncio has it: whoever cancels it does not care
             return False
         if not is_here(self.sched):
-            self.sched.loop.call_soon_threadsafe(self.cancel, msg)
+            if not post(self.sched, self.cancel, (msg,), None):
+                raise RuntimeError(f"the event loop of {self!r} is closed: it never runs again, so it cannot be cancelled")
             return True
         if self.cancels < 65535:
             self.cancels += 1
@@ -101,23 +104,39 @@ cdef class Goroutine:
 
     def cancelled(self):
         """Whether it ended by being cancelled."""
-        return self.state == G_DONE and self.flags & GF_CANCELLED != 0
+        return goish_load_state(&self.state) == G_DONE and self.flags & GF_CANCELLED != 0
 
     def done(self):
-        """Whether it has ended, in whatever way."""
-        return self.state == G_DONE
+        """Whether it has ended, in whatever way. Any thread."""
+        return goish_load_state(&self.state) == G_DONE
 
-    def result(self):
-        """Its result, without waiting.
+    def result(self, timeout=...):
+        """Its result. Without ``timeout`` it does not wait, as asyncio has it: InvalidStateError while the goroutine runs.
 
-        Raises its exception, CancelledError if it was cancelled, InvalidStateError while it runs.
+        With ``timeout`` (in seconds; None: for ever) it blocks the calling thread, which may be any that runs no event loop,
+        until the goroutine is done: TimeoutError if that takes longer, RuntimeError on a thread whose loop runs (there,
+        ``await`` it). The goroutine goes on in either case.
+
+        Raises its exception, and CancelledError if it was cancelled.
+
+        Example::
+
+            async def double(n):
+                return 2 * n
+
+            g = go(double, 21)
+            print(await asyncio.to_thread(g.result, timeout=60))  # -> 42
         """
-        if self.state != G_DONE:
-            raise InvalidStateError(f"{self!r} is not done: await it")
+        if goish_load_state(&self.state) != G_DONE:
+            if timeout is ...:
+                raise InvalidStateError(f"{self!r} is not done: await it, or block a thread by result(timeout=...)")
+            return block(new_op(W_JOIN, self), timeout, "result(timeout)", "await it")
+        if timeout is not ...:
+            checked_timeout(timeout)
         if self.flags & GF_CANCELLED:
             raise take_cancelled(self)
         if self.flags & GF_FAILED:
-            self.flags |= GF_RETRIEVED
+            goish_set_bits(&self.flags, GF_RETRIEVED)
             raise self.wait
         return self.wait
 
@@ -125,43 +144,49 @@ cdef class Goroutine:
         """Its exception, or None if it has a result.
 
         Raises CancelledError if it was cancelled, InvalidStateError while it runs. Asking counts as seeing it: the
-        exception is no panic then.
+        exception is no panic then. Any thread.
         """
-        if self.state != G_DONE:
+        if goish_load_state(&self.state) != G_DONE:
             raise InvalidStateError(f"{self!r} is not done: await it")
         if self.flags & GF_CANCELLED:
             raise take_cancelled(self)
         if self.flags & GF_FAILED:
-            self.flags |= GF_RETRIEVED
+            goish_set_bits(&self.flags, GF_RETRIEVED)
             return self.wait
         return None
 
     def add_done_callback(self, fn, /, *, context=None):
-        """Calls ``fn(goroutine)`` through its loop when it is done.
+        """Calls ``fn(goroutine)`` through its loop, on its thread, when it is done. Any thread may ask for it.
 
         It is called in ``context``, a copy of the current one if that is None. TypeError if ``context`` is no
         contextvars.Context.
         """
+        cdef list asked
         cdef Extra extra
+        cdef bint done = goish_load_state(&self.state) == G_DONE
         context = checked_context(context)
-        if self.state == G_DONE:
-            self.sched.call_soon(fn, self, context=context)
+        if not done:
+            extra = extra_of(self)
+            asked = [(fn, context)]
+            goish_lock(end_lock(self))
+            done = self.state == G_DONE
+            if not done and extra.callbacks is None:
+                extra.callbacks = asked
+            elif not done:
+                extra.callbacks += asked
+            goish_unlock(end_lock(self))
+        if not done:
             return
-        extra = extra_of(self)
-        if extra.callbacks is None:
-            extra.callbacks = []
-        extra.callbacks.append((fn, context))
+        if is_here(self.sched):
+            self.sched.call_soon(fn, self, context=context)
+        elif not post(self.sched, fn, (self,), context):
+            raise RuntimeError(f"the event loop of {self!r} is closed: it calls nobody back any more")
 
     def remove_done_callback(self, fn, /):
-        """Removes all callbacks equal to ``fn``; returns how many."""
-        cdef Extra extra
-        if type(self.extra) is not Extra or (<Extra>self.extra).callbacks is None:
-            return 0
-        extra = <Extra>self.extra
-        kept = [entry for entry in extra.callbacks if entry[0] != fn]
-        removed = len(extra.callbacks) - len(kept)
-        extra.callbacks = kept
-        return removed
+        """Removes all callbacks equal to ``fn``; returns how many. Any thread."""
+        cdef list asked = callbacks_of(self)
+        cdef list equal = [entry for entry in asked if entry[0] == fn]  # user code: not under the lock
+        return sum([forget_callback(self, entry) for entry in equal])
 
     def get_loop(self):
         """The event loop it runs on."""
@@ -210,7 +235,7 @@ cdef class Goroutine:
     @property
     def wait_reason(self):
         """What it waits for, in Go's words: ``"chan receive"``, ``"select"``, ...; None unless it waits."""
-        if self.state != G_WAITING:
+        if self.state != G_WAITING or not in_sight(self):
             return None
         if type(self.wait) is not Op:
             return "asyncio future"
@@ -219,12 +244,12 @@ cdef class Goroutine:
     @property
     def waiting_on(self):
         """The Op or asyncio future it waits for; None unless it waits."""
-        return self.wait if self.state == G_WAITING else None
+        return self.wait if self.state == G_WAITING and in_sight(self) else None
 
     @property
     def waiting_since(self):
         """When it began to wait, in seconds of the loop's clock (read once a slice); None unless it waits."""
-        return self.link.since if self.state == G_WAITING else None
+        return self.link.since if self.state == G_WAITING and in_sight(self) else None
 
     @property
     def created_by(self):
@@ -284,7 +309,7 @@ cdef class Goroutine:
     def _log_traceback(self, value):
         if value:
             raise ValueError("_log_traceback can only be set to False")
-        self.flags |= GF_RETRIEVED
+        goish_set_bits(&self.flags, GF_RETRIEVED)
 
     @property
     def _asyncio_future_blocking(self):
@@ -300,7 +325,7 @@ cdef class Goroutine:
 
     @property
     def _fut_waiter(self):
-        return self.wait if self.state == G_WAITING else None
+        return self.wait if self.state == G_WAITING and in_sight(self) else None
 
     @property
     def _must_cancel(self):
@@ -308,7 +333,7 @@ cdef class Goroutine:
 
     @property
     def _callbacks(self):
-        return list((<Extra>self.extra).callbacks or ()) if type(self.extra) is Extra else []
+        return callbacks_of(self)
 
     @property
     def _cancel_message(self):
@@ -316,7 +341,7 @@ cdef class Goroutine:
 
     @_cancel_message.setter
     def _cancel_message(self, value):
-        extra_of(self).cancel_msg = value
+        set_cancel_message(self, value)
 
     def _make_cancelled_error(self):
         return take_cancelled(self) if self.cancelled() else cancelled_error_of(self)
@@ -330,6 +355,8 @@ cdef class Goroutine:
         pass  # a goroutine is never destroyed while it is pending
 
     def __repr__(self):
+        if is_task(self) and not in_sight(self):
+            return f"<Task {self._state.lower()} name={self.get_name()!r}>"
         if is_task(self) and self.coro is None:  # it has ended in its eager step
             return f"<Task {self._state.lower()} name={self.get_name()!r}>"
         if is_task(self):
@@ -337,7 +364,7 @@ cdef class Goroutine:
         what = self.wait_reason or G_STATES[self.state]
         if self.cancelled():
             what = "cancelled"
-        coro = getattr(self.coro, "__qualname__", None)
+        coro = getattr(self.coro, "__qualname__", None) if in_sight(self) else None
         where = "" if coro is None else f" {coro}()"
         return f"<Goroutine {self.id} {self.get_name()!r} {what}{where}>"
 
@@ -348,3 +375,34 @@ cdef class Goroutine:
 
 
 cdef tuple G_STATES = ("new", "new", "new", "runnable", "runnable", "running", "waiting", "done")
+
+
+cdef inline bint in_sight(Goroutine g) noexcept:
+    # Whether what it waits for and its coroutine may be looked at: without the GIL they may vanish at any instant elsewhere.
+    return not GOISH_LOCKS or g.state == G_DONE or is_here(g.sched)
+
+
+cdef list callbacks_of(Goroutine g):
+    cdef list asked = []
+    goish_lock(end_lock(g))
+    if type(g.extra) is Extra and (<Extra>g.extra).callbacks is not None:
+        asked += (<Extra>g.extra).callbacks
+    goish_unlock(end_lock(g))
+    return asked
+
+
+cdef bint forget_callback(Goroutine g, object entry) noexcept:
+    # By identity. False: it has been called meanwhile.
+    cdef list callbacks
+    cdef Py_ssize_t i
+    cdef bint found = False
+    goish_lock(end_lock(g))
+    callbacks = (<Extra>g.extra).callbacks
+    if callbacks is not None:
+        for i in range(len(callbacks)):
+            if callbacks[i] is entry:
+                del callbacks[i]  # the caller keeps the entry
+                found = True
+                break
+    goish_unlock(end_lock(g))
+    return found

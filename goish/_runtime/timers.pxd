@@ -6,6 +6,7 @@ cdef struct Alarm:
     PyObject* op         # owned; op.index is the place in the heap
 
 cdef struct Timers:
+    goish_mutex lock     # of the heap; a channel of after() may be waited on by other threads
     Alarm* heap
     Py_ssize_t count
     Py_ssize_t size

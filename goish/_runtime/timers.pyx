@@ -3,7 +3,7 @@
 # Invariants: heap[i] is not later than its children; op.index == i for the op at i; a loop timer is armed for the earliest
 #   alarm (alarm_handle, alarm_at) whenever the heap is not empty. It may be earlier than needed: taking out the earliest leaves
 #   it, so that a loop of select(..., after(60)) does not arm a loop timer each time round.
-# Threads: the scheduler's own.
+# Threads: `lock` guards the heap, into which another thread may put the alarm of an after() channel; the rest is the scheduler's.
 
 cdef double clock(Scheduler s) except? -1.0:
     if s.loop_time is None:
@@ -50,10 +50,12 @@ cdef bint timers_add(Scheduler s, Op op, double when) noexcept:
     cdef Alarm* heap
     cdef Alarm alarm
     cdef Py_ssize_t size
+    goish_lock(&t.lock)
     if t.count == t.size:
         size = 16 if t.size == 0 else 2 * t.size
         heap = <Alarm*>PyMem_Realloc(t.heap, <size_t>size * sizeof(Alarm))
         if heap == NULL:
+            goish_unlock(&t.lock)
             return False
         t.heap = heap
         t.size = size
@@ -65,13 +67,27 @@ cdef bint timers_add(Scheduler s, Op op, double when) noexcept:
     Py_INCREF(op)
     op.flags |= F_LINKED
     sift_up(t.heap, t.count - 1, alarm)
-    set_alarm(s)
+    goish_unlock(&t.lock)
+    if is_here(s):
+        set_alarm(s)
+    else:
+        post(s, s._rearm, (), None)
     return True
 
 
 cdef void timers_remove(Scheduler s, Op op) noexcept:
     # The heap's reference is dropped: the caller holds one.
-    cdef Timers* t = &s.alarms
+    cdef bint linked
+    goish_lock(&s.alarms.lock)
+    linked = op.flags & F_LINKED
+    if linked:
+        timers_take(&s.alarms, op)
+    goish_unlock(&s.alarms.lock)
+    if linked:
+        Py_DECREF(op)
+
+
+cdef void timers_take(Timers* t, Op op) noexcept:
     cdef Py_ssize_t i = op.index
     cdef Alarm last
     t.count -= 1
@@ -82,7 +98,27 @@ cdef void timers_remove(Scheduler s, Op op) noexcept:
         else:
             sift_down(t.heap, t.count, i, last)
     op.flags &= ~F_LINKED
-    Py_DECREF(op)
+
+
+cdef bint timers_pop(Timers* t, double latest, PyObject** op) noexcept:
+    # The earliest alarm, with its reference, unless it is later than that.
+    cdef bint due
+    goish_lock(&t.lock)
+    due = t.count > 0 and t.heap[0].when <= latest
+    if due:
+        op[0] = t.heap[0].op
+        timers_take(t, <Op>op[0])
+    goish_unlock(&t.lock)
+    return due
+
+
+cdef double timers_first(Timers* t) noexcept:
+    # When the earliest goes off; infinite if there is none.
+    cdef double when
+    goish_lock(&t.lock)
+    when = t.heap[0].when if t.count > 0 else INFINITY
+    goish_unlock(&t.lock)
+    return when
 
 
 cdef enum:
@@ -91,10 +127,10 @@ cdef enum:
 
 cdef void set_alarm(Scheduler s) noexcept:
     # Arms the loop timer for the earliest alarm, unless one as early is armed.
-    cdef double when, delay
-    if s.alarms.count == 0:
+    cdef double when = timers_first(&s.alarms)
+    cdef double delay
+    if when == INFINITY:
         return
-    when = s.alarms.heap[0].when
     if s.alarm_handle is not None and s.alarm_at <= when:
         return
     if s.alarm_handle is not None:
@@ -115,8 +151,9 @@ cdef void set_alarm(Scheduler s) noexcept:
 
 cdef void drop_alarms(Scheduler s) noexcept:
     # The loop is closed: no alarm goes off any more. Who sleeps in a foreign task stays so until that is cancelled.
-    while s.alarms.count > 0:
-        timers_remove(s, <Op>s.alarms.heap[0].op)
+    cdef PyObject* op
+    while timers_pop(&s.alarms, INFINITY, &op):
+        Py_DECREF(<object>op)
     clear_alarm(s)
 
 
@@ -128,12 +165,11 @@ cdef void clear_alarm(Scheduler s) noexcept:
 
 cdef void alarms_due(Scheduler s) except *:
     cdef double now = clock(s)
-    cdef Op op
+    cdef PyObject* op
     s.alarm_handle = None
-    while s.alarms.count > 0 and s.alarms.heap[0].when <= now:
-        op = <Op>s.alarms.heap[0].op
-        timers_remove(s, op)
-        waits[op.kind].fire(op)
+    while timers_pop(&s.alarms, now, &op):
+        waits[(<Op>op).kind].fire(<Op>op)
+        Py_DECREF(<object>op)
     set_alarm(s)
 
 
@@ -165,8 +201,7 @@ cdef bint sleep_withdraw(Op op) noexcept:
     if op.state != OP_WAITING:
         return False
     op.state = OP_FAILED
-    if op.flags & F_LINKED:
-        timers_remove(<Scheduler>op.target, op)
+    timers_remove(<Scheduler>op.target, op)
     return True
 
 
@@ -186,10 +221,10 @@ cdef bint never_withdrawn(Op op) noexcept:
 
 
 waits[<int>W_GOSCHED] = Wait(
-    "gosched", False, must_wait, never_ready, never_waits, never_withdrawn, finish_none, NULL, NULL, NULL
+    "gosched", False, must_wait, never_ready, never_waits, never_withdrawn, finish_none, NULL, NULL, NULL, NULL
 )
 waits[<int>W_SLEEP] = Wait(
-    "sleep", False, must_wait, never_ready, sleep_arm, sleep_withdraw, finish_none, NULL, sleep_fire, NULL
+    "sleep", False, must_wait, never_ready, sleep_arm, sleep_withdraw, finish_none, NULL, sleep_fire, NULL, NULL
 )
 
 

@@ -30,7 +30,7 @@ cdef class End:
     @property
     def closed(self):
         """See ``Chan.closed``."""
-        return self.chan.flags & C_CLOSED != 0
+        return goish_load_state(&self.chan.closed) != 0
 
     @property
     def cap(self):
@@ -76,6 +76,10 @@ cdef class SendChan(End):
     def send(self, value, /):
         """See ``Chan.send``."""
         return send_op(self.chan, value)
+
+    def send_blocking(self, value, /, timeout=None):
+        """See ``Chan.send_blocking``."""
+        return chan_send_blocking(self.chan, value, timeout)
 
     def try_send(self, value, /):
         """See ``Chan.try_send``."""
@@ -132,6 +136,23 @@ cdef class RecvChan(End):
     def __anext__(self):
         return recv_op(self.chan, W_NEXT)
 
+    def recv_blocking(self, timeout=None):
+        """See ``Chan.recv_blocking``."""
+        return chan_recv_blocking(self.chan, W_RECV, timeout)
+
+    def recv_ok_blocking(self, timeout=None):
+        """See ``Chan.recv_ok_blocking``."""
+        return chan_recv_blocking(self.chan, W_RECV_OK, timeout)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return chan_next(self.chan)
+
+    def __contains__(self, value):
+        return value in self.chan
+
     def try_recv(self):
         """See ``Chan.try_recv``."""
         return chan_try_recv(self.chan)
@@ -157,17 +178,20 @@ def parked_on(obj):
     cdef Chan ch = base_of(obj)
     cdef list found = []
     if ch is not None:
-        list_waiters(&ch.receivers, found)
-        list_waiters(&ch.senders, found)
+        list_waiters(&ch.receivers, &ch.lock, found)
+        list_waiters(&ch.senders, &ch.lock, found)
     elif type(obj) is WaitGroup:
-        list_waiters(&(<WaitGroup>obj).waiters, found)
+        list_waiters(&(<WaitGroup>obj).waiters, &(<WaitGroup>obj).lock, found)
     elif type(obj) is Goroutine and type((<Goroutine>obj).extra) is Extra:
-        list_waiters(&(<Extra>(<Goroutine>obj).extra).joiners, found)
+        list_waiters(&(<Extra>(<Goroutine>obj).extra).joiners, end_lock(<Goroutine>obj), found)
     return found
 
 
-cdef void list_waiters(WaitQueue* q, list found) except *:
-    cdef PyObject* op = q.head
+cdef void list_waiters(WaitQueue* q, goish_mutex* lock, list found) except *:
+    cdef PyObject* op
+    goish_lock(lock)
+    op = q.head
     while op != NULL:
         found.append(<object>op)
         op = (<Op>op).next
+    goish_unlock(lock)

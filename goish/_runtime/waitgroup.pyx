@@ -34,7 +34,12 @@ cdef void wake_chain(PyObject* op) noexcept:
 
 
 cdef int wg_attempt(Op op, PyObject** result) noexcept:
-    if (<WaitGroup>op.target).n != 0:
+    cdef WaitGroup wg = <WaitGroup>op.target
+    cdef bint waits
+    goish_lock(&wg.lock)  # also to see what was done before the last done()
+    waits = wg.n != 0
+    goish_unlock(&wg.lock)
+    if waits:
         return 0
     Py_INCREF(None)
     result[0] = <PyObject*>None
@@ -81,7 +86,7 @@ cdef int finish_none(Op op, PyObject** result) noexcept:
     return 1
 
 
-waits[<int>W_WAITGROUP] = Wait("wait group", True, wg_attempt, NULL, wg_arm, wg_withdraw, finish_none, NULL, NULL, NULL)
+waits[<int>W_WAITGROUP] = Wait("wait group", True, wg_attempt, NULL, wg_arm, wg_withdraw, finish_none, NULL, NULL, NULL, NULL)
 
 
 cdef class WaitGroup:
@@ -135,6 +140,19 @@ cdef class WaitGroup:
             await wg.wait()
         """
         return new_op(W_WAITGROUP, self)
+
+    def wait_blocking(self, timeout=None):
+        """``wait`` for threads without an event loop: blocks the calling thread until the counter is zero.
+
+        ``timeout``: seconds, None to wait for ever. TimeoutError if it was not zero by then; RuntimeError on a thread whose
+        event loop runs. Ctrl-C ends the wait.
+
+        Example::
+
+            wg = WaitGroup()
+            wg.wait_blocking(timeout=1)
+        """
+        block(new_op(W_WAITGROUP, self), timeout, "wait_blocking()", "use await wg.wait()")
 
     def go(self, fn, /, *args, **kwargs):
         """Starts ``fn(*args, **kwargs)`` as a goroutine that counts here until it ends, also when it is cancelled.

@@ -1,0 +1,7 @@
+# Floor 1. A thread that waits for an Op: the third kind of owner, beside Goroutine and Face.
+
+@cython.final
+cdef class Seat:
+    cdef void* bell          # a lock that is taken; whoever decides the op releases it, once
+    cdef unsigned long thread  # the operating system's id of who sits
+    cdef bint rung

@@ -1,0 +1,189 @@
+# seat.pyx - blocking a plain thread until an Op is decided.
+#
+# A thread without an event loop has nowhere to come back to. It sits on a lock that is taken, letting other threads run, and
+# whoever decides its op releases the lock. Everything else is as for a goroutine: the same queues, the same commit rule.
+#
+# Invariants: the bell is rung once for each op that was decided by another than its own thread. A thread that gives up withdraws
+#   its op first; if that is refused, the op has happened, and it waits for the bell, which is about to ring: so nobody
+#   touches seat or op any more when it goes on.
+# Threads: the one that sits; seat_wake() from any.
+# Not here: what an op does (handoff.pyx, select.pyx, goroutine.pyx, waitgroup.pyx).
+
+# Who is told that a thread is about to block, and that it goes on: a pool that starts another worker meanwhile.
+cdef object before_blocking = None
+cdef object after_blocking = None
+
+# Threads that sit without a timeout and whose op is undecided: like parked goroutines, they wake nobody. Each is in here only
+# while that is so, to the instant, since a deadlock is concluded from it.
+cdef set seated_for_ever = set()
+cdef goish_mutex seated_lock
+
+
+@cython.final
+cdef class Seat:
+    def __cinit__(self):
+        self.bell = PyThread_allocate_lock()
+        if self.bell == NULL:
+            raise MemoryError
+        PyThread_acquire_lock(self.bell, 1)
+
+    def __dealloc__(self):
+        if self.bell != NULL:
+            PyThread_release_lock(self.bell)  # taken, whatever has happened; Python 3.11 and 3.12 want it so
+            PyThread_free_lock(self.bell)
+
+
+cdef void seat_wake(Seat seat) noexcept:
+    # Once the bell has rung the seat may be gone.
+    unseat(seat)
+    PyThread_release_lock(seat.bell)
+
+
+cdef void count_seated(Seat seat) noexcept:
+    thread = PyThread_get_thread_native_id()
+    goish_lock(&seated_lock)
+    if not seat.rung:
+        seat.thread = thread
+        PySet_Add(seated_for_ever, thread)
+    goish_unlock(&seated_lock)
+
+
+cdef void unseat(Seat seat) noexcept:
+    thread = None
+    goish_lock(&seated_lock)
+    seat.rung = True
+    if seat.thread != 0:
+        thread = seat.thread
+        PySet_Discard(seated_for_ever, thread)
+        seat.thread = 0
+    goish_unlock(&seated_lock)
+
+
+cdef double checked_timeout(object timeout) except -1.0:
+    # Seconds; infinite for None, zero for less.
+    cdef double seconds
+    if timeout is None:
+        return INFINITY
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        try:
+            if isinstance(timeout, (str, bool)):
+                raise TypeError
+            timeout = float(timeout)
+        except TypeError:
+            raise TypeError(
+                f"timeout is a number of seconds or None (wait for ever), got {timeout!r} of type {type(timeout).__name__}"
+            ) from None
+    seconds = timeout
+    if seconds != seconds:
+        raise ValueError("timeout is a number of seconds or None (wait for ever), not NaN")
+    return max(seconds, 0.0)
+
+
+cdef object block(Op op, object timeout, str call, str instead):
+    # Does `op`, blocking this thread as long as it must wait; its result. TimeoutError: it has not happened.
+    cdef PyObject* result = NULL
+    cdef double seconds
+    cdef int r
+    op.used |= U_USED
+    seconds = checked_timeout(timeout)
+    if asyncio_running_loop() is not None:
+        raise RuntimeError(f"{call} would block the event loop that runs on this thread: {instead}")
+    op.state = OP_SPENT
+    r = waits[op.kind].attempt(op, &result)
+    if r == 0:
+        if seconds == 0.0:
+            raise TimeoutError(f"{call}: not possible at once")
+        r = sit_through(op, seconds, call, &result)
+    if r < 0:
+        raise_pending()
+    value = <object>result
+    Py_DECREF(value)
+    return value
+
+
+cdef int sit_through(Op op, double seconds, str call, PyObject** result) except? -1:
+    blocks, goes_on = before_blocking, after_blocking
+    seat = Seat.__new__(Seat)
+    if blocks is not None:
+        blocks()  # may refuse, by raising: nothing has happened yet
+    try:
+        op.owner = seat
+        if op_arm(op):
+            sit(op, <Seat>seat, seconds, call)
+    finally:
+        if goes_on is not None:
+            tell(goes_on)
+    return op_resume(op, result)
+
+
+cdef void tell(object goes_on) noexcept:
+    # Whatever it raises must not cost what was received.
+    try:
+        goes_on()
+    except BaseException:
+        logger.exception("%r failed after a thread had blocked", goes_on)
+
+
+cdef void sit(Op op, Seat seat, double seconds, str call) except *:
+    # Until the op is decided; otherwise it is withdrawn, and the reason raised.
+    cdef double deadline = goish_monotonic() + seconds
+    cdef double left = seconds
+    cdef int rung
+    if seconds == INFINITY and (waits[op.kind].due == NULL or waits[op.kind].due(op) == INFINITY):
+        count_seated(seat)
+    while True:
+        if waits[op.kind].due != NULL:
+            left = min(left, waits[op.kind].due(op))
+        rung = goish_take_bell(seat.bell, left, True)
+        if rung == 1:
+            return
+        if rung < 0 and PyErr_CheckSignals() < 0:
+            stand_up(op, seat, pending_exception())
+        left = deadline - goish_monotonic()
+        if left <= 0.0:
+            if give_up(op, seat):
+                raise TimeoutError(f"{call}: not within {seconds:g} s")
+            return
+
+
+cdef bint give_up(Op op, Seat seat) noexcept:
+    # False: too late, it has happened.
+    if waits[op.kind].withdraw(op):
+        unseat(seat)
+        op.owner = op.value = None
+        op.state = OP_SPENT
+        return True
+    goish_take_bell(seat.bell, INFINITY, False)
+    return False
+
+
+cdef void stand_up(Op op, Seat seat, object exc) except *:
+    # A signal handler has raised, as Ctrl-C does. What was received by then nobody would see: it is undelivered.
+    if not give_up(op, seat):
+        if op.kind == W_SEND and op.flags & F_OK:
+            exc.add_note("goish: the value had been sent when this was raised")
+        op_drop(op)
+        op.owner = op.value = None
+    raise exc
+
+
+def on_blocking(blocks, goes_on):
+    """Has ``blocks()`` called on a thread that is about to block in a goish call, and ``goes_on()`` when it goes on.
+
+    For pools. ``blocks`` may raise: the call then has not happened, and raises that. Both None: nobody is told.
+    """
+    global before_blocking, after_blocking
+    before_blocking, after_blocking = blocks, goes_on
+
+
+def seated():
+    """The threads that are blocked in a goish call without a timeout and were not woken yet, by native id. Any thread."""
+    goish_lock(&seated_lock)
+    threads = list(seated_for_ever)
+    goish_unlock(&seated_lock)
+    return frozenset(threads)
+
+
+cdef void forget_seats() noexcept:
+    # In a forked child: the threads are the parent's.
+    seated_for_ever.clear()

@@ -174,6 +174,45 @@ class PoolShutdown(GoishError, RuntimeError):
     """
 
 
+class FlowVarConsumed(GoishError, RuntimeError):
+    """A second ``sync`` or ``await`` of a FlowVar or Pending: its result is handed over once.
+
+    Example::
+
+        fv = spawn(int)
+        await fv
+        try:
+            await fv
+        except FlowVarConsumed:
+            print("once only")  # -> once only
+    """
+
+
+class NotSpawned(GoishError, RuntimeError):
+    """A question to an empty FlowVar, which stands for no call.
+
+    Example::
+
+        try:
+            FlowVar.empty().is_ready()
+        except NotSpawned:
+            print("empty")  # -> empty
+    """
+
+
+class SyncOnLoop(GoishError, RuntimeError):
+    """A ``sync`` on a thread whose event loop runs, which it would block: ``await`` is the word there.
+
+    Example::
+
+        fv = spawn(int)
+        try:
+            sync(fv)
+        except SyncOnLoop:
+            print(await fv)  # -> 0
+    """
+
+
 class DeadlockError(GoishError, RuntimeError):
     """All goroutines are asleep and nothing can wake them; the text lists each with what it waits for. Raised in main.
 

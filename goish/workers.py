@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any, Final
 
-from ._runtime.core import Pool, Worker, new_worker, scheduler
+from ._runtime.core import Op, Pool, Worker, new_worker, scheduler
 
 __all__ = ["Threads", "new_worker_loop"]
 
@@ -39,7 +39,7 @@ class Threads:
         self.loops: set[asyncio.AbstractEventLoop] = set()
         self.count = itertools.count(1)
         self.recycled = 0
-        self.pool._set(self.start, self.make_loop, self.tend)
+        self.pool._set(self.start, self.make_loop, self.tend, self.pump)
 
     def start(self, kind: int) -> None:
         name = f"{self.name}-{next(self.count)}"
@@ -84,6 +84,18 @@ class Threads:
         assert sched is not None
         while rest := sched.goroutines():
             sched.loop.run_until_complete(_ended(rest))
+
+
+    def pump(self, worker: Worker, op: Op[Any], seconds: float | None) -> Any:
+        """Wait for ``op`` by running the worker's own loop."""
+        sched = worker.scheduler
+        assert sched is not None
+        return sched.loop.run_until_complete(_within(seconds, op))
+
+
+async def _within(seconds: float | None, op: Op[Any]) -> Any:
+    async with asyncio.timeout(seconds):
+        return await op
 
 
 async def _ended(goroutines: list[Any]) -> None:

@@ -68,13 +68,6 @@ cdef extern from "slots.h":
     int goish_install_slots(PyTypeObject* op_type, goish_step step) except -1
     PyObject* goish_caller(int* lasti) noexcept
 
-cdef extern from "pythread.h":
-    ctypedef void* PyThread_type_lock
-    PyThread_type_lock PyThread_allocate_lock() noexcept nogil
-    void PyThread_free_lock(PyThread_type_lock lock) noexcept nogil
-    int PyThread_acquire_lock(PyThread_type_lock lock, int wait) noexcept nogil
-    void PyThread_release_lock(PyThread_type_lock lock) noexcept nogil
-
 # Floor 0: data structures; they know nothing of goroutines.
 include "ring.pxd"
 include "waitq.pxd"

@@ -30,7 +30,7 @@ from asyncio.log import logger as asyncio_logger
 from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
 from contextvars import Context, copy_context
 
-from goish.errors import ChanClosed, ChanFull, CloseOfClosed, CloseOfNil, FlavorError, PoolFull, PoolShutdown, SendOnClosed
+from goish.errors import ChanClosed, ChanFull, CloseOfClosed, CloseOfNil, FlavorError, FlowVarConsumed, NotSpawned, PoolFull, PoolShutdown, SendOnClosed, SyncOnLoop
 from goish._runtime.many import recv_many, send_many
 from goish._runtime.values import EMPTY, ChanStatistics, Flavor, Received
 
@@ -99,6 +99,7 @@ include "worker.pyx"
 include "spawn.pyx"
 include "factory.pyx"
 include "seat.pyx"
+include "flowvar.pyx"
 include "waitgroup.pyx"
 # Floor 2
 include "handoff.pyx"
@@ -109,6 +110,8 @@ include "chan.pyx"
 include "view.pyx"
 include "select.pyx"
 
+on_blocking(before_blocking_here, after_blocking_here)
+
 goish_install_slots(<PyTypeObject*>Op, op_step)
 goish_free_goroutines_flat(<PyTypeObject*>Goroutine)
 goish_recycle_ops(<PyTypeObject*>Op, op_fate, op_name)
@@ -117,6 +120,6 @@ goish_hear(<PyTypeObject*>Goroutine, unseen, last_words)
 goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)
 goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)
 goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)
-for internal in (Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Seat, Note, Extra, ChanExtra, Prioritized, Go, GoThread, Call, Worker):
+for internal in (Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Seat, Note, Extra, ChanExtra, Prioritized, Go, GoThread, Call, Worker, Outcome, FlowVar, Pending):
     goish_forbid_new(<PyTypeObject*>internal)
 del internal

@@ -104,7 +104,7 @@ cdef int make_coro_of_call(Goroutine g) noexcept:
         goish_raise(<PyObject*>exc)
         return -1
     g.state = G_NEW
-    g.coro = coro
+    swap_coro(g, coro)
     return 0
 
 

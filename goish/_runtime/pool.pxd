@@ -35,19 +35,36 @@ cdef struct IdleList:
     Py_ssize_t count
 
 
+cdef class Outcome:
+    cdef object __weakref__
+    cdef Goroutine g         # None: empty, or its result was taken
+    cdef uint8_t consumed
+
+
+@cython.final
+cdef class FlowVar(Outcome):
+    pass
+
+
+@cython.final
+cdef class Pending(Outcome):
+    pass
+
+
 cdef class Pool:
     cdef object __weakref__
     cdef readonly object start       # start(kind): makes a worker's thread
     cdef readonly object make_loop   # make_loop(worker): for a plain worker that needs one after all
     cdef readonly object tend        # tend(worker): runs that loop until its goroutines have ended
+    cdef readonly object pump        # pump(worker, op, seconds): runs it until the op is decided
     cdef CallQueue[KINDS] queues
+    cdef CallQueue active            # plain calls begun and not over, on whatever thread
     cdef IdleList[KINDS] idle
     cdef Py_ssize_t[KINDS] started   # threads
     cdef bint[KINDS] searching       # one is awake that has not taken anything yet: no need to wake another
     cdef bint starved                # the system gives no further thread
     cdef Py_ssize_t busy             # plain workers that are awake and not blocked
-    cdef Py_ssize_t running          # plain calls begun and not over, on whatever thread
-    cdef Py_ssize_t blocked          # ... of these: blocked in goish
+    cdef Py_ssize_t blocked          # plain workers that are blocked in goish
     cdef readonly uint64_t finished  # plain calls that are over, calls of coroutine functions that were begun
     cdef Py_ssize_t size             # how many may be busy; and how many loops
     cdef Py_ssize_t most             # how many plain threads there may be, blocked ones included
@@ -66,9 +83,10 @@ cdef class Worker:
     cdef PyObject* current       # borrowed: the plain goroutine that runs here
     cdef PyObject* idle_prev
     cdef PyObject* idle_next
-    cdef PyThread_type_lock gate  # a plain worker parks here
+    cdef void* gate  # a plain worker parks here
     cdef uint8_t kind
     cdef bint idle               # in the list of idle ones
     cdef bint told               # it is the pool's `searching` one
+    cdef bint blocked            # in a goish call: another may run meanwhile
     cdef bint left               # its thread ends
     cdef bint guest              # of no pool: a thread that runs a call which it waits for

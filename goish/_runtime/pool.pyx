@@ -57,8 +57,20 @@ cdef inline void calls_remove(CallQueue* q, PyObject* g) noexcept:
     q.count -= 1
 
 
-cdef inline Call call_of(PyObject* g):
-    return <Call>(<Goroutine>g).coro
+cdef Call call_of(Goroutine g):
+    # Any thread: its Call, as long as it is no coroutine and not over.
+    goish_lock(end_lock(g))
+    coro = g.coro
+    goish_unlock(end_lock(g))
+    return <Call>coro if type(coro) is Call else None
+
+
+cdef void swap_coro(Goroutine g, object coro) noexcept:
+    # Another thread may be looking at the Call.
+    goish_lock(end_lock(g))
+    before = g.coro  # dropped after unlocking
+    g.coro = coro
+    goish_unlock(end_lock(g))
 
 
 cdef inline PyObject* calls_take(Pool p, Worker w) noexcept:
@@ -258,7 +270,7 @@ cdef int pool_push(Pool p, Goroutine g) except -1:
         w = summon(p, call.kind, NULL)
     goish_unlock(&p.lock)
     if refused:
-        discard(g)
+        never_was(g)
         raise_refused(p, refused)
     if w == NULL:
         return 0
@@ -267,8 +279,8 @@ cdef int pool_push(Pool p, Goroutine g) except -1:
     except BaseException:
         if not claim_call(p, g):
             return 0
-        p.running -= 1
-        discard(g)
+        end_active(p, g)
+        never_was(g)
         raise
     return 0
 
@@ -283,7 +295,7 @@ cdef int raise_refused(Pool p, int why) except -1:
     raise PoolFull(f"all {p.blocked} workers of {p!r} are blocked, and it may have no more (max_threads={p.most})")
 
 
-cdef void discard(Goroutine g) noexcept:
+cdef void never_was(Goroutine g) noexcept:
     # It never was: nobody has its handle, nobody is told.
     g.state = G_DONE
     g.flags |= GF_CANCELLED | GF_FAILED
@@ -291,17 +303,15 @@ cdef void discard(Goroutine g) noexcept:
 
 
 cdef bint claim_call(Pool p, Goroutine g) noexcept:
-    # Out of the queue, if it is still there: the caller has its reference then, and runs or ends it.
+    # Out of the queue, if it is still there: the caller then runs or ends it.
     cdef bint mine
     goish_lock(&p.lock)
     mine = g.state == G_QUEUED
     if mine:
         calls_remove(&p.queues[(<Call>g.coro).kind], <PyObject*>g)
         g.state = G_RUNNING
-        p.running += 1
+        calls_push(&p.active, <PyObject*>g)
     goish_unlock(&p.lock)
-    if mine:
-        Py_DECREF(g)  # the caller holds it
     return mine
 
 
@@ -373,9 +383,8 @@ cdef void to_a_loop(Call call, Goroutine g, object coro) except *:
     call.kind = LOOP
     call.parent = None
     goish_lock(&p.lock)
-    p.running -= 1
+    calls_remove(&p.active, <PyObject*>g)
     g.state = G_QUEUED
-    Py_INCREF(g)
     calls_push(&p.queues[LOOP], <PyObject*>g)
     w = summon(p, LOOP, NULL)
     goish_unlock(&p.lock)
@@ -385,18 +394,31 @@ cdef void to_a_loop(Call call, Goroutine g, object coro) except *:
 cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
     # The end of a goroutine that was on no loop.
     cdef object extra
-    (<Call>g.coro).parent = None
-    g.wait = outcome
+    cdef Call call = <Call>g.coro
+    cdef Call parent = call.parent
     goish_lock(&p.lock)
-    g.flags = (g.flags & ~(GF_LATE | GF_FAILED)) | flags
-    g.state = G_DONE
-    p.running -= 1
-    p.finished += 1
+    call.parent = None
     goish_unlock(&p.lock)
+    goish_clear_bits(&g.flags, GF_LATE)
+    goish_set_bits(&g.flags, flags)
+    swap_coro(g, None)
+    goish_lock(end_lock(g))
+    g.wait = outcome  # None before
+    goish_store_state(&g.state, G_DONE)
+    goish_unlock(end_lock(g))
     release(g)
     extra = g.extra
     if type(extra) is Extra:
         notify(limbo, g, <Extra>extra)
+    end_active(p, g)
+
+
+cdef void end_active(Pool p, Goroutine g) noexcept:
+    goish_lock(&p.lock)
+    calls_remove(&p.active, <PyObject*>g)
+    p.finished += 1
+    goish_unlock(&p.lock)
+    Py_DECREF(g)  # the caller has another
 
 
 # ---- cancelling ----
@@ -404,13 +426,12 @@ cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
 cdef int cancel_pooled(Goroutine g, object msg) except -1:
     # 1: done; 0: it has meanwhile come to a loop. One that waits for a worker ends at once; one that runs is told, see check_cancel.
     cdef Call call
-    coro = g.coro
-    if type(coro) is not Call:
+    call = call_of(g)
+    if call is None:
         return 0
-    call = <Call>coro
     if claim_call(call.pool, g):
         if msg is not None:
-            extra_of(g).cancel_msg = msg
+            set_cancel_message(g, msg)
         if PyCoro_CheckExact(call.fn):
             call.fn.close()
         conclude(call.pool, g, cancelled_error(msg), GF_FAILED | GF_CANCELLED)
@@ -418,13 +439,10 @@ cdef int cancel_pooled(Goroutine g, object msg) except -1:
     if g.sched is not limbo:
         return 0
     if msg is not None:
-        extra_of(g).cancel_msg = msg
-    goish_lock(&call.pool.lock)
+        set_cancel_message(g, msg)
     if g.cancels < 65535:
         g.cancels += 1
-    if g.state != G_DONE:
-        g.flags |= GF_MUST_CANCEL
-    goish_unlock(&call.pool.lock)
+    goish_set_bits(&g.flags, GF_MUST_CANCEL)
     return 1
 
 
@@ -449,7 +467,7 @@ def check_cancel():
     """
     cdef PyObject* g = running_here()
     if g != NULL and (<Goroutine>g).flags & GF_MUST_CANCEL:
-        (<Goroutine>g).flags &= ~GF_MUST_CANCEL
+        goish_clear_bits(&(<Goroutine>g).flags, GF_MUST_CANCEL)
         raise cancelled_error_of(<Goroutine>g)
 
 
@@ -478,10 +496,11 @@ cdef class Pool:
         known = id(self)
         pools[known] = weak_reference(self, lambda _: pools.pop(known, None))
 
-    def _set(self, start, make_loop, tend):
+    def _set(self, start, make_loop, tend, pump):
         self.start = start
         self.make_loop = make_loop
         self.tend = tend
+        self.pump = pump
 
     def _resize(self, Py_ssize_t size, Py_ssize_t most, pending):
         cdef PyObject* plain
@@ -527,28 +546,12 @@ cdef class Pool:
             wake(self, PLAIN, w)
 
     def queued(self):
-        """The goroutines that wait for a worker, oldest first."""
-        cdef list found = []
-        cdef PyObject* g
-        cdef Py_ssize_t count = 0
-        cdef int kind
-        for kind in range(KINDS):
-            while True:  # room first: making a list may run anything
-                found_here = [None] * (self.queues[kind].count + 8)
-                goish_lock(&self.lock)
-                count = 0
-                if self.queues[kind].count <= len(found_here):
-                    g = self.queues[kind].head
-                    while g != NULL:
-                        Py_INCREF(<object>g)
-                        PyList_SET_ITEM(found_here, count, g)
-                        count += 1
-                        g = (<Goroutine>g).all_next
-                    goish_unlock(&self.lock)
-                    break
-                goish_unlock(&self.lock)
-            found += found_here[:count]
-        return found
+        """The goroutines that wait for a worker, oldest first. Any thread."""
+        return members(self, &self.queues[PLAIN]) + members(self, &self.queues[LOOP])
+
+    def running(self):
+        """Those of plain functions that run, oldest first. Any thread."""
+        return members(self, &self.active)
 
     def _numbers(self):
         cdef Py_ssize_t[10] n
@@ -558,13 +561,13 @@ cdef class Pool:
         n[2] = self.idle[PLAIN].count
         n[3] = self.idle[LOOP].count
         n[4] = self.queues[PLAIN].count + self.queues[LOOP].count
-        n[5] = self.running
+        n[5] = self.active.count
         n[6] = self.blocked
         goish_unlock(&self.lock)
         return n[0], n[1], n[2], n[3], n[4], n[5], n[6]
 
     @property
-    def closed(self):
+    def is_closed(self):
         """Whether it was shut down."""
         return self.closed
 
@@ -572,5 +575,33 @@ cdef class Pool:
 cdef Py_ssize_t live_in_pools():
     cdef Py_ssize_t count = 0
     for p in all_pools():
-        count += (<Pool>p).queues[PLAIN].count + (<Pool>p).queues[LOOP].count + (<Pool>p).running
+        count += (<Pool>p).queues[PLAIN].count + (<Pool>p).queues[LOOP].count + (<Pool>p).active.count
     return count
+
+
+cdef list members(Pool p, CallQueue* q):
+    cdef PyObject** found
+    cdef PyObject* g
+    cdef Py_ssize_t room, i
+    cdef Py_ssize_t count = -1
+    while count < 0:
+        room = q.count + 8
+        found = <PyObject**>PyMem_Malloc(room * sizeof(PyObject*))  # before the lock: under it nothing may be made
+        if found == NULL:
+            raise MemoryError
+        goish_lock(&p.lock)
+        if q.count <= room:
+            count = 0
+            g = q.head
+            while g != NULL:
+                Py_INCREF(<object>g)
+                found[count] = g
+                count += 1
+                g = (<Goroutine>g).all_next
+        goish_unlock(&p.lock)
+        if count >= 0:
+            members = [<object>found[i] for i in range(count)]
+            for i in range(count):
+                Py_DECREF(<object>found[i])
+        PyMem_Free(found)
+    return members

@@ -19,13 +19,11 @@ cdef Goroutine next_call(Worker w):
         g = calls_take(p, w) if p.busy <= p.size else NULL
         if g != NULL:
             (<Goroutine>g).state = G_RUNNING
-            p.running += 1
+            calls_push(&p.active, g)
             other = summon(p, PLAIN, NULL)
             goish_unlock(&p.lock)
-            taken = <Goroutine>g
-            Py_DECREF(taken)  # the queue's
             wake_quietly(p, PLAIN, other)
-            return taken
+            return <Goroutine>g
         p.busy -= 1
         if (p.closed and p.queues[PLAIN].count == 0) or p.idle[PLAIN].count > p.size:
             p.started[PLAIN] -= 1
@@ -37,8 +35,7 @@ cdef Goroutine next_call(Worker w):
         wake_quietly(p, PLAIN, other)
         if w.left:
             return None
-        with nogil:
-            PyThread_acquire_lock(w.gate, 1)
+        goish_take_bell(w.gate, INFINITY, False)
 
 
 cdef void wake_quietly(Pool p, int kind, PyObject* w) noexcept:
@@ -143,12 +140,13 @@ cdef int worker_blocks() except -1:
     if goish_tls_worker == NULL:
         return 0
     w = <Worker>goish_tls_worker
-    if w.kind != PLAIN or w.guest:
+    if w.kind != PLAIN or w.guest or w.blocked:
         return 0
     p = w.pool
     goish_lock(&p.lock)
     stuck = p.queues[PLAIN].count > 0 and p.blocked + 1 >= p.most
     if not stuck:
+        w.blocked = True
         p.blocked += 1
         p.busy -= 1
         other = summon(p, PLAIN, NULL)
@@ -160,22 +158,54 @@ cdef int worker_blocks() except -1:
 
 
 cdef void worker_goes_on() noexcept:
-    cdef Pool p = (<Worker>goish_tls_worker).pool
+    cdef Worker w = <Worker>goish_tls_worker
+    cdef Pool p = w.pool
+    w.blocked = False
     goish_lock(&p.lock)
     p.blocked -= 1
     p.busy += 1
     goish_unlock(&p.lock)
 
 
+def before_blocking_here():
+    worker_blocks()
+
+
+def after_blocking_here():
+    if goish_tls_worker != NULL and (<Worker>goish_tls_worker).blocked:
+        worker_goes_on()
+
+
+# ---- its own goroutines run while it waits ----
+
+cdef inline bint has_children() noexcept:
+    # Whether this thread is in a plain call that has started goroutines, which run when it waits.
+    return (
+        goish_tls_worker != NULL
+        and (<Worker>goish_tls_worker).sched is not None
+        and (<Worker>goish_tls_worker).current != NULL
+        and (<Worker>goish_tls_worker).sched.live > 0
+    )
+
+
+cdef object pump(Op op, double seconds):
+    # Waits for the op by running the loop of this worker.
+    cdef Worker w = <Worker>goish_tls_worker
+    cdef bint counted = worker_blocks()
+    try:
+        return w.pool.pump(w, op, None if seconds == INFINITY else seconds)
+    finally:
+        if counted:
+            worker_goes_on()
+
+
 @cython.final
 cdef class Worker:
     """A thread of a pool. Made by ``goish.workers``; programs get it from ``current_worker``."""
 
-    def __cinit__(self):
-        self.gate = NULL
-
     def __dealloc__(self):
         if self.gate != NULL:
+            PyThread_release_lock(self.gate)
             PyThread_free_lock(self.gate)
 
     def _attach(self, loop):

@@ -40,6 +40,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from libc.math cimport ceil
 from libc.math cimport INFINITY
 from libc.stdlib cimport qsort
+from libc.string cimport memset
 
 cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
@@ -96,10 +97,10 @@ include "inbox.pyx"
 include "sched.pyx"
 include "pool.pyx"
 include "worker.pyx"
-include "spawn.pyx"
 include "factory.pyx"
 include "seat.pyx"
 include "flowvar.pyx"
+include "spawn.pyx"
 include "waitgroup.pyx"
 # Floor 2
 include "handoff.pyx"

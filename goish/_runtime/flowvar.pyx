@@ -225,26 +225,6 @@ def sync(fv, /, timeout=None):
     raise TypeError(f"sync() takes what spawn() or submit() returned, got {fv!r} of type {type(fv).__name__}")
 
 
-def spawn(fn, /, *args, **kwargs):
-    """Runs a call on the default executor, or where it is synced; returns its ``FlowVar``. See ``Executor.spawn``.
-
-    Example::
-
-        print(await spawn(pow, 2, 10))  # -> 1024
-    """
-    return spawn_on(pool_by_default(), fn, args, kwargs)
-
-
-def submit(fn, /, *args, **kwargs):
-    """Runs a call on the default executor, never on this thread; returns its ``Pending``. See ``Executor.submit``.
-
-    Example::
-
-        print(await submit(pow, 2, 10))  # -> 1024
-    """
-    return submit_to(pool_by_default(), fn, args, kwargs)
-
-
 cdef FlowVar spawn_on(Pool p, object fn, tuple args, dict kwargs):
     cdef FlowVar fv = FlowVar.__new__(FlowVar)
     fv.g = new_pooled(p, fn, args, kwargs, None, None, ANYWHERE)

@@ -422,16 +422,23 @@ cdef void notify(Scheduler s, Goroutine g, Extra extra) except *:
     callbacks = extra.callbacks
     extra.callbacks = None
     goish_unlock(end_lock(g))
-    if callbacks is None or s.dead:
+    if callbacks is None or (s.dead and s.worker is None):
         wake_joiners(g, extra)
         return
     # asyncio calls back in the order of asking, and who awaits a task has asked last: TaskGroup and others count on it.
     if not is_task(g):
         wake_joiners(g, extra)
-    for callback, context in callbacks:
-        s.call_soon(callback, g, context=context)
+    for entry in callbacks:
+        call_back(s if len(entry) == 2 else entry[2], entry[0], g, entry[1])
     if extra.joiners.head != NULL:
         s.call_soon(g._wake_joiners, context=own_context(s))
+
+
+cdef object call_back(Scheduler s, object fn, Goroutine g, object context):
+    # False: its loop is closed.
+    if is_here(s):
+        return s.call_soon(fn, g, context=context)
+    return post(s, fn, (g,), context)
 
 
 cdef void wake_joiners(Goroutine g, Extra extra) noexcept:

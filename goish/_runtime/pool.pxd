@@ -6,6 +6,11 @@ cdef enum:
     KINDS = 2
 
 cdef enum:
+    FULL_RAISE
+    FULL_BLOCK   # the thread waits until there is room
+    FULL_RUN     # it runs the call itself
+
+cdef enum:
     ANYWHERE     # spawn: on whatever thread, that of who syncs too
     ON_WORKER    # go_thread: on a worker, on another one than the caller's if there is one
     ELSEWHERE    # submit: never on the thread that asked
@@ -51,6 +56,12 @@ cdef class Pending(Outcome):
     pass
 
 
+cdef class Spawner:
+    # What gives work to a pool. Its pool closes when nobody holds it any more.
+    cdef object __weakref__
+    cdef Pool pool
+
+
 cdef class Pool:
     cdef object __weakref__
     cdef readonly object start       # start(kind): makes a worker's thread
@@ -69,6 +80,10 @@ cdef class Pool:
     cdef Py_ssize_t size             # how many may be busy; and how many loops
     cdef Py_ssize_t most             # how many plain threads there may be, blocked ones included
     cdef Py_ssize_t pending          # how many calls may wait; -1: any number
+    cdef uint8_t on_full         # what a full queue does
+    cdef Py_ssize_t hopeful          # threads that wait for room in it
+    cdef readonly object wait_for_room
+    cdef readonly object there_is_room
     cdef bint closed
     cdef goish_mutex lock            # guards all of it, the idle workers' fields, and the state of a queued goroutine
 

@@ -16,6 +16,11 @@
 
 cdef Scheduler limbo = new_limbo()  # of goroutines that are on no loop
 
+def set_panic_route(route):
+    """Who hears of exceptions in pooled goroutines that nobody awaits: ``route(goroutine, exception)``, on any thread."""
+    limbo.on_panic = route
+
+
 cdef dict pools = {}  # by id, as weak references
 
 
@@ -254,6 +259,51 @@ cdef int kind_of(object fn) except -1:
 
 cdef int pool_push(Pool p, Goroutine g) except -1:
     # A new goroutine into its queue. PoolShutdown or PoolFull if it is not taken: it has never been then.
+    cdef int refused = try_push(p, g)
+    while refused == 2 and p.on_full == FULL_BLOCK and running_loop() is None:
+        wait_for_room(p)
+        refused = try_push(p, g)
+    if refused == 2 and p.on_full == FULL_RUN and runs_here(p, g):
+        return 0
+    if refused:
+        never_was(g)
+        raise_refused(p, refused)
+    return 0
+
+
+cdef int wait_for_room(Pool p) except -1:
+    cdef bint counted = worker_blocks()
+    goish_count(&p.hopeful, 1)
+    try:
+        p.wait_for_room()
+    finally:
+        goish_count(&p.hopeful, -1)
+        if counted:
+            worker_goes_on()
+    return 0
+
+
+cdef bint runs_here(Pool p, Goroutine g) except -1:
+    cdef Call call = <Call>g.coro
+    if call.kind != PLAIN or call.where == ELSEWHERE or running_loop() is not None:
+        return False
+    goish_lock(&p.lock)
+    Py_INCREF(g)
+    g.state = G_RUNNING
+    calls_push(&p.active, <PyObject*>g)
+    goish_unlock(&p.lock)
+    run_call(g)
+    return True
+
+
+cdef inline int tell_room(Pool p) except -1:
+    if p.hopeful > 0:
+        p.there_is_room()
+    return 0
+
+
+cdef int try_push(Pool p, Goroutine g) except -1:
+    # 0, or why not.
     cdef Call call = <Call>g.coro
     cdef PyObject* w = NULL
     cdef int refused = 0
@@ -269,11 +319,8 @@ cdef int pool_push(Pool p, Goroutine g) except -1:
         calls_push(&p.queues[call.kind], <PyObject*>g)
         w = summon(p, call.kind, NULL)
     goish_unlock(&p.lock)
-    if refused:
-        never_was(g)
-        raise_refused(p, refused)
     if w == NULL:
-        return 0
+        return refused
     try:
         wake(p, call.kind, w)
     except BaseException:
@@ -302,7 +349,7 @@ cdef void never_was(Goroutine g) noexcept:
     release(g)
 
 
-cdef bint claim_call(Pool p, Goroutine g) noexcept:
+cdef bint claim_call(Pool p, Goroutine g) except -1:
     # Out of the queue, if it is still there: the caller then runs or ends it.
     cdef bint mine
     goish_lock(&p.lock)
@@ -312,6 +359,8 @@ cdef bint claim_call(Pool p, Goroutine g) noexcept:
         g.state = G_RUNNING
         calls_push(&p.active, <PyObject*>g)
     goish_unlock(&p.lock)
+    if mine:
+        tell_room(p)
     return mine
 
 
@@ -483,7 +532,15 @@ cdef inline PyObject* running_here() noexcept:
 # ---- the pool ----
 
 cdef class Call:
-    pass
+    @property
+    def __qualname__(self):
+        return getattr(self.fn, "__qualname__", type(self.fn).__name__)
+
+
+cdef goish_mutex empty_lock() noexcept:
+    cdef goish_mutex lock
+    memset(&lock, 0, sizeof(lock))
+    return lock
 
 
 cdef class Pool:
@@ -496,21 +553,39 @@ cdef class Pool:
         known = id(self)
         pools[known] = weak_reference(self, lambda _: pools.pop(known, None))
 
-    def _set(self, start, make_loop, tend, pump):
+    def _set(self, start, make_loop, tend, pump, wait_for_room, there_is_room):
+        self.wait_for_room = wait_for_room
+        self.there_is_room = there_is_room
         self.start = start
         self.make_loop = make_loop
         self.tend = tend
         self.pump = pump
 
-    def _resize(self, Py_ssize_t size, Py_ssize_t most, pending):
-        cdef PyObject* plain
-        cdef PyObject* loop
+    def _resize(self, Py_ssize_t size, Py_ssize_t most):
         goish_lock(&self.lock)
         self.size = size
         self.most = most
+        self.starved = False
         goish_unlock(&self.lock)
-        self.pending = -1 if pending is None else pending
         self._look()
+
+    def _limit(self, pending, int on_full):
+        self.pending = -1 if pending is None else pending
+        self.on_full = on_full
+
+    def _prestart(self):
+        # As many plain workers as may be busy.
+        cdef bint more = True
+        while more:
+            goish_lock(&self.lock)
+            more = self.started[PLAIN] < self.size and not self.closed
+            if more:
+                self.started[PLAIN] += 1
+                self.busy += 1
+                self.searching[PLAIN] = True
+            goish_unlock(&self.lock)
+            if more:
+                wake(self, PLAIN, <PyObject*>self)
 
     def _look(self):
         # Wakes whom a change calls for.
@@ -522,28 +597,37 @@ cdef class Pool:
             goish_unlock(&self.lock)
             wake(self, kind, w)
 
-    def _go(self, fn, tuple args, dict kwargs, context, name, int where):
-        g = new_pooled(self, fn, args, kwargs, context, name, where)
-        pool_push(self, g)
-        return g
-
     def _close(self):
         """Takes no more calls; those that wait are still run. Idle workers leave."""
-        cdef list idle = []
+        cdef PyObject* w
         cdef int kind
         goish_lock(&self.lock)
         self.closed = True
         goish_unlock(&self.lock)
-        while True:
-            goish_lock(&self.lock)
-            w = self.idle[PLAIN].head
-            if w != NULL:
-                idle_remove(self, <Worker>w)
-                self.busy += 1
-            goish_unlock(&self.lock)
-            if w == NULL:
-                break
-            wake(self, PLAIN, w)
+        for kind in range(KINDS):
+            w = <PyObject*>self
+            while w != NULL:
+                goish_lock(&self.lock)
+                w = self.idle[kind].head
+                if w != NULL:
+                    idle_remove(self, <Worker>w)
+                    if kind == PLAIN:
+                        self.busy += 1
+                goish_unlock(&self.lock)
+                wake(self, kind, w)
+
+    def _forget(self):
+        # In a forked child: no thread is here, and what waits or runs is the parent's.
+        cdef int kind
+        self.lock = empty_lock()
+        for kind in range(KINDS):
+            self.queues[kind] = CallQueue(NULL, NULL, 0)
+            self.idle[kind] = IdleList(NULL, 0)
+            self.started[kind] = 0
+            self.searching[kind] = False
+        self.active = CallQueue(NULL, NULL, 0)
+        self.busy = self.blocked = self.hopeful = 0
+        self.starved = False
 
     def queued(self):
         """The goroutines that wait for a worker, oldest first. Any thread."""
@@ -552,6 +636,13 @@ cdef class Pool:
     def running(self):
         """Those of plain functions that run, oldest first. Any thread."""
         return members(self, &self.active)
+
+    def _has_room(self):
+        return self.closed or self.pending < 0 or self.queues[PLAIN].count + self.queues[LOOP].count < self.pending
+
+    def busy_with_anything(self):
+        """Whether a plain call waits or runs, or one of a coroutine function waits."""
+        return self.queues[PLAIN].count > 0 or self.queues[LOOP].count > 0 or self.active.count > 0
 
     def _numbers(self):
         cdef Py_ssize_t[10] n
@@ -563,8 +654,9 @@ cdef class Pool:
         n[4] = self.queues[PLAIN].count + self.queues[LOOP].count
         n[5] = self.active.count
         n[6] = self.blocked
+        n[7] = self.finished
         goish_unlock(&self.lock)
-        return n[0], n[1], n[2], n[3], n[4], n[5], n[6]
+        return n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]
 
     @property
     def is_closed(self):

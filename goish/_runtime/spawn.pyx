@@ -1,4 +1,4 @@
-# spawn.pyx - giving work to threads: go_thread. (spawn, submit and what they return: flowvar.pyx.)
+# spawn.pyx - giving work to threads: go_thread, spawn, submit. What the latter return: flowvar.pyx.
 
 cdef Pool default_pool = None
 cdef object make_default_pool = None
@@ -78,6 +78,12 @@ cdef class GoThread:
         return "<go_thread>" if self.name is None else f"<go_thread name={self.name!r}>"
 
 
+cdef GoThread go_thread_on(Pool p):
+    cdef GoThread verb = GoThread.__new__(GoThread)
+    verb.pool = p
+    return verb
+
+
 cdef object go_signature():
     return Signature(
         [
@@ -104,3 +110,78 @@ def current_worker():
     if goish_tls_worker == NULL or (<Worker>goish_tls_worker).guest:
         return None
     return <Worker>goish_tls_worker
+
+
+def spawn(fn, /, *args, **kwargs):
+    """Runs a call on the default executor, or where it is synced; returns its ``FlowVar``. See ``Executor.spawn``.
+
+    Example::
+
+        print(await spawn(pow, 2, 10))  # -> 1024
+    """
+    return spawn_on(pool_by_default(), fn, args, kwargs)
+
+
+def submit(fn, /, *args, **kwargs):
+    """Runs a call on the default executor, never on this thread; returns its ``Pending``. See ``Executor.submit``.
+
+    Example::
+
+        print(await submit(pow, 2, 10))  # -> 1024
+    """
+    return submit_to(pool_by_default(), fn, args, kwargs)
+
+
+def pool_of(Spawner spawner):
+    """The Pool of an Executor."""
+    return spawner.pool
+
+
+cdef class Spawner:
+    """What gives work to a pool: the compiled half of ``Executor``."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.pool = Pool()
+
+    def __dealloc__(self):
+        # Nobody can give work any more: what waits is still done, then the threads leave.
+        if self.pool is not None and not self.pool.closed:
+            self.pool._close()
+
+    def spawn(self, fn, /, *args, **kwargs):
+        """Runs ``fn(*args, **kwargs)`` on a worker, or on the thread that syncs it first; returns its ``FlowVar``.
+
+        Arguments are evaluated now, and the call may begin before this returns. It runs in a copy of the current
+        context. Nothing is said of the thread: do not count on thread-locals. ``fn`` may be a coroutine function: that runs
+        on a worker's loop. TypeError if it cannot be called, PoolShutdown after ``shutdown``, PoolFull as ``on_full``
+        says. Any thread.
+
+        Example::
+
+            with Executor(workers=2) as ex:
+                print(sync(ex.spawn(pow, 2, 10)))  # -> 1024
+        """
+        return spawn_on(self.pool, fn, args, kwargs)
+
+    def submit(self, fn, /, *args, **kwargs):
+        """As ``spawn``, but the call never runs on this thread, not even when it is synced; returns its ``Pending``.
+
+        For a thread that must not be held up, such as that of a user interface.
+
+        Example::
+
+            with Executor(workers=1) as ex:
+                print(sync(ex.submit(threading.get_ident)) == threading.get_ident())  # -> False
+        """
+        return submit_to(self.pool, fn, args, kwargs)
+
+    @property
+    def go_thread(self):
+        """A ``go_thread`` that takes the workers of this executor.
+
+        Example::
+
+            async with Executor(workers=2) as ex:
+                print(await ex.go_thread(pow, 2, 10))  # -> 1024
+        """
+        return go_thread_on(self.pool)

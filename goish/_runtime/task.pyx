@@ -164,10 +164,11 @@ cdef class Goroutine:
         cdef list asked
         cdef Extra extra
         cdef bint done = goish_load_state(&self.state) == G_DONE
+        cdef Scheduler asker = who_asks(self)
         context = checked_context(context)
         if not done:
             extra = extra_of(self)
-            asked = [(fn, context)]
+            asked = [(fn, context) if asker is self.sched else (fn, context, asker)]
             goish_lock(end_lock(self))
             done = self.state == G_DONE
             if not done and extra.callbacks is None:
@@ -177,9 +178,7 @@ cdef class Goroutine:
             goish_unlock(end_lock(self))
         if not done:
             return
-        if is_here(self.sched):
-            self.sched.call_soon(fn, self, context=context)
-        elif not post(self.sched, fn, (self,), context):
+        if call_back(asker, fn, self, context) is False:
             raise RuntimeError(f"the event loop of {self!r} is closed: it calls nobody back any more")
 
     def remove_done_callback(self, fn, /):
@@ -189,8 +188,8 @@ cdef class Goroutine:
         return sum([forget_callback(self, entry) for entry in equal])
 
     def get_loop(self):
-        """The event loop it runs on."""
-        return self.sched.loop
+        """The event loop it runs on; of one on a worker thread, the loop that asks for it."""
+        return loop_of(self)
 
     def get_coro(self):
         """Its coroutine; None once it is done."""
@@ -321,7 +320,7 @@ cdef class Goroutine:
 
     @property
     def _loop(self):
-        return self.sched.loop
+        return loop_of(self)
 
     @property
     def _fut_waiter(self):
@@ -333,7 +332,7 @@ cdef class Goroutine:
 
     @property
     def _callbacks(self):
-        return callbacks_of(self)
+        return [entry[:2] for entry in callbacks_of(self)]
 
     @property
     def _cancel_message(self):
@@ -380,6 +379,27 @@ cdef tuple G_STATES = ("new", "new", "new", "runnable", "runnable", "running", "
 cdef inline bint in_sight(Goroutine g) noexcept:
     # Whether what it waits for and its coroutine may be looked at: without the GIL they may vanish at any instant elsewhere.
     return not GOISH_LOCKS or g.state == G_DONE or is_here(g.sched)
+
+
+cdef object loop_of(Goroutine g):
+    # Whoever holds the handle of what runs on a worker thread deals with it as with a future of his own loop.
+    loop = running_loop() if g.sched is limbo or g.sched.worker is not None else None
+    if loop is None:
+        loop = g.sched.loop
+    if loop is None:
+        raise RuntimeError(f"{g!r} is on no event loop")
+    return loop
+
+
+cdef Scheduler who_asks(Goroutine g):
+    if g.sched is not limbo and g.sched.worker is None:
+        return g.sched
+    loop = running_loop()
+    if loop is not None:
+        return scheduler_of(loop)
+    if g.sched is limbo:
+        raise RuntimeError(f"no event loop runs on this thread to call back on; {g!r} may be waited for by result(timeout)")
+    return g.sched
 
 
 cdef list callbacks_of(Goroutine g):

@@ -23,6 +23,7 @@ cdef Goroutine next_call(Worker w):
             other = summon(p, PLAIN, NULL)
             goish_unlock(&p.lock)
             wake_quietly(p, PLAIN, other)
+            tell_room(p)
             return <Goroutine>g
         p.busy -= 1
         if (p.closed and p.queues[PLAIN].count == 0) or p.idle[PLAIN].count > p.size:
@@ -75,6 +76,7 @@ cdef bint worker_feed(Scheduler s) except *:
     wake_quietly(p, LOOP, other)
     if g == NULL:
         return False
+    tell_room(p)
     registry_add(s, <Goroutine>g)
     Py_DECREF(<Goroutine>g)  # the queue's
     run_push(s, g)
@@ -101,8 +103,13 @@ cdef void worker_idle(Scheduler s) noexcept:
     if not w.idle and not w.told:
         idle_push(p, w)
     other = summon(p, LOOP, NULL)  # somebody may have pushed meanwhile: for this one or another
+    if p.closed and w.idle and p.queues[LOOP].count == 0 and s.live == 0:
+        w.left = True
+        idle_remove(p, w)
     goish_unlock(&p.lock)
     wake_quietly(p, LOOP, other)
+    if w.left:
+        insist(s.loop, s.call_soon, (s.loop.stop,), own_context(s))
 
 
 cdef Worker worker_here(Pool p):
@@ -121,6 +128,7 @@ cdef Scheduler worker_scheduler(Worker w):
         loop = worker_loop(w)
         w.sched = scheduler_of(loop)
         w.sched.worker = w
+        w.sched.on_panic = limbo.on_panic
     return w.sched
 
 
@@ -214,6 +222,7 @@ cdef class Worker:
         self.thread = PyThread_get_thread_ident()
         self.sched = scheduler_of(loop)
         self.sched.worker = self
+        self.sched.on_panic = limbo.on_panic
         goish_tls_worker = <PyObject*>self
         arm_drain(self.sched)
 

@@ -12,6 +12,7 @@ never ready, and closing it raises ``CloseOfNil``.
 
 from goish._runtime.core import (
     NIL,
+    CancelToken,
     Chan,
     FlowVar,
     Goroutine,
@@ -41,6 +42,7 @@ from goish._runtime.core import (
     try_select,
 )
 from goish._runtime.values import EMPTY, ChanStatistics, Flavor, Received
+from goish.adopted import AdoptedExecutor, adopt
 from goish.errors import (
     ChanClosed,
     ChanFull,
@@ -59,14 +61,19 @@ from goish.errors import (
     SyncOnLoop,
 )
 from goish.executor import Executor, ExecutorStats, default_executor, set_workers
+from goish.flow import sync_all, sync_any, wait_all, wait_any
 from goish.loops import new_event_loop
+from goish.parallel import parallel_for, parallel_map, parallel_reduce
 from goish.runtime import goexit, run
+from goish.scope import sync_scope
 
 __version__ = "0.1.0"
 
 __all__ = [
     "EMPTY",
     "NIL",
+    "AdoptedExecutor",
+    "CancelToken",
     "Chan",
     "ChanClosed",
     "ChanFull",
@@ -96,6 +103,7 @@ __all__ = [
     "SendOnClosed",
     "SyncOnLoop",
     "WaitGroup",
+    "adopt",
     "after",
     "as_goroutine",
     "chan",
@@ -109,6 +117,9 @@ __all__ = [
     "gosched",
     "new_event_loop",
     "num_goroutine",
+    "parallel_for",
+    "parallel_map",
+    "parallel_reduce",
     "run",
     "select",
     "select_blocking",
@@ -117,6 +128,11 @@ __all__ = [
     "spawn",
     "submit",
     "sync",
+    "sync_all",
+    "sync_any",
+    "sync_scope",
     "task_factory",
     "try_select",
+    "wait_all",
+    "wait_any",
 ]

@@ -7,7 +7,6 @@ data (parallel.py).
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import itertools
 from types import TracebackType
 from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
@@ -95,6 +94,7 @@ class Executor(Spawner):
         self._name: str = f"executor-{next(_names)}" if name is None else name
         self._pool: Pool = pool_of(self)
         self._more = most - size
+        self._workers = size
         self._threads = Threads(self._name, self._pool)
         self._pool._resize(size, most)
         self._pool._limit(max_pending, _ON_FULL.index(on_full))
@@ -103,6 +103,11 @@ class Executor(Spawner):
     def name(self) -> str:
         """What its threads are called."""
         return self._name
+
+    @property
+    def workers(self) -> int:
+        """How many plain functions run at once."""
+        return self._workers
 
     @property
     def is_shutdown(self) -> bool:
@@ -118,6 +123,7 @@ class Executor(Spawner):
                 ex.set_workers(4)
         """
         self._pool._resize(_count("workers", n), n + self._more)
+        self._workers = n
 
     def run_in_background(self) -> Self:
         """Make its threads for plain functions now, so that no later call has to; returns the executor.

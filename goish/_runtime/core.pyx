@@ -28,7 +28,7 @@ from asyncio.coroutines import iscoroutine as asyncio_iscoroutine
 from asyncio.format_helpers import extract_stack
 from asyncio.log import logger as asyncio_logger
 from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
-from contextvars import Context, copy_context
+from contextvars import Context, ContextVar, copy_context
 
 from goish.errors import ChanClosed, ChanFull, CloseOfClosed, CloseOfNil, FlavorError, FlowVarConsumed, NotSpawned, PoolFull, PoolShutdown, SendOnClosed, SyncOnLoop
 from goish._runtime.many import recv_many, send_many

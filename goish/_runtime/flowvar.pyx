@@ -13,7 +13,8 @@ cdef class Outcome:
     # What FlowVar and Pending have in common.
 
     def __await__(self):
-        return new_op(W_JOIN, take_result(self)).__await__()
+        g = take_result(self)
+        return noting(g).__await__()
 
     def sync(self, timeout=None):
         """Blocks this thread until the result is there, and takes it: the same as ``sync(this, timeout)``."""
@@ -118,6 +119,37 @@ cdef Goroutine take_result(Outcome fv):
     return g
 
 
+async def noting(g):
+    try:
+        return await g
+    except Exception as exc:
+        if (<Goroutine>g).state == G_DONE:
+            note_origin(<Goroutine>g, exc)
+        raise
+
+
+def goroutine_behind(Outcome fv):
+    """The goroutine of a FlowVar or Pending, whose result stays to be taken."""
+    return need_spawned(fv)
+
+
+def join_helping(Goroutine g):
+    """Blocks until ``g`` is done, running it or what it has spawned meanwhile. Its outcome is left alone."""
+    try:
+        await_blocking(g, None, "sync_scope")
+    except BaseException as exc:
+        if goish_load_state(&g.state) != G_DONE or (exc is not g.wait and not g.flags & GF_CANCELLED):
+            raise
+        goish_clear_bits(&g.flags, GF_RETRIEVED)
+
+
+def outcome_of(Pool p, future, bint pending):
+    """A FlowVar or Pending for a ``concurrent.futures.Future``."""
+    cdef Outcome fv = Pending.__new__(Pending) if pending else FlowVar.__new__(FlowVar)
+    fv.g = foreign_goroutine(p, future)
+    return fv
+
+
 # ---- sync ----
 
 cdef object sync_one(Outcome fv, object timeout):
@@ -186,7 +218,8 @@ cdef object result_of(Goroutine g):
     if g.flags & GF_FAILED:
         goish_set_bits(&g.flags, GF_RETRIEVED)
         error = take_cancelled(g) if g.flags & GF_CANCELLED else g.wait
-        note_origin(g, error)
+        if isinstance(error, Exception):
+            note_origin(g, error)
         raise error
     return g.wait
 

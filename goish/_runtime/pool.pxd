@@ -27,6 +27,7 @@ cdef class Call:
     cdef PyObject* origin    # the worker that has made it, only to be compared
     cdef uint8_t kind
     cdef uint8_t where
+    cdef bint foreign        # `fn` is a concurrent.futures.Future: it runs on somebody else's executor
 
 
 cdef struct CallQueue:

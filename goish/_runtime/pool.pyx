@@ -239,7 +239,14 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
     g.coro = call
     goish_gc_take(<PyObject*>call)
     goish_gc_take(<PyObject*>g)
+    scope = current_scope.get()
+    if scope is not None:
+        scope.add(g)
     return g
+
+
+# The sync_scope that this code is in: copied with the context, so what a call spawns belongs to it too.
+current_scope = ContextVar("goish.scope", default=None)
 
 
 cdef int kind_of(object fn) except -1:
@@ -470,6 +477,42 @@ cdef void end_active(Pool p, Goroutine g) noexcept:
     Py_DECREF(g)  # the caller has another
 
 
+# ---- on the executor of others ----
+
+def foreign_goroutine(Pool p, future):
+    """A Goroutine for a ``concurrent.futures.Future``: it ends as that ends."""
+    g = new_pooled(p, unrunnable, None, None, None, None, ELSEWHERE)
+    (<Call>g.coro).fn = future
+    (<Call>g.coro).foreign = True
+    goish_lock(&p.lock)
+    Py_INCREF(g)
+    g.state = G_RUNNING
+    calls_push(&p.active, <PyObject*>g)
+    goish_unlock(&p.lock)
+    future.add_done_callback(_Conclude(g))
+    return g
+
+
+def unrunnable():
+    raise AssertionError
+
+
+class _Conclude:
+    # No closure: it must not hold the goroutine's FlowVar.
+    def __init__(self, g):
+        self.g = g
+
+    def __call__(self, future):
+        cdef Goroutine g = self.g
+        cdef Pool p = (<Call>g.coro).pool
+        if future.cancelled():
+            conclude(p, g, cancelled_error(None), GF_FAILED | GF_CANCELLED)
+        elif future.exception() is not None:
+            conclude(p, g, future.exception(), GF_FAILED)
+        else:
+            conclude(p, g, future.result(), 0)
+
+
 # ---- cancelling ----
 
 cdef int cancel_pooled(Goroutine g, object msg) except -1:
@@ -487,6 +530,8 @@ cdef int cancel_pooled(Goroutine g, object msg) except -1:
         return 1
     if g.sched is not limbo:
         return 0
+    if call.foreign and call.fn.cancel():
+        return 1
     if msg is not None:
         set_cancel_message(g, msg)
     if g.cancels < 65535:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Self, TypeVar
+from typing import Final, ParamSpec, Self, TypeVar
 
 from ._runtime.core import FlowVar, Goroutine, Pending, Pool, foreign_goroutine, outcome_of
 from .cpus import cpu_count

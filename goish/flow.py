@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias, TypeVar, overload
 
 from ._runtime.core import Chan, FlowVar, Goroutine, Pending, chan, go, go_thread, goroutine_behind, sync
+from .errors import SyncOnLoop
 
 __all__ = ["Handle", "sync_all", "sync_any", "wait_all", "wait_any"]
 
@@ -47,6 +48,7 @@ def sync_all(*handles: Any) -> tuple[Any, ...]:
         print(await go_thread(main))  # -> (8, 9)
     """
     _check(handles, "sync_all", (Goroutine, FlowVar, Pending))
+    _check_no_loop("sync_all", "wait_all")
     results: list[Any] = []
     errors: list[BaseException] = []
     for handle in handles:
@@ -81,6 +83,7 @@ def sync_any(*handles: Blockable[T], timeout: float | None = None) -> tuple[int,
     """
     _check(handles, "sync_any", (Goroutine, FlowVar, Pending))
     _check_not_empty(handles, "sync_any")
+    _check_no_loop("sync_any", "wait_any")
     i = go_thread(_first, handles).result(timeout=timeout)
     return i, sync(handles[i])
 
@@ -211,6 +214,11 @@ def _check(handles: Sequence[object], what: str, kinds: tuple[type, ...]) -> Non
                 f"{what}() takes what go(), go_thread(), spawn() and submit() return{also}; "
                 f"got {handle!r} of type {type(handle).__name__}"
             )
+
+
+def _check_no_loop(what: str, instead: str) -> None:
+    if asyncio._get_running_loop() is not None:
+        raise SyncOnLoop(f"{what}() would block the event loop that runs on this thread: await {instead}(...)")
 
 
 def _check_not_empty(handles: Sequence[object], what: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import threading
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -44,11 +44,12 @@ class sync_scope:  # noqa: N801
 
     def __init__(self, executor: Executor | None = None) -> None:
         self._spawn = spawn if executor is None else executor.spawn
-        self._left: deque[Goroutine[Any]] = deque()
-        self._errors: list[BaseException] = []
+        self._lock = threading.Lock()  # guards the next three
+        self._left: list[Goroutine[Any]] = []
         self._sweep_at = _ROOM
-        self._token: Any = None
         self._over = False
+        self._errors: list[BaseException] = []
+        self._token: Any = None
 
     def spawn(self, fn: Any, /, *args: Any, **kwargs: Any) -> FlowVar[Any]:
         """``Executor.spawn`` on the executor of the scope.
@@ -62,13 +63,13 @@ class sync_scope:  # noqa: N801
 
     def add(self, g: Goroutine[Any]) -> None:
         """Called for each goroutine that is made for a worker thread within the scope."""
-        if self._over:
-            return
-        self._left.append(g)
-        if len(self._left) >= self._sweep_at:
-            for _ in range(len(self._left)):
-                self._keep_unless_done(self._left.popleft())
-            self._sweep_at = 2 * len(self._left) + _ROOM
+        with self._lock:
+            if self._over:
+                return
+            self._left.append(g)
+            if len(self._left) >= self._sweep_at:
+                self._left = [g for g in self._left if not g.done() or g._log_traceback]
+                self._sweep_at = 2 * len(self._left) + _ROOM
 
     def __enter__(self) -> Self:
         if asyncio._get_running_loop() is not None:
@@ -82,12 +83,11 @@ class sync_scope:  # noqa: N801
         current_scope.reset(self._token)
         if exc is not None:
             self._cancel()
-        while self._left:
-            g = self._left.pop()  # the last first: a thread that helps goes down before it goes on
+        while (g := self._next()) is not None:
             try:
                 join_helping(g)
             except BaseException:
-                self._left.append(g)
+                g.cancel("its sync_scope ends")
                 self._cancel()
                 raise
             self._note_error(g)
@@ -104,18 +104,16 @@ class sync_scope:  # noqa: N801
         cancelled: asyncio.CancelledError | None = None
         if exc is not None:
             self._cancel()
-        while self._left:
-            g = self._left[-1]
-            try:
-                await asyncio.wait([g])  # type: ignore[type-var]
-            except asyncio.CancelledError as error:
-                cancelled = error
-                self._cancel()
-                continue
-            self._left.remove(g)
+        while (g := self._next()) is not None:
+            while not g.done():
+                try:
+                    await asyncio.wait([g])  # type: ignore[type-var]
+                except asyncio.CancelledError as error:
+                    cancelled = error
+                    g.cancel("its sync_scope ends")
+                    self._cancel()
             self._note_error(g)
         if cancelled is not None and exc is None:
-            self._over = True
             raise cancelled
         self._finish(exc)
 
@@ -125,19 +123,24 @@ class sync_scope:  # noqa: N801
         self._token = current_scope.set(self)
 
     def _cancel(self) -> None:
-        for g in list(self._left):
+        with self._lock:
+            left = list(self._left)
+        for g in left:
             g.cancel("its sync_scope ends")
 
-    def _keep_unless_done(self, g: Goroutine[Any]) -> None:
-        if not g.done() or g._log_traceback:
-            self._left.append(g)
+    def _next(self) -> Goroutine[Any] | None:
+        """The last first: a thread that helps goes down before it goes on. None: the scope is over."""
+        with self._lock:
+            if self._left:
+                return self._left.pop()
+            self._over = True
+            return None
 
     def _note_error(self, g: Goroutine[Any]) -> None:
         if g._log_traceback and (error := g.exception()) is not None:
             self._errors.append(error)
 
     def _finish(self, exc: BaseException | None) -> None:
-        self._over = True
         if exc is not None and not isinstance(exc, Exception):
             return  # a cancel or the end of the program: it goes on as it is
         if self._errors:

@@ -44,7 +44,7 @@ class Threads:
         self._room = threading.Condition()
         self._workers: dict[threading.Thread, Worker] = {}
         self._count = itertools.count(1)
-        pool._set(self._start, self._make_loop, self._tend, self._pump, self._wait_for_room, self._there_is_room)
+        pool._set(name, self._start, self._make_loop, self._tend, self._pump, self._wait_for_room, self._there_is_room)
         _all.add(self)
 
     def alive(self) -> list[tuple[threading.Thread, Worker]]:

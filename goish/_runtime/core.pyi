@@ -303,6 +303,8 @@ class Worker:
 @disjoint_base
 class Pool:
     @property
+    def name(self) -> str | None: ...
+    @property
     def is_closed(self) -> bool: ...
     @property
     def finished(self) -> int: ...
@@ -311,6 +313,7 @@ class Pool:
     def busy_with_anything(self) -> bool: ...
     def _set(
         self,
+        name: str,
         start: Callable[[int], object],
         make_loop: Callable[[Worker], asyncio.AbstractEventLoop],
         tend: Callable[[Worker], object],

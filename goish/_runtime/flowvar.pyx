@@ -202,7 +202,10 @@ cdef Goroutine claim_descendant(Call target):
         (<Goroutine>found).state = G_RUNNING
         calls_push(&p.active, found)
     goish_unlock(&p.lock)
-    return None if found == NULL else <Goroutine>found
+    if found == NULL:
+        return None
+    tell_room(p)
+    return <Goroutine>found
 
 
 cdef inline bint descends(PyObject* call, PyObject* target) noexcept:

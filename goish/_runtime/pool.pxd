@@ -65,6 +65,7 @@ cdef class Spawner:
 
 cdef class Pool:
     cdef object __weakref__
+    cdef readonly str name           # of its executor
     cdef readonly object start       # start(kind): makes a worker's thread
     cdef readonly object make_loop   # make_loop(worker): for a plain worker that needs one after all
     cdef readonly object tend        # tend(worker): runs that loop until its goroutines have ended

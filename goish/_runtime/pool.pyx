@@ -204,6 +204,7 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
     cdef Call call
     cdef int kind = kind_of(fn)
     cdef PyObject* code
+    scope = current_scope.get()
     if kind == LOOP and check_coroutine(fn) is not None:
         if args or kwargs:
             raise TypeError(f"a coroutine has its arguments already: got {fn!r} and more")
@@ -221,8 +222,6 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
         (<Extra>g.extra).name = name
     if context is None:
         g.ctx = PyContext_CopyCurrent()
-        if goish_gc_take(<PyObject*>g.ctx):
-            g.flags |= GF_CTX_TAKEN
     else:
         g.ctx = context
     call = Call.__new__(Call)
@@ -237,11 +236,17 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
         if (<Worker>goish_tls_worker).current != NULL:
             call.parent = <Call>(<Goroutine>(<Worker>goish_tls_worker).current).coro
     g.coro = call
+    # Last: what is out of the collector must be given back, in release().
+    if context is None and goish_gc_take(<PyObject*>g.ctx):
+        g.flags |= GF_CTX_TAKEN
     goish_gc_take(<PyObject*>call)
     goish_gc_take(<PyObject*>g)
-    scope = current_scope.get()
     if scope is not None:
-        scope.add(g)
+        try:
+            scope.add(g)
+        except BaseException:
+            never_was(g)
+            raise
     return g
 
 
@@ -268,7 +273,11 @@ cdef int pool_push(Pool p, Goroutine g) except -1:
     # A new goroutine into its queue. PoolShutdown or PoolFull if it is not taken: it has never been then.
     cdef int refused = try_push(p, g)
     while refused == 2 and p.on_full == FULL_BLOCK and running_loop() is None:
-        wait_for_room(p)
+        try:
+            wait_for_room(p)
+        except BaseException:
+            never_was(g)
+            raise
         refused = try_push(p, g)
     if refused == 2 and p.on_full == FULL_RUN and runs_here(p, g):
         return 0
@@ -375,32 +384,45 @@ cdef bint claim_call(Pool p, Goroutine g) except -1:
 
 cdef void run_call(Goroutine g) except *:
     # On a worker, or on a thread that waits for it (spawn); the caller has claimed it and holds it.
-    cdef Call call = <Call>g.coro
-    cdef Worker w = worker_here(call.pool)
+    global goish_tls_worker
+    cdef Pool p = (<Call>g.coro).pool
+    cdef Worker w = worker_here(p)
     cdef PyObject* outer_worker = goish_tls_worker
     cdef PyObject* outer = w.current
-    cdef PyObject* result = NULL
-    global goish_tls_worker
     goish_tls_worker = <PyObject*>w
     w.current = <PyObject*>g
+    try:
+        call_and_conclude(p, g)
+    finally:
+        w.current = outer
+        goish_tls_worker = outer_worker
+    if w.sched is not None and w.sched.live > 0 and outer == NULL:
+        tend(w, p)
+
+
+cdef void call_and_conclude(Pool p, Goroutine g) except *:
+    # Deep in a recursion anything may raise RecursionError, isinstance() too: whatever happens, g ends.
+    cdef Call call = <Call>g.coro
+    cdef PyObject* result = NULL
+    cdef int flags = GF_FAILED
     if PyContext_Enter(<PyObject*>g.ctx) == 0:
         result = PyObject_Call(<PyObject*>call.fn, <PyObject*>call.args, NULL if call.kwargs is None else <PyObject*>call.kwargs)
         if PyContext_Exit(<PyObject*>g.ctx) < 0 and result != NULL:
             PyErr_WriteUnraisable(<PyObject*>g)
-    if result == NULL:
-        call_failed(call.pool, g)
-    else:
+    if result != NULL:
         value = <object>result
         Py_DECREF(value)
         if PyCoro_CheckExact(value):
             to_a_loop(call, g, value)
         else:
-            conclude(call.pool, g, value, 0)
-        value = None
-    w.current = outer
-    goish_tls_worker = outer_worker
-    if w.sched is not None and w.sched.live > 0 and outer == NULL:
-        tend(w, call.pool)
+            conclude(p, g, value, 0)
+        return
+    if PyErr_ExceptionMatches(CancelledError):
+        flags = GF_FAILED | GF_CANCELLED
+    elif PyErr_ExceptionMatches(GoExit):
+        flags = GF_EXITED
+    error = pending_exception()
+    conclude(p, g, None if flags == GF_EXITED else error, flags)
 
 
 cdef void tend(Worker w, Pool p) except *:
@@ -415,18 +437,6 @@ cdef void tend(Worker w, Pool p) except *:
     finally:
         if counted:
             worker_goes_on()
-
-
-cdef void call_failed(Pool p, Goroutine g) except *:
-    cdef PyObject* exc = goish_take_exception()
-    error = <object>exc
-    Py_DECREF(error)
-    if isinstance(error, CancelledError):
-        conclude(p, g, error, GF_FAILED | GF_CANCELLED)
-    elif isinstance(error, GoExit):
-        conclude(p, g, None, GF_EXITED)
-    else:
-        conclude(p, g, error, GF_FAILED)
 
 
 cdef void to_a_loop(Call call, Goroutine g, object coro) except *:
@@ -464,9 +474,11 @@ cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
     goish_unlock(end_lock(g))
     release(g)
     extra = g.extra
-    if type(extra) is Extra:
-        notify(limbo, g, <Extra>extra)
-    end_active(p, g)
+    try:
+        if type(extra) is Extra:
+            notify(limbo, g, <Extra>extra)
+    finally:
+        end_active(p, g)
 
 
 cdef void end_active(Pool p, Goroutine g) noexcept:
@@ -598,7 +610,11 @@ cdef class Pool:
         known = id(self)
         pools[known] = weak_reference(self, lambda _: pools.pop(known, None))
 
-    def _set(self, start, make_loop, tend, pump, wait_for_room, there_is_room):
+    def __repr__(self):
+        return f"<Executor {self.name!r}>"
+
+    def _set(self, str name, start, make_loop, tend, pump, wait_for_room, there_is_room):
+        self.name = name
         self.wait_for_room = wait_for_room
         self.there_is_room = there_is_room
         self.start = start

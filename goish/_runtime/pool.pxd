@@ -106,4 +106,6 @@ cdef class Worker:
     cdef bint told               # it is the pool's `searching` one
     cdef bint blocked            # in a goish call: another may run meanwhile
     cdef bint left               # its thread ends
+    cdef uint64_t sees           # the call that waits, was made here and is rather for another: its goroutine's id
+    cdef uint64_t insists        # ... and nobody has taken it for a while
     cdef bint guest              # of no pool: a thread that runs a call which it waits for

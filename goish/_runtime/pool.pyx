@@ -87,6 +87,8 @@ cdef inline PyObject* calls_take(Pool p, Worker w) noexcept:
         # Made on this very worker: rather for another, if there is one that could come.
         if others_could(p, w.kind, <PyObject*>w, (<Call>(<Goroutine>g).coro).where == ELSEWHERE):
             return NULL
+        if w.kind == LOOP and p.started[LOOP] > 1 and (<Goroutine>g).id != w.insists:
+            return NULL
         while g != NULL and (<Call>(<Goroutine>g).coro).where == ELSEWHERE and (<Call>(<Goroutine>g).coro).origin == <PyObject*>w:
             g = (<Goroutine>g).all_next
         if g == NULL:

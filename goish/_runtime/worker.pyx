@@ -51,6 +51,9 @@ cdef void wake_quietly(Pool p, int kind, PyObject* w) noexcept:
 
 # ---- a worker's loop ----
 
+# How long a call that was made on a loop worker waits for another one to take it, in seconds.
+cdef double PATIENCE = 0.02
+
 cdef bint worker_feed(Scheduler s) except *:
     # The next call for a loop that has nothing else to run.
     cdef Worker w = s.worker
@@ -97,6 +100,7 @@ cdef void worker_idle(Scheduler s) noexcept:
     cdef Worker w = s.worker
     cdef Pool p = w.pool
     cdef PyObject* other
+    cdef bint again = False
     if w.kind != LOOP or w.left:
         return
     goish_lock(&p.lock)
@@ -106,8 +110,13 @@ cdef void worker_idle(Scheduler s) noexcept:
     if p.closed and w.idle and p.queues[LOOP].count == 0 and s.live == 0:
         w.left = True
         idle_remove(p, w)
+    elif other == NULL and w.sees == 0 and not p.searching[LOOP] and p.queues[LOOP].count > 0:
+        w.sees = (<Goroutine>p.queues[LOOP].head).id
+        again = True
     goish_unlock(&p.lock)
     wake_quietly(p, LOOP, other)
+    if again and insist(s.loop, s.loop.call_later, (PATIENCE, w._look_again), own_context(s)) is False:
+        w.sees = 0
     if w.left:
         insist(s.loop, s.call_soon, (s.loop.stop,), own_context(s))
 
@@ -224,6 +233,11 @@ cdef class Worker:
         self.sched.worker = self
         self.sched.on_panic = limbo.on_panic
         goish_tls_worker = <PyObject*>self
+        arm_drain(self.sched)
+
+    def _look_again(self):
+        self.insists = self.sees
+        self.sees = 0
         arm_drain(self.sched)
 
     def _detach(self):

@@ -120,7 +120,7 @@ def _thread_ids() -> frozenset[str]:
 
 
 def _thread_source(older: frozenset[str]) -> str | None:
-    """A thread that may run Python code: not this one, idle workers of thread pools, and those that wait for goroutines."""
+    """A thread that may run Python code: not this one, nor idle workers of pools, nor who waits for goroutines."""
     if threading.current_thread() is not threading.main_thread():
         return "the main thread"
     waiting = seated()

@@ -4,8 +4,8 @@
     task        an asyncio task, on a loop of its own
     thread      a plain thread without a loop
 
-The body of a party is written once, as an ``async def`` that uses ``send``, ``recv`` and the like of its ``Party``; on a
-plain thread these block, and the body never suspends.
+The body of a party is written once, as an ``async def`` that uses ``send``, ``recv`` and the like of its ``Party``; on
+a plain thread these block, and the body never suspends.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 #
 # The channel holds one value from its deadline on. An alarm is set only while somebody waits: an after() that lost its select
 # leaves nothing behind.
-# Threads: any may receive from it. The alarm is on the scheduler that made the channel; `lock` of the channel guards deadline, alarm
-#   and scheduler. A thread that blocks needs no alarm: it looks at the clock itself (seat.pyx: due).
+# Threads: any may receive from it. The alarm is on the scheduler that made the channel; the channel's lock guards deadline,
+#   alarm and scheduler. A thread that blocks needs no alarm: it looks at the clock itself (seat.pyx: due).
 
 cdef void timer_poll(Chan ch) noexcept:
     if (<ChanExtra>ch.extra).deadline < INFINITY:

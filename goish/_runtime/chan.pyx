@@ -345,9 +345,8 @@ cdef Prioritized prioritized(PriorityChan ch, object value, double priority):
     cdef Prioritized item = Prioritized.__new__(Prioritized)
     if priority != priority:
         raise ValueError("a priority is a number, not NaN")
-    ch.order += 1
     item.priority = priority
-    item.order = ch.order
+    item.order = goish_next(&ch.order)
     item.value = value
     return item
 

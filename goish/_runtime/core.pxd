@@ -32,7 +32,6 @@ cdef extern from "slots.h":
     void goish_clear_bits(uint8_t* flags, uint8_t bits) noexcept
     void goish_count(Py_ssize_t* n, Py_ssize_t by) noexcept
     Py_ssize_t goish_counted(Py_ssize_t* n) noexcept
-    void goish_count_together(Py_ssize_t* n, Py_ssize_t by) noexcept
     goish_mutex* goish_stripe(PyObject* o) noexcept
     int goish_take_bell(void* bell, double seconds, bint interruptible) noexcept
     bint goish_gc_take(PyObject* o) noexcept
@@ -59,6 +58,7 @@ cdef extern from "slots.h":
     void goish_hear(PyTypeObject* goroutine_type, bint (*unseen)(PyObject*) noexcept, void (*hear)(PyObject*) noexcept) noexcept
     void goish_forbid_new(PyTypeObject* type) noexcept
     uint64_t goish_next_id() noexcept
+    uint64_t goish_next(uint64_t* last) noexcept
     bint goish_deferrable(PyObject* fn, Py_ssize_t n) noexcept
     int goish_makes_coroutine(PyObject* fn) noexcept
     PyObject** goish_tuple_items(PyObject* t) noexcept

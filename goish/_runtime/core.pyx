@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from inspect import Parameter, Signature, getcoroutinestate, isasyncgen, iscoroutinefunction, isgenerator
 from logging import getLogger
 from operator import attrgetter
-from threading import current_thread
+from threading import RLock, current_thread
 from types import BuiltinFunctionType, GenericAlias, ModuleType
 from weakref import ref as weak_reference
 

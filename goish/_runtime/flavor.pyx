@@ -72,7 +72,7 @@ cdef void check_flavor(Chan ch, bint sending) except *:
     if other is None or (hasattr(other, "done") and other.done()):
         fresh = weak_reference(who)
         goish_lock(&ch.lock)
-        before = extra.sender if sending else extra.receiver  # dropped after unlocking
+        _before = extra.sender if sending else extra.receiver  # dropped after unlocking
         if sending:
             extra.sender = fresh
         else:

@@ -470,13 +470,9 @@ cdef Extra new_extra():
 
 
 cdef Extra extra_of(Goroutine g):
-    cdef Extra extra
-    cdef bint there
-    goish_lock(end_lock(g))
-    there = type(g.extra) is Extra
-    goish_unlock(end_lock(g))
-    if there:
-        return <Extra>g.extra  # that one for good
+    cdef Extra extra = extra_made(g)
+    if extra is not None:
+        return extra
     extra = new_extra()
     if g.state == G_DONE:
         goish_gc_return(<PyObject*>extra)
@@ -508,6 +504,15 @@ cdef object take_cancelled(Goroutine g):
     return exc
 
 
+cdef Extra extra_made(Goroutine g):
+    # Or None.
+    cdef bint there
+    goish_lock(end_lock(g))
+    there = type(g.extra) is Extra
+    goish_unlock(end_lock(g))
+    return <Extra>g.extra if there else None  # once made, it stays
+
+
 cdef bint is_task(Goroutine g) noexcept:
     cdef bint made_by_factory
     goish_lock(end_lock(g))
@@ -527,9 +532,9 @@ cdef object cancel_message(Goroutine g):
 
 cdef void set_cancel_message(Goroutine g, object msg) except *:
     cdef Extra extra = extra_of(g)
-    cdef object before
+    cdef object _before
     goish_lock(end_lock(g))
-    before = extra.cancel_msg  # dropped after unlocking
+    _before = extra.cancel_msg  # dropped after unlocking
     extra.cancel_msg = msg
     goish_unlock(end_lock(g))
 

@@ -16,6 +16,7 @@ cdef enum:
 # A scheduler hangs on its loop, and goes with it. Here they are all, by id, as weak references.
 cdef dict schedulers = {}
 cdef dict on_odd_loops = {}   # loop -> Scheduler, where a loop takes no attribute
+cdef object making = RLock()  # making one may run user code, which may make another
 
 
 cdef list all_schedulers():
@@ -31,10 +32,18 @@ cdef Scheduler scheduler_here():
 
 
 cdef Scheduler scheduler_of(object loop):
+    s = scheduler_made(loop)
+    if s is None:
+        with making:  # two threads may ask at once
+            s = scheduler_made(loop) or new_scheduler(loop)
+    return <Scheduler>s
+
+
+cdef object scheduler_made(object loop):
     s = getattr(loop, "_goish_scheduler", None)
     if type(s) is not Scheduler:
         s = on_odd_loops.get(loop) if on_odd_loops else None
-    return new_scheduler(loop) if type(s) is not Scheduler else <Scheduler>s
+    return s if type(s) is Scheduler else None
 
 
 cdef Scheduler new_scheduler(object loop):
@@ -430,7 +439,7 @@ cdef str created(Goroutine g):
 cdef void end_one(Scheduler s, Goroutine g) except *:
     if g.state == G_DONE or g.state == G_RUNNING:
         return
-    wait = g.wait  # kept: finish() drops nothing under its lock
+    _wait = g.wait  # kept: finish() drops nothing under its lock
     if g.state == G_WAITING and type(g.wait) is Op:
         waits[(<Op>g.wait).kind].withdraw(<Op>g.wait)
         s.blocked -= waits[(<Op>g.wait).kind].native

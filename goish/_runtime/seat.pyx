@@ -64,16 +64,11 @@ cdef double checked_timeout(object timeout) except -1.0:
     cdef double seconds
     if timeout is None:
         return INFINITY
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        try:
-            if isinstance(timeout, (str, bool)):
-                raise TypeError
-            timeout = float(timeout)
-        except TypeError:
-            raise TypeError(
-                f"timeout is a number of seconds or None (wait for ever), got {timeout!r} of type {type(timeout).__name__}"
-            ) from None
-    seconds = timeout
+    if type(timeout) is bool or not (hasattr(timeout, "__float__") or hasattr(timeout, "__index__")):
+        raise TypeError(
+            f"timeout is a number of seconds or None (wait for ever), got {timeout!r} of type {type(timeout).__name__}"
+        )
+    seconds = float(timeout)
     if seconds != seconds:
         raise ValueError("timeout is a number of seconds or None (wait for ever), not NaN")
     return max(seconds, 0.0)
@@ -136,13 +131,13 @@ cdef void sit(Op op, Seat seat, double seconds, str call) except *:
     while True:
         if waits[op.kind].due != NULL:
             left = min(left, waits[op.kind].due(op))
+        if PyErr_CheckSignals() < 0:  # also before the first wait: a signal that has come does not interrupt it
+            stand_up(op, seat, pending_exception())
         rung = goish_take_bell(seat.bell, left, True)
         if rung == 1:
             return
-        if rung < 0 and PyErr_CheckSignals() < 0:
-            stand_up(op, seat, pending_exception())
         left = deadline - goish_monotonic()
-        if left <= 0.0:
+        if rung == 0 and left <= 0.0:
             if give_up(op, seat):
                 raise TimeoutError(f"{call}: not within {seconds:g} s")
             return

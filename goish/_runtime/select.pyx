@@ -7,7 +7,8 @@
 #
 # Invariants: a case belongs to at most one select at a time, and is NEW again afterwards: it may be used in the next one.
 #   Between decision and pass 3 the losers are dead entries in their queues (waitq.pyx skips them).
-# Threads: passes 1 and 2 hold the locks of all channels, taken in the order of their addresses.
+# Threads: passes 1 and 2 hold the locks of all channels, taken in the order of their addresses. Under them pass 2 asks again
+#   whether the cases are free: a select on another thread may have been given the same.
 # Not here: what a case does (chan.pyx).
 #
 # Rejected: shuffling the cases before pass 1 (Go's pollorder): one draw among the ready costs less and is uniform too.
@@ -123,6 +124,7 @@ cdef void prepare(tuple cases) noexcept:
 cdef enum:
     NONE_READY = -1
     RAISED = -2
+    TAKEN = -3
 
 
 cdef Py_ssize_t take_ready(Op sel, bint wait, PyObject** value, int* happened) noexcept:
@@ -138,7 +140,9 @@ cdef Py_ssize_t take_ready(Op sel, bint wait, PyObject** value, int* happened) n
     while True:
         chosen = look(cases, sel.flags & F_BIASED)
         if chosen < 0:
-            if wait:
+            if wait and not all_new(cases):
+                chosen = TAKEN
+            elif wait:
                 enqueue(sel, cases)
             break
         case = <Op>PyTuple_GET_ITEM(cases, chosen)
@@ -149,6 +153,9 @@ cdef Py_ssize_t take_ready(Op sel, bint wait, PyObject** value, int* happened) n
         if happened[0] != WOULD_BLOCK:  # the peer's select may have been decided elsewhere meanwhile: look again
             break
     unlock_all(locked)
+    if chosen == TAKEN:
+        PyErr_SetString(RuntimeError, in_use)
+        return RAISED
     if chosen < 0:
         return NONE_READY
     chan_settle(<Chan>case.target, &aside)
@@ -211,13 +218,18 @@ cdef int select_attempt(Op sel, PyObject** result) noexcept:
 
 
 cdef bint cases_free(Op sel) noexcept:
-    cdef tuple cases = <tuple>sel.target
+    if all_new(<tuple>sel.target):
+        return True
+    PyErr_SetString(RuntimeError, in_use)
+    return False
+
+
+cdef inline bint all_new(tuple cases) noexcept:
     cdef PyObject* case
     cdef Py_ssize_t i
     for i in range(len(cases)):
         case = PyTuple_GET_ITEM(cases, i)
         if case != <PyObject*>None and (<Op>case).state != OP_NEW:
-            PyErr_SetString(RuntimeError, in_use)
             return False
     return True
 

@@ -108,7 +108,6 @@ static inline void goish_count(Py_ssize_t *n, Py_ssize_t by) {
     __atomic_store_n(n, __atomic_load_n(n, __ATOMIC_RELAXED) + by, __ATOMIC_RELAXED);
 }
 static inline Py_ssize_t goish_counted(Py_ssize_t *n) { return __atomic_load_n(n, __ATOMIC_RELAXED); }
-static inline void goish_count_together(Py_ssize_t *n, Py_ssize_t by) { __atomic_fetch_add(n, by, __ATOMIC_RELAXED); }
 /* Locks for objects that are too many to have one each: a goroutine's end, and who waits for it. */
 #define GOISH_STRIPES 64
 static goish_mutex goish_stripes[GOISH_STRIPES];
@@ -129,7 +128,6 @@ static inline void goish_set_bits(uint8_t *flags, uint8_t bits) { *flags |= bits
 static inline void goish_clear_bits(uint8_t *flags, uint8_t bits) { *flags &= (uint8_t)~bits; }
 static inline void goish_count(Py_ssize_t *n, Py_ssize_t by) { *n += by; }
 static inline Py_ssize_t goish_counted(Py_ssize_t *n) { return *n; }
-static inline void goish_count_together(Py_ssize_t *n, Py_ssize_t by) { *n += by; }
 static inline goish_mutex *goish_stripe(PyObject *o) {
     (void)o;
     return NULL;
@@ -632,13 +630,15 @@ static int goish_method_fast(PyTypeObject *type, const char *name, goish_vectorc
 
 static uint64_t goish_last_id;
 
-static inline uint64_t goish_next_id(void) {
+static inline uint64_t goish_next(uint64_t *last) {
 #ifdef Py_GIL_DISABLED
-    return __atomic_add_fetch(&goish_last_id, 1, __ATOMIC_RELAXED);
+    return __atomic_add_fetch(last, 1, __ATOMIC_RELAXED);
 #else
-    return ++goish_last_id;
+    return ++*last;
 #endif
 }
+
+static inline uint64_t goish_next_id(void) { return goish_next(&goish_last_id); }
 
 /* ---- where a goroutine was created ---- */
 

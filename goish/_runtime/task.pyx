@@ -193,6 +193,8 @@ cdef class Goroutine:
 
     def get_coro(self):
         """Its coroutine; None once it is done."""
+        if not in_sight(self):
+            return None
         if type(self.coro) is Call:
             return None  # not before its worker has made it
         if self.state == G_CALLED:
@@ -207,7 +209,8 @@ cdef class Goroutine:
 
     def get_name(self):
         """Its name: ``goroutine-<id>``, or ``Task-<id>`` if the task factory made it, unless it was given another."""
-        name = (<Extra>self.extra).name if type(self.extra) is Extra else None
+        cdef Extra extra = extra_made(self)
+        name = None if extra is None else extra.name
         if name is None:
             return f"Task-{self.id}" if is_task(self) else f"goroutine-{self.id}"
         return name
@@ -298,7 +301,8 @@ cdef class Goroutine:
 
     @property
     def _source_traceback(self):
-        return (<Extra>self.extra).source if type(self.extra) is Extra else None
+        cdef Extra extra = extra_made(self)
+        return None if extra is None else extra.source
 
     @property
     def _log_traceback(self):

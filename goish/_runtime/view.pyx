@@ -234,14 +234,17 @@ cdef class CancelToken(RecvChan):
 def parked_on(obj):
     """The operations that wait on a channel (receivers first), on a goroutine's end or on a wait group."""
     cdef Chan ch = base_of(obj)
+    cdef Extra extra
     cdef list found = []
     if ch is not None:
         list_waiters(&ch.receivers, &ch.lock, found)
         list_waiters(&ch.senders, &ch.lock, found)
     elif type(obj) is WaitGroup:
         list_waiters(&(<WaitGroup>obj).waiters, &(<WaitGroup>obj).lock, found)
-    elif type(obj) is Goroutine and type((<Goroutine>obj).extra) is Extra:
-        list_waiters(&(<Extra>(<Goroutine>obj).extra).joiners, end_lock(<Goroutine>obj), found)
+    elif type(obj) is Goroutine:
+        extra = extra_made(<Goroutine>obj)
+        if extra is not None:
+            list_waiters(&extra.joiners, end_lock(<Goroutine>obj), found)
     return found
 
 

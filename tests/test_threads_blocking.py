@@ -1,0 +1,444 @@
+"""The blocking operations of plain threads: what they give, what they raise, what they leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+from parties import PATIENCE, until
+
+import goish
+from goish import NIL, Chan, ChanClosed, ChanFull, PriorityChan, SendOnClosed, WaitGroup, after, chan, select_blocking
+from goish._runtime.core import on_blocking, seated
+
+SOON = 0.001  # seconds: a timeout that is meant to run out
+
+
+def waiting(ch: Chan[Any]) -> tuple[int, int]:
+    statistics = ch.statistics()
+    return statistics.senders_waiting, statistics.receivers_waiting
+
+
+class Blocked:
+    """A thread in a blocking call."""
+
+    def __init__(self, call: Callable[..., Any], *args: Any) -> None:
+        self.outcome: Any = None
+        self.thread = threading.Thread(target=self._run, args=(call, args), daemon=True)
+        self.thread.start()
+
+    def _run(self, call: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        try:
+            self.outcome = call(*args)
+        except Exception as error:
+            self.outcome = error
+
+    def join(self) -> Any:
+        self.thread.join(PATIENCE)
+        assert not self.thread.is_alive(), "it hangs"
+        return self.outcome
+
+
+# ── what they give ──
+
+
+def test_they_do_at_once_what_needs_no_wait() -> None:
+    ch: Chan[int] = chan(2)
+    assert ch.send_blocking(1) is False
+    assert ch.sender.send_blocking(2, timeout=1) is False
+    assert ch.recv_blocking() == 1
+    assert ch.receiver.recv_ok_blocking(0) == (2, True)
+    ch.close()
+    assert ch.recv_ok_blocking() == (None, False)
+    with pytest.raises(ChanClosed):
+        ch.receiver.recv_blocking()
+    with pytest.raises(SendOnClosed) as refused:
+        ch.send_blocking(3)
+    assert refused.value.value == 3
+
+
+def test_overflow_policies_hold() -> None:
+    full: Chan[int] = chan(1, overflow="error")
+    full.send_blocking(1)
+    with pytest.raises(ChanFull):
+        full.send_blocking(2)
+    latest: Chan[int] = chan(1, overflow="drop_oldest")
+    assert (latest.send_blocking(1), latest.send_blocking(2)) == (False, True)
+    assert latest.recv_blocking() == 2
+
+
+def test_priorities_hold() -> None:
+    jobs: PriorityChan[str] = PriorityChan()
+    jobs.send_blocking("later", priority=2)
+    jobs.send_blocking("now", 1, priority=1)
+    assert jobs.recv_blocking(timeout=1) == "now"
+    assert jobs.try_recv_batch() == ["later"]
+
+
+@pytest.mark.parametrize("capacity", [0, 1, 3])
+def test_two_threads_hand_over_in_order(capacity: int) -> None:
+    ch: Chan[int] = chan(capacity)
+
+    def produce() -> None:
+        for n in range(500):
+            ch.send_blocking(n, PATIENCE)
+        ch.close()
+
+    producer = Blocked(produce)
+    assert list(ch) == list(range(500))
+    assert producer.join() is None
+
+
+def test_a_send_that_had_to_wait_says_so() -> None:
+    ch: Chan[str] = chan()
+    sender = Blocked(ch.send_blocking, "a", PATIENCE)
+    until(lambda: waiting(ch) == (1, 0))
+    assert ch.try_recv() == ("a", True)
+    assert sender.join() is True
+
+
+def test_views_iterate_and_many_threads_share_the_values() -> None:
+    ch: Chan[int] = chan(4)
+    consumers = [Blocked(list, ch.receiver) for _ in range(4)]
+    for n in range(1000):
+        ch.send_blocking(n, PATIENCE)
+    ch.close()
+    shares = [consumer.join() for consumer in consumers]
+    assert sorted(value for share in shares for value in share) == list(range(1000))
+    assert all(share == sorted(share) for share in shares)
+
+
+def test_what_is_in_a_channel_is_not_asked_by_taking_it_out() -> None:
+    ch: Chan[int] = chan(1)
+    ch.try_send(1)
+    for end in (ch, ch.receiver):
+        with pytest.raises(TypeError, match="only received"):
+            assert 1 in end
+    assert len(ch) == 1
+
+
+def test_waiters_are_served_in_the_order_in_which_they_came() -> None:
+    ch: Chan[int] = chan()
+    receivers = []
+    for n in range(5):
+        receivers.append(Blocked(ch.recv_blocking, PATIENCE))
+        until(lambda n=n: waiting(ch) == (0, n + 1))
+    for n in range(5):
+        assert ch.try_send(n)
+    assert [receiver.join() for receiver in receivers] == list(range(5))
+
+
+def test_close_wakes_blocked_senders_and_receivers() -> None:
+    full: Chan[str] = chan(1)
+    full.try_send("buffered")
+    empty: Chan[str] = chan()
+    senders = [Blocked(full.send_blocking, n, PATIENCE) for n in range(3)]
+    receivers = [Blocked(empty.recv_ok_blocking, PATIENCE) for _ in range(3)]
+    until(lambda: waiting(full) == (3, 0) and waiting(empty) == (0, 3))
+    full.close()
+    empty.close()
+    assert sorted(sender.join().value for sender in senders) == [0, 1, 2]
+    assert [receiver.join() for receiver in receivers] == [(None, False)] * 3
+    assert full.recv_ok_blocking() == ("buffered", True)
+
+
+# ── select ──
+
+
+def test_select_does_the_case_that_can_happen() -> None:
+    words: Chan[str] = chan()
+    numbers: Chan[int] = chan(1)
+    assert select_blocking(words.recv(), numbers.send(1)) == (1, None, True)
+    assert select_blocking(words.recv(), default=True) == (-1, None, False)
+    chooser = Blocked(lambda: select_blocking(words.recv(), NIL, None, timeout=PATIENCE))
+    until(lambda: waiting(words) == (0, 1))
+    words.send_blocking("a", PATIENCE)
+    assert chooser.join() == (0, "a", True)
+    assert waiting(words) == (0, 0)
+
+
+def test_select_that_times_out_leaves_its_channels() -> None:
+    a, b = chan(), chan()
+    receive, send = a.recv(), b.send(1)
+    with pytest.raises(TimeoutError):
+        select_blocking(receive, send, timeout=SOON)
+    assert waiting(a) == waiting(b) == (0, 0)
+    b2 = Blocked(b.recv_blocking, PATIENCE)
+    assert select_blocking(receive, send, timeout=PATIENCE) == (1, None, True), "the cases may be used again"
+    assert b2.join() == 1
+
+
+def test_after_fires_for_a_thread_that_blocks_whether_its_loop_runs_or_not() -> None:
+    async def make() -> Any:
+        return after(0.02)
+
+    loop = asyncio.new_event_loop()
+    alarm = loop.run_until_complete(make())
+    loop.close()
+    assert select_blocking(chan().recv(), alarm.recv(), timeout=PATIENCE)[0] == 1
+
+
+def test_biased_select_takes_the_first() -> None:
+    a, b = chan(1), chan(1)
+    for _ in range(20):
+        a.try_send(1), b.try_send(1)
+        assert select_blocking(a.recv(), b.recv(), biased=True)[0] == 0
+        b.try_recv()
+
+
+# ── timeouts ──
+
+
+@pytest.mark.parametrize("timeout", [0, -1, SOON, -math.inf])
+def test_timeout_means_that_it_has_not_happened(timeout: float) -> None:
+    left: list[int] = []
+    ch: Chan[int] = chan(on_undelivered=left.append)
+    with pytest.raises(TimeoutError, match=r"recv_blocking\(\)"):
+        ch.recv_blocking(timeout)
+    with pytest.raises(TimeoutError, match=r"send_blocking\(\)"):
+        ch.send_blocking(1, timeout)
+    with pytest.raises(TimeoutError, match=r"recv_ok_blocking\(\)"):
+        ch.recv_ok_blocking(timeout)
+    with pytest.raises(TimeoutError, match=r"select_blocking\(\)"):
+        select_blocking(ch.recv(), timeout=timeout)
+    assert waiting(ch) == (0, 0)
+    assert left == ([1] if timeout > 0 else []), "it entered a send only if it was waited for"
+    wg = WaitGroup()
+    wg.add(1)
+    with pytest.raises(TimeoutError, match=r"wait_blocking\(\)"):
+        wg.wait_blocking(timeout)
+
+
+@pytest.mark.parametrize("timeout", ["1", b"1", True, [], 1j, float("nan")])
+def test_timeout_that_is_no_number_of_seconds_is_refused_and_nothing_has_happened(timeout: Any) -> None:
+    ch: Chan[int] = chan(1)
+    for call in (
+        lambda: ch.send_blocking(1, timeout),
+        lambda: ch.recv_blocking(timeout),
+        lambda: ch.recv_ok_blocking(timeout),
+        lambda: select_blocking(ch.send(1), timeout=timeout),
+        lambda: WaitGroup().wait_blocking(timeout),
+    ):
+        with pytest.raises((TypeError, ValueError), match="timeout is a number of seconds or None"):
+            call()
+    assert len(ch) == 0
+
+
+def test_long_and_infinite_timeouts_wait() -> None:
+    ch: Chan[int] = chan()
+    for timeout in (1e300, math.inf, sys.maxsize, None):
+        receiver = Blocked(ch.recv_blocking, timeout)
+        ch.send_blocking(1, PATIENCE)
+        assert receiver.join() == 1
+
+
+# ── wait groups ──
+
+
+def test_wait_group_lets_threads_and_goroutines_wait_for_one_another() -> None:
+    wg = WaitGroup()
+    wg.add(3)
+    waiters = [Blocked(wg.wait_blocking, PATIENCE) for _ in range(3)]
+
+    async def work() -> None:
+        wg.done()
+
+    async def main() -> None:
+        for _ in range(3):
+            await goish.go(work)
+        await wg.wait()
+
+    goish.run(main)
+    assert [waiter.join() for waiter in waiters] == [None] * 3
+    assert wg.wait_blocking() is None
+
+
+# ── where they are refused ──
+
+
+async def test_on_a_loops_thread_they_name_what_to_await_instead(drive: Any) -> None:
+    ch: Chan[int] = chan(1)
+    wg = WaitGroup()
+    for call, instead in [
+        (lambda: ch.send_blocking(1), r"await ch\.send\(v\)"),
+        (lambda: ch.sender.send_blocking(1), r"await ch\.send\(v\)"),
+        (ch.recv_blocking, r"await ch\.recv\(\)"),
+        (ch.recv_ok_blocking, r"await ch\.recv_ok\(\)"),
+        (lambda: list(ch), "async for"),
+        (lambda: next(iter(ch.receiver)), "async for"),
+        (lambda: select_blocking(ch.send(1)), r"await select\(\.\.\.\)"),
+        (wg.wait_blocking, r"await wg\.wait\(\)"),
+    ]:
+        with pytest.raises(RuntimeError, match=instead):
+            call()
+    assert len(ch) == 0, "also where it would not have had to wait: nothing has happened"
+
+
+# ── Ctrl-C and other signals ──
+
+
+@pytest.fixture
+def interrupts() -> Generator[None]:
+    """Ctrl-C, a moment after this thread has begun to block."""
+
+    def interrupt() -> None:
+        threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    on_blocking(interrupt, None)
+    yield
+    on_blocking(None, None)
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("timeout", [None, PATIENCE])
+@pytest.mark.usefixtures("interrupts")
+def test_interrupt_ends_every_wait_and_nothing_is_left_behind(timeout: float | None) -> None:
+    left: list[int] = []
+    ch: Chan[int] = chan(on_undelivered=left.append)
+    wg = WaitGroup()
+    wg.add(1)
+    for call in (
+        lambda: ch.recv_blocking(timeout),
+        lambda: ch.send_blocking(1, timeout),
+        lambda: select_blocking(ch.recv(), ch.send(2), timeout=timeout),
+        lambda: wg.wait_blocking(timeout),
+        lambda: NIL.recv_blocking(timeout),
+    ):
+        with pytest.raises(KeyboardInterrupt):
+            call()
+    assert waiting(ch) == (0, 0)
+    assert left == [1]
+    assert seated() == frozenset()
+
+
+def test_signal_handler_that_does_not_raise_does_not_end_the_wait() -> None:
+    """And may use the channel: it is the one that is waited on (rule 22)."""
+    ch: Chan[int] = chan()
+    before = signal.signal(signal.SIGALRM, lambda *_: ch.try_send(1))
+    try:
+        for _ in range(50):
+            signal.setitimer(signal.ITIMER_REAL, 0.001)
+            assert ch.recv_blocking(PATIENCE) == 1
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_interrupt_that_meets_the_hand_over_loses_nothing() -> None:
+    """The handler itself hands over, and raises: what was received, nobody would see."""
+    left: list[int] = []
+    ch: Chan[int] = chan(on_undelivered=left.append)
+
+    def hand_over(*_: object) -> None:
+        assert ch.try_send(5)
+        raise LookupError
+
+    before = signal.signal(signal.SIGALRM, hand_over)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        with pytest.raises(LookupError):
+            ch.recv_blocking(PATIENCE)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert left == [5]
+
+
+def test_interrupt_after_a_send_has_happened_says_so() -> None:
+    ch: Chan[int] = chan()
+
+    def take(*_: object) -> None:
+        assert ch.try_recv() == (5, True)
+        raise LookupError
+
+    before = signal.signal(signal.SIGALRM, take)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        with pytest.raises(LookupError) as raised:
+            ch.send_blocking(5, PATIENCE)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert "had been sent" in raised.value.__notes__[0]
+
+
+# ── what a pool is told ──
+
+
+@pytest.fixture
+def told() -> Generator[list[str]]:
+    told: list[str] = []
+    on_blocking(lambda: told.append("blocks"), lambda: told.append("goes on"))
+    yield told
+    on_blocking(None, None)
+
+
+def test_a_pool_is_told_of_threads_that_really_block(told: list[str]) -> None:
+    ch: Chan[int] = chan(1)
+    ch.send_blocking(1)
+    ch.recv_blocking()
+    with pytest.raises(TimeoutError):
+        ch.recv_blocking(0)
+    assert told == []
+    with pytest.raises(TimeoutError):
+        ch.recv_blocking(SOON)
+    assert told == ["blocks", "goes on"]
+
+
+def test_a_pool_may_refuse_and_nothing_has_happened() -> None:
+    def refuse() -> None:
+        raise BlockingIOError("no more workers")
+
+    ch: Chan[int] = chan()
+    on_blocking(refuse, refuse)
+    try:
+        with pytest.raises(BlockingIOError):
+            ch.send_blocking(1, PATIENCE)
+    finally:
+        on_blocking(None, None)
+    assert waiting(ch) == (0, 0)
+
+
+def test_a_pool_that_fails_afterwards_does_not_cost_the_value(caplog: pytest.LogCaptureFixture) -> None:
+    ch: Chan[int] = chan()
+
+    def fail() -> None:
+        raise ValueError
+
+    on_blocking(lambda: Blocked(ch.send_blocking, 1, PATIENCE), fail)
+    try:
+        assert ch.recv_blocking(PATIENCE) == 1
+    finally:
+        on_blocking(None, None)
+    assert "failed after a thread had blocked" in caplog.text
+
+
+# ── who is asleep ──
+
+
+def test_threads_that_wait_for_ever_are_known_until_they_are_woken() -> None:
+    ch: Chan[int] = chan()
+    receivers = [Blocked(ch.recv_ok_blocking) for _ in range(3)]
+    patient = Blocked(ch.recv_ok_blocking, PATIENCE)
+    until(lambda: waiting(ch) == (0, 4) and len(seated()) == 3)
+    assert seated() == {receiver.thread.native_id for receiver in receivers}
+    ch.close()
+    assert seated() == frozenset(), "from the instant on"
+    for each in (*receivers, patient):
+        assert each.join() == (None, False)
+
+
+def test_other_threads_run_meanwhile() -> None:
+    ch: Chan[int] = chan()
+    blocked = [Blocked(ch.recv_blocking, PATIENCE) for _ in range(8)]
+    started = time.monotonic()
+    for n in range(8):
+        ch.send_blocking(n, PATIENCE)
+    assert sorted(each.join() for each in blocked) == list(range(8))
+    assert time.monotonic() - started < PATIENCE

@@ -80,6 +80,14 @@ cdef void swap_coro(Goroutine g, object coro) noexcept:
 
 cdef inline PyObject* calls_take(Pool p, Worker w) noexcept:
     # The next for this worker; the queue's reference becomes the caller's. Under the lock.
+    cdef PyObject* g = calls_next(p, w)
+    if g != NULL:
+        calls_remove(&p.queues[w.kind], g)
+    return g
+
+
+cdef PyObject* calls_next(Pool p, Worker w) noexcept:
+    # Under the lock: the next for this worker, or NULL.
     cdef PyObject* g = p.queues[w.kind].head
     if g == NULL:
         return NULL
@@ -91,9 +99,6 @@ cdef inline PyObject* calls_take(Pool p, Worker w) noexcept:
             return NULL
         while g != NULL and (<Call>(<Goroutine>g).coro).where == ELSEWHERE and (<Call>(<Goroutine>g).coro).origin == <PyObject*>w:
             g = (<Goroutine>g).all_next
-        if g == NULL:
-            return NULL
-    calls_remove(&p.queues[w.kind], g)
     return g
 
 

@@ -104,14 +104,19 @@ cdef void worker_idle(Scheduler s) noexcept:
     if w.kind != LOOP or w.left:
         return
     goish_lock(&p.lock)
-    if not w.idle and not w.told:
+    again = w.told or calls_next(p, w) != NULL
+    if again:  # its slice was over before it looked, or somebody has pushed meanwhile
+        goish_unlock(&p.lock)
+        arm_drain(s)
+        return
+    if not w.idle:
         idle_push(p, w)
-    other = summon(p, LOOP, NULL)  # somebody may have pushed meanwhile: for this one or another
+    other = summon(p, LOOP, <PyObject*>w)
     if p.closed and w.idle and p.queues[LOOP].count == 0 and s.live == 0:
         w.left = True
         idle_remove(p, w)
     elif other == NULL and w.sees == 0 and not p.searching[LOOP] and p.queues[LOOP].count > 0:
-        w.sees = (<Goroutine>p.queues[LOOP].head).id
+        w.sees = (<Goroutine>p.queues[LOOP].head).id  # it was made here: for another, or in a moment for this one after all
         again = True
     goish_unlock(&p.lock)
     wake_quietly(p, LOOP, other)

@@ -344,7 +344,7 @@ async def test_an_explicit_context_is_used() -> None:
     context = contextvars.Context()
     await go_thread.with_(context=context)(VAR.set, "within")
     assert context[VAR] == "within"
-    with pytest.raises(TypeError, match="contextvars.Context"):
+    with pytest.raises(TypeError, match=r"contextvars\.Context"):
         go_thread.with_(context={})  # type: ignore[arg-type]
 
 

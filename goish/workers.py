@@ -201,7 +201,7 @@ def is_idle(thread: threading.Thread) -> bool | None:
     for threads in list(_all):
         worker = dict(threads.alive()).get(thread)
         if worker is not None:
-            return not threads.pool.busy_with_anything() and (worker.scheduler is None or worker.scheduler.live == 0)
+            return worker.is_idle
     return None
 
 

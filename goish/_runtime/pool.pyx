@@ -727,10 +727,6 @@ cdef class Pool:
     def _has_room(self):
         return self.closed or self.pending < 0 or self.queues[PLAIN].count + self.queues[LOOP].count < self.pending
 
-    def busy_with_anything(self):
-        """Whether a plain call waits or runs, or one of a coroutine function waits."""
-        return self.queues[PLAIN].count > 0 or self.queues[LOOP].count > 0 or self.active.count > 0
-
     def _numbers(self):
         cdef Py_ssize_t[10] n
         goish_lock(&self.lock)

@@ -282,6 +282,11 @@ cdef class Worker:
             goish_tls_worker = NULL
 
     @property
+    def is_idle(self):
+        """Whether it waits for work, and there is none: it wakes nobody."""
+        return self.idle and self.pool.queues[self.kind].count == 0 and (self.sched is None or self.sched.live == 0)
+
+    @property
     def scheduler(self):
         """Of its loop; None before it needs one."""
         return self.sched

@@ -86,6 +86,18 @@ async def choosing(ints: Chan[int], texts: Chan[str]) -> None:
     goish.select(5)  # type: ignore[arg-type]  # pyright: ignore
 
 
+def on_a_plain_thread(ints: Chan[int], g: goish.Goroutine[bytes]) -> None:
+    assert_type(ints.recv_blocking(timeout=1), int)
+    assert_type(ints.receiver.recv_ok_blocking(), tuple[int, Literal[True]] | tuple[None, Literal[False]])
+    assert_type(ints.sender.send_blocking(1, timeout=None), bool)
+    assert_type(list(ints.receiver), list[int])
+    assert_type(goish.select_blocking(ints.recv(), goish.NIL, timeout=0.5), tuple[int, Any, bool])
+    assert_type(g.result(timeout=1.5), bytes)
+    goish.WaitGroup().wait_blocking(1)
+    PriorityChan[str]().send_blocking("urgent", priority=-1)
+    ints.send_blocking("x")  # type: ignore[arg-type]  # pyright: ignore
+
+
 def running() -> None:
     assert_type(goish.run(fetch, "x"), bytes)
     assert_type(goish.run(fetch("x"), loop="asyncio", on_panic="log"), bytes)

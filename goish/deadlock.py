@@ -27,6 +27,7 @@ from types import BuiltinMethodType, MethodType
 from typing import Any, Final, cast
 
 from ._runtime.core import Goroutine, Op, Scheduler, seated
+from .workers import is_idle
 
 FIRST_LOOK: Final = 0.02  # seconds; long enough that a program with short pauses is hardly ever looked into
 LAST_LOOK: Final = 1.0  # looks at a program that waits for the outside world get this rare
@@ -136,6 +137,8 @@ def _thread_source(older: frozenset[str]) -> str | None:
 
 def _is_idle_worker(thread: threading.Thread) -> bool:
     """Whether all workers of this one's ThreadPoolExecutor wait for work: then none can act before it is given some."""
+    if (idle_in_goish := is_idle(thread)) is not None:
+        return idle_in_goish
     if getattr(thread, "_target", None) is not getattr(thread_pool, "_worker", None):
         return False
     arguments = getattr(thread, "_args", ())

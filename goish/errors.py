@@ -141,6 +141,78 @@ class FlavorError(GoishError):
     """
 
 
+class PoolFull(GoishError, RuntimeError):
+    """A pool takes no more work: as many calls wait as ``max_pending`` says, or all its threads are blocked.
+
+    Example::
+
+        with Executor(workers=1, max_pending=1) as ex:
+            hold = threading.Event()
+            ex.submit(hold.wait)
+            while ex.stats().pending:
+                time.sleep(0.001)
+            ex.submit(int)
+            try:
+                ex.submit(int)
+            except PoolFull:
+                print("one runs and one waits")  # -> one runs and one waits
+            hold.set()
+    """
+
+
+class PoolShutdown(GoishError, RuntimeError):
+    """Work for an executor that is shut down.
+
+    Example::
+
+        ex = Executor()
+        ex.shutdown()
+        try:
+            ex.spawn(int)
+        except PoolShutdown:
+            print("too late")  # -> too late
+    """
+
+
+class FlowVarConsumed(GoishError, RuntimeError):
+    """A second ``sync`` or ``await`` of a FlowVar or Pending: its result is handed over once.
+
+    Example::
+
+        fv = spawn(int)
+        await fv
+        try:
+            await fv
+        except FlowVarConsumed:
+            print("once only")  # -> once only
+    """
+
+
+class NotSpawned(GoishError, RuntimeError):
+    """A question to an empty FlowVar, which stands for no call.
+
+    Example::
+
+        try:
+            FlowVar.empty().is_ready()
+        except NotSpawned:
+            print("empty")  # -> empty
+    """
+
+
+class SyncOnLoop(GoishError, RuntimeError):
+    """A ``sync`` on a thread whose event loop runs, which it would block: ``await`` is the word there.
+
+    Example::
+
+        fv = spawn(int)
+        try:
+            sync(fv)
+        except SyncOnLoop:
+            print(await fv)  # -> 0
+    """
+
+
 class DeadlockError(GoishError, RuntimeError):
     """All goroutines are asleep and nothing can wake them; the text lists each with what it waits for. Raised in main.
 

@@ -6,6 +6,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, Literal, TypeAlias
 
 from . import debug
@@ -77,3 +78,17 @@ def format_panic(g: Goroutine[Any], exc: BaseException) -> str:
     if created := debug.origin(g):
         lines.append(created)
     return "\n".join(lines)
+
+
+# ── on worker threads ──
+
+# The program whose goroutine, or whose goroutine's goroutine, this is. Copied with the context: it costs nothing until
+# looked at.
+PROGRAM: ContextVar[Callable[[Goroutine[Any], BaseException], bool] | None] = ContextVar("goish.program", default=None)
+
+
+def route(g: Goroutine[Any], exc: BaseException) -> None:
+    """Tell the program that ``g`` belongs to of its panic; without one the log tells it. Any thread."""
+    tell = g.get_context().get(PROGRAM)
+    if tell is None or not tell(g, exc):
+        logger.error("%s failed and nobody awaited it (%s)", debug.title(g), debug.origin(g), exc_info=exc)

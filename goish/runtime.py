@@ -21,6 +21,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from types import FrameType, FunctionType
 from typing import Any, Final, Generic, Literal, NoReturn, TypeAlias, TypeGuard, TypeVar, TypeVarTuple, cast
 
@@ -28,7 +29,8 @@ from . import debug as _debug
 from ._runtime.core import GoExit, Goroutine, current_goroutine, goroutines, scheduler, seated, seed
 from .deadlock import Detector
 from .errors import DeadlockError
-from .panics import OnPanic, Panics, check_on_panic
+from .panics import PROGRAM, OnPanic, Panics, check_on_panic
+from .workers import end_goroutines
 
 __all__ = ["goexit", "goroutines", "run", "seed"]
 
@@ -199,7 +201,9 @@ class _Program(Generic[T]):
         self.panics = Panics(on_panic, self.end_main)
         self.sched.on_panic = self.panics
         self.detector = Detector(self.sched, loop, self.on_deadlock)
-        self.main: Goroutine[T] = self.sched.spawn(coro, "main", None)
+        context = copy_context()
+        context.run(PROGRAM.set, self.on_panic_elsewhere)
+        self.main: Goroutine[T] = self.sched.spawn(coro, "main", context)
 
     def execute(self) -> T:
         with self.interruptible() as handler:
@@ -249,6 +253,14 @@ class _Program(Generic[T]):
         if self.rest_over is not None and not self.rest_over.done():
             self.rest_over.cancel()
         self.main.cancel("a goroutine panicked")
+
+    def on_panic_elsewhere(self, g: Goroutine[Any], exc: BaseException) -> bool:
+        """A panic on a worker thread, or of a call that no loop knows; False: the program is over. Any thread."""
+        if self.sched.on_panic is None:
+            return False
+        if isinstance(exc, (KeyboardInterrupt, SystemExit)):
+            return self.sched.post(_raise, exc)
+        return self.sched.post(self.panics, g, exc)
 
     def report_after_panic(self, exc: BaseException) -> None:
         if not isinstance(exc, asyncio.CancelledError):
@@ -310,6 +322,7 @@ class _Program(Generic[T]):
         self.detector.stop()
         try:
             survivors = self.cancel_rest()
+            survivors += self.cancel_rest_elsewhere()
         finally:
             self.sched.abandon()
             for g in self.sched.unretrieved():
@@ -330,6 +343,11 @@ class _Program(Generic[T]):
             if not self.ended_by(deadline, rest):
                 return [g.name for g in self.sched.goroutines()]
         return []
+
+    def cancel_rest_elsewhere(self) -> list[str]:
+        """The same for what runs on worker threads. A plain function cannot be ended: it may outlive the program."""
+        left = end_goroutines(lambda g: g.get_context().get(PROGRAM) == self.on_panic_elsewhere, self.grace)
+        return [g.name for g in left]
 
     def run_until(self, future: asyncio.Future[None]) -> None:
         # Not run_until_complete: that of main may have been interrupted and left a stop() behind, which must not count.
@@ -382,6 +400,10 @@ def _blocked_threads() -> str:
     waiting = seated()
     names = [thread.name for thread in threading.enumerate() if thread.native_id in waiting]
     return f"\n\nthreads blocked in goish calls: {', '.join(names)}" if names else ""
+
+
+def _raise(exc: BaseException) -> NoReturn:
+    raise exc
 
 
 def _as_future(g: Goroutine[T]) -> asyncio.Future[T]:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import concurrent.futures
 import inspect
 import re
 import sys
 import textwrap
+import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -113,7 +116,8 @@ def run_example(name: str, source: str) -> dict[int, str]:
         printed[sys._getframe(1).f_lineno].append(" ".join(map(str, values)))
 
     namespace = {name: getattr(goish, name) for name in goish.__all__}
-    namespace |= {"__name__": "__main__", "asyncio": asyncio, "goish": goish, "print": note}
+    namespace |= {"__name__": "__main__", "asyncio": asyncio, "concurrent": concurrent, "goish": goish, "print": note}
+    namespace |= {"threading": threading, "time": time}
     code = compile(source, f"<{name}>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     body = eval(code, namespace)
     if asyncio.iscoroutine(body):

@@ -349,6 +349,7 @@ def test_asyncio_tasks_and_generators_and_executor_end_with_the_loop(loop: Any) 
             ended.append("generator")
 
     kept: list[Any] = []
+    before = threading.active_count()
 
     async def main() -> asyncio.AbstractEventLoop:
         kept.append(asyncio.get_running_loop().create_task(task()))
@@ -359,7 +360,7 @@ def test_asyncio_tasks_and_generators_and_executor_end_with_the_loop(loop: Any) 
 
     assert run(main, loop=loop).is_closed()
     assert sorted(ended) == ["generator", "task"]
-    assert threading.active_count() == 1
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize("loop", LOOPS)

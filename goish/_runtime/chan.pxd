@@ -54,9 +54,13 @@ cdef class SendChan(End):
     pass
 
 
-@cython.final
 cdef class RecvChan(End):
     pass
+
+
+@cython.final
+cdef class CancelToken(RecvChan):
+    cdef object reason       # None, or what the CancelledError says
 
 cdef enum:
     WOULD_BLOCK = 0

@@ -18,6 +18,7 @@ cdef extern from "slots.h":
     int GOISH_DEBUG
     int GOISH_LOCKS
     PyObject* goish_tls_sched
+    PyObject* goish_tls_worker
     int goish_tls_spent
     uint64_t goish_tls_random
     uint64_t goish_random() noexcept
@@ -61,6 +62,7 @@ cdef extern from "slots.h":
     uint64_t goish_next_id() noexcept
     uint64_t goish_next(uint64_t* last) noexcept
     bint goish_deferrable(PyObject* fn, Py_ssize_t n) noexcept
+    int goish_makes_coroutine(PyObject* fn) noexcept
     PyObject** goish_tuple_items(PyObject* t) noexcept
     ctypedef PyObject* (*goish_vectorcall)(PyObject* self, PyObject** args, size_t nargsf, PyObject* kwnames) noexcept
     void goish_call_fast(PyTypeObject* type, Py_ssize_t offset) noexcept
@@ -77,6 +79,7 @@ include "goroutine.pxd"
 include "timers.pxd"
 include "clock.pxd"
 include "inbox.pxd"
+include "pool.pxd"
 include "sched.pxd"
 include "seat.pxd"
 # Floor 2: communication.

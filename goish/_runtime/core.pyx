@@ -6,7 +6,7 @@
 # Compiled is what runs per step or per channel operation; what runs once per goroutine life, run() or thread is Python, above.
 
 from collections.abc import Coroutine
-from inspect import Parameter, Signature, getcoroutinestate, isasyncgen, isgenerator
+from inspect import Parameter, Signature, getcoroutinestate, isasyncgen, iscoroutinefunction, isgenerator
 from logging import getLogger
 from operator import attrgetter
 from threading import RLock, current_thread
@@ -30,9 +30,10 @@ from asyncio.coroutines import iscoroutine as asyncio_iscoroutine
 from asyncio.format_helpers import _format_callback_source, extract_stack
 from asyncio.log import logger as asyncio_logger
 from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
-from contextvars import Context
+from contextvars import Context, ContextVar
 
 from goish.errors import ChanClosed, ChanFull, CloseOfClosed, CloseOfNil, FlavorError, SendOnClosed
+from goish.errors import FlowVarConsumed, NotSpawned, PoolFull, PoolShutdown, SyncOnLoop
 from goish._runtime.many import recv_many, send_many
 from goish._runtime.values import EMPTY, ChanStatistics, Flavor, Received
 
@@ -42,6 +43,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from libc.math cimport ceil
 from libc.math cimport INFINITY
 from libc.stdlib cimport qsort
+from libc.string cimport memset
 
 cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
@@ -61,6 +63,7 @@ cdef extern from "Python.h":
     PyObject* PyObject_Vectorcall(PyObject* fn, PyObject** args, size_t n, PyObject* kwnames) noexcept
     object PyVectorcall_Call(object fn, object args, object kwargs)
     Py_ssize_t PyVectorcall_NARGS(size_t nargsf) noexcept
+    PyObject* PyObject_Call(PyObject* fn, PyObject* args, PyObject* kwargs) noexcept
     PyObject* PyObject_CallMethodOneArg(PyObject* o, PyObject* name, PyObject* arg) noexcept
     int PyDict_SetItem(PyObject* d, PyObject* key, PyObject* value) noexcept
     PyObject* PyTuple_GET_ITEM(object t, Py_ssize_t i) noexcept
@@ -99,8 +102,12 @@ include "timers.pyx"
 include "clock.pyx"
 include "inbox.pyx"
 include "sched.pyx"
+include "pool.pyx"
+include "worker.pyx"
 include "factory.pyx"
 include "seat.pyx"
+include "flowvar.pyx"
+include "spawn.pyx"
 include "waitgroup.pyx"
 # Floor 2
 include "handoff.pyx"
@@ -111,6 +118,8 @@ include "chan.pyx"
 include "view.pyx"
 include "select.pyx"
 
+on_blocking(before_blocking_here, after_blocking_here)
+
 goish_install_slots(<PyTypeObject*>Op, op_step)
 goish_free_goroutines_flat(<PyTypeObject*>Goroutine)
 goish_recycle_ops(<PyTypeObject*>Op, op_fate, op_name)
@@ -120,7 +129,8 @@ goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)
 goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)
 goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)
 for internal in (
-    Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Seat, Note, Extra, Wake, TimerHandle, ChanExtra, Prioritized, Go
+    Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Seat, Note, Extra, Wake, TimerHandle, ChanExtra, Prioritized, Go,
+    GoThread, Call, Worker, Outcome, FlowVar, Pending,
 ):
     goish_forbid_new(<PyTypeObject*>internal)
 del internal

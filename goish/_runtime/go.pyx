@@ -42,8 +42,7 @@ cdef object call_coroutine_function(object fn, PyObject** args, Py_ssize_t n, Py
         raise TypeError(f"go() takes a coroutine function (async def); {name!r} is an async generator: use it with async for")
     raise TypeError(
         f"go() takes a coroutine function (async def); {name!r} returned "
-        f"{type(coro).__name__}. A plain function that computes belongs on a thread: go_thread(fn, ...), which is to come, or "
-        "asyncio.to_thread(fn, ...)"
+        f"{type(coro).__name__}. A plain function that computes belongs on a thread: go_thread(fn, ...)"
     )
 
 
@@ -109,13 +108,7 @@ cdef class Go:
 
     @property
     def __signature__(self):
-        return Signature(
-            [
-                Parameter("fn", Parameter.POSITIONAL_ONLY),
-                Parameter("args", Parameter.VAR_POSITIONAL),
-                Parameter("kwargs", Parameter.VAR_KEYWORD),
-            ]
-        )
+        return go_signature()
 
     def __repr__(self):
         return "<go>" if self.name is None else f"<go name={self.name!r}>"
@@ -149,8 +142,5 @@ def current_goroutine():
         g = go(who)
         print(await g is g)  # -> True
     """
-    cdef Scheduler s
-    if goish_tls_sched == NULL:
-        return None
-    s = <Scheduler>goish_tls_sched
-    return None if s.current == NULL else <object>s.current
+    cdef PyObject* g = running_here()
+    return None if g == NULL else <object>g

@@ -1,7 +1,8 @@
 # Floor 1. A goroutine: a coroutine, its Context and what the scheduler must know.
 
 cdef enum:
-    G_CALLED     # on the run queue; `coro` is the function and `wait` its arguments: it is called at the first step
+    G_QUEUED     # waits for a worker thread; `coro` is its Call
+    G_CALLED     # on the run queue; `coro` (a function, of a pool a Call) is called at the first step; `wait`: the arguments
     G_NEW        # on the run queue, has not run yet
     G_YIELDED    # on the run queue (or due in a loop callback) by its own will: a cancel is thrown at the next step
     G_RUNNABLE   # on the run queue with the outcome of its wait: a cancel comes at the next wait
@@ -29,7 +30,7 @@ cdef union Link:
 @cython.final
 cdef class Goroutine:
     cdef object __weakref__
-    cdef object coro         # None when done; while CALLED the function
+    cdef object coro         # None when done; while CALLED the function; of a pool's plain function its Call
     cdef object ctx
     cdef Scheduler sched
     cdef object wait         # see the states

@@ -77,6 +77,8 @@ cdef int make_coro(Goroutine g) noexcept:
     cdef PyObject* coro
     cdef PyObject** args = NULL
     cdef Py_ssize_t n = 0
+    if type(g.coro) is Call:
+        return make_coro_of_call(g)
     if g.wait is not None:
         args = goish_tuple_items(<PyObject*>g.wait)
         n = len(<tuple>g.wait)
@@ -87,6 +89,22 @@ cdef int make_coro(Goroutine g) noexcept:
     g.coro = <object>coro
     g.wait = None
     Py_DECREF(g.coro)
+    return 0
+
+
+cdef int make_coro_of_call(Goroutine g) noexcept:
+    cdef Call call = <Call>g.coro
+    try:
+        coro = call.fn
+        if call.args is not None:
+            coro = coro(*call.args) if call.kwargs is None else coro(*call.args, **call.kwargs)
+            if not (PyCoro_CheckExact(coro) or isinstance(coro, Coroutine)):
+                raise TypeError(f"{call.fn!r} passes for a coroutine function (async def) but returned {type(coro).__name__}")
+    except BaseException as exc:
+        goish_raise(<PyObject*>exc)
+        return -1
+    g.state = G_NEW
+    swap_coro(g, coro)
     return 0
 
 
@@ -350,7 +368,7 @@ cdef void failed(Scheduler s, Goroutine g) except *:
     elif isinstance(error, GoExit):
         g.flags |= GF_EXITED
         finish(s, g, None, False)
-    elif isinstance(error, (KeyboardInterrupt, SystemExit)):
+    elif isinstance(error, (KeyboardInterrupt, SystemExit)) and s.worker is None:
         g.flags |= GF_RETRIEVED
         finish(s, g, error, True)
         raise error
@@ -473,18 +491,27 @@ cdef void notify(Scheduler s, Goroutine g, Extra extra) except *:
     callbacks = extra.callbacks
     extra.callback = extra.callback_context = extra.callbacks = None
     goish_unlock(end_lock(g))
-    if context is None or s.dead:
+    if (context is None and callbacks is None) or (s.dead and s.worker is None):
         wake_joiners(g, extra)
         return
     # asyncio calls back in the order of asking, and who awaits a task has asked last: TaskGroup and others count on it.
     if not is_task(g):
         wake_joiners(g, extra)
-    call_soon(s, callback, g, context)
+    if context is not None:
+        call_back(s, callback, g, context)
     if callbacks is not None:
-        for callback, context in callbacks:
-            call_soon(s, callback, g, context)
+        for entry in callbacks:
+            call_back(s if len(entry) == 2 else entry[2], entry[0], g, entry[1])
     if extra.joiners.head != NULL:
         s.call_soon(g._wake_joiners, context=own_context(s))
+
+
+cdef object call_back(Scheduler s, object fn, Goroutine g, object context):
+    # False: its loop is closed.
+    if not is_here(s):
+        return post(s, fn, (g,), context)
+    call_soon(s, fn, g, context)
+    return True
 
 
 cdef void wake_joiners(Goroutine g, Extra extra) noexcept:

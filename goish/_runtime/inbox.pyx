@@ -38,6 +38,19 @@ cdef bint inbox_push(Scheduler s, PyObject* item) noexcept:
     return True
 
 
+cdef void inbox_poke(Scheduler s) noexcept:
+    # Wakes a worker's loop, for it to look at its pool.
+    cdef bint post
+    goish_lock(&s.inbox.lock)
+    post = not s.inbox.posted and not s.inbox.shut
+    if post:
+        s.inbox.posted = True
+    goish_unlock(&s.inbox.lock)
+    if post and insist(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s)) is False:
+        s.dead = True
+        inbox_shut(s)
+
+
 cdef void inbox_shut(Scheduler s) noexcept:
     # Nothing is taken any more, and what is in it is let go.
     cdef PyObject* item
@@ -83,6 +96,8 @@ cdef void inbox_collect(Scheduler s) noexcept:
             insist(s.loop, s.call_soon, ((<Note>item).fn, *(<Note>item).args), (<Note>item).context or own_context(s))
             Py_DECREF(<Note>item)
         item = following
+    if s.worker is not None:
+        arm_drain(s)
 
 
 cdef bint post(Scheduler s, object fn, tuple args, object context) noexcept:

@@ -26,6 +26,8 @@ cdef list all_schedulers():
 cdef Scheduler scheduler_here():
     if goish_tls_sched != NULL:
         return <Scheduler>goish_tls_sched
+    if goish_tls_worker != NULL and running_loop() is None:
+        return worker_scheduler(<Worker>goish_tls_worker)
     return scheduler_of(need_loop("a goroutine is started"))
 
 
@@ -224,8 +226,10 @@ cdef void drain(Scheduler s) except *:
         s.nests = not s.nests  # other threads read it
     s.now = goish_monotonic()
     end = s.now + SLICE
+    if s.worker is not None:
+        worker_awake(s)
     try:
-        while s.run_head != NULL:
+        while s.run_head != NULL or (s.worker is not None and worker_feed(s)):
             if debug:
                 timed_step(s, run_pop(s))
             else:
@@ -285,6 +289,8 @@ cdef void run_step(Scheduler s, PyObject* g) except *:
 cdef void idle(Scheduler s) except *:
     if s.alarms.count == 0 and s.alarm_handle is not None:
         clear_alarm(s)
+    if s.worker is not None:
+        worker_idle(s)
     if s.on_idle is not None and s.live == s.blocked and s.alarms.count == 0:
         s.on_idle()
 
@@ -473,6 +479,9 @@ cdef void end_one(Scheduler s, Goroutine g) except *:
     try:
         if state == G_NEW:
             g.coro.close()
+        elif type(g.coro) is Call:
+            if PyCoro_CheckExact((<Call>g.coro).fn):
+                (<Call>g.coro).fn.close()
         elif state != G_CALLED:
             g.ctx.run(g.coro.close)  # an op that was decided hands its value to on_undelivered
     except BaseException as exc:
@@ -625,7 +634,7 @@ def num_goroutine():
     cdef Py_ssize_t count = 0
     for s in all_schedulers():
         count += goish_counted(&(<Scheduler>s).live)
-    return count
+    return count + live_in_pools()
 
 
 def debug_extra_refs(obj):

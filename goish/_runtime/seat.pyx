@@ -83,6 +83,8 @@ cdef object block(Op op, object timeout, str call, str instead):
     seconds = checked_timeout(timeout)
     if asyncio_running_loop() is not None:
         raise RuntimeError(f"{call} would block the event loop that runs on this thread: {instead}")
+    if has_children():
+        return pump(op, seconds)
     op.state = OP_SPENT
     r = waits[op.kind].attempt(op, &result)
     if r == 0:

@@ -63,6 +63,7 @@ static inline Py_ALWAYS_INLINE void goish_xdecref(PyObject *o) {
 #endif
 
 GOISH_TLS PyObject *goish_tls_sched;   /* borrowed: the Scheduler that drains on this thread just now, or NULL */
+GOISH_TLS PyObject *goish_tls_worker;  /* borrowed: the Worker that runs plain calls on this thread, or NULL */
 GOISH_TLS int goish_tls_spent;         /* operations in a row that completed without yielding */
 GOISH_TLS uint64_t goish_tls_random;   /* xorshift state; 0 = not seeded yet */
 GOISH_TLS PyObject *goish_tls_stop;    /* ours: a StopIteration at rest, or NULL */
@@ -592,6 +593,14 @@ static inline int goish_deferrable(PyObject *fn, Py_ssize_t n) {
     PyCodeObject *code = (PyCodeObject *)PyFunction_GET_CODE(fn);
     return (code->co_flags & (CO_COROUTINE | CO_VARARGS | CO_VARKEYWORDS)) == CO_COROUTINE && code->co_argcount == n
         && code->co_kwonlyargcount == 0;
+}
+
+/* Whether calling `fn` makes a coroutine: 1, 0, or -1 where a look at its code does not tell. */
+static inline int goish_makes_coroutine(PyObject *fn) {
+    if (PyMethod_Check(fn)) fn = PyMethod_GET_FUNCTION(fn);
+    if (PyCFunction_Check(fn)) return 0;
+    if (!PyFunction_Check(fn) || ((PyFunctionObject *)fn)->func_dict != NULL) return -1; /* marked as one, perhaps */
+    return (((PyCodeObject *)PyFunction_GET_CODE(fn))->co_flags & CO_COROUTINE) != 0;
 }
 
 static inline PyObject **goish_tuple_items(PyObject *tuple) { return &PyTuple_GET_ITEM(tuple, 0); }

@@ -57,6 +57,8 @@ cdef class Goroutine:
             await gosched()
             print(g.cancelled())  # -> True
         """
+        if self.sched is limbo and goish_load_state(&self.state) != G_DONE and cancel_pooled(self, msg):
+            return True
         if goish_load_state(&self.state) == G_DONE:
             if is_task(self):
                 goish_set_bits(&self.flags, GF_RETRIEVED)  # as asyncio has it: whoever cancels it does not care
@@ -158,26 +160,25 @@ cdef class Goroutine:
         cdef list asked
         cdef Extra extra
         cdef bint done = goish_load_state(&self.state) == G_DONE
+        cdef Scheduler asker = who_asks(self)
         context = checked_context(context)
         if not done:
             extra = extra_of(self)
-            asked = [(fn, context)]
+            asked = [(fn, context) if asker is self.sched else (fn, context, asker)]
             goish_lock(end_lock(self))
             done = goish_load_state(&self.state) == G_DONE
             if done:
                 pass
-            elif extra.callback_context is None:
-                extra.callback, extra.callback_context = fn, context
-            elif extra.callbacks is None:
-                extra.callbacks = asked
-            else:
+            elif extra.callbacks is not None:
                 extra.callbacks += asked
+            elif extra.callback_context is None and asker is self.sched:
+                extra.callback, extra.callback_context = fn, context
+            else:
+                extra.callbacks = asked
             goish_unlock(end_lock(self))
         if not done:
             return
-        if is_here(self.sched):
-            call_soon(self.sched, fn, self, context)
-        elif not post(self.sched, fn, (self,), context):
+        if call_back(asker, fn, self, context) is False:
             raise RuntimeError(f"the event loop of {self!r} is closed: it calls nobody back any more")
 
     def remove_done_callback(self, fn, /):
@@ -187,13 +188,15 @@ cdef class Goroutine:
         return sum([forget_callback(self, entry) for entry in equal])
 
     def get_loop(self):
-        """The event loop it runs on."""
-        return self.sched.loop
+        """The event loop it runs on; of one on a worker thread, the loop that asks for it."""
+        return loop_of(self)
 
     def get_coro(self):
         """Its coroutine; None once it is done."""
         if not in_sight(self):
             return None
+        if type(self.coro) is Call:
+            return None  # not before its worker has made it
         if self.state == G_CALLED:
             if make_coro(self) < 0:
                 raise_pending()
@@ -321,7 +324,7 @@ cdef class Goroutine:
 
     @property
     def _loop(self):
-        return self.sched.loop
+        return loop_of(self)
 
     @property
     def _fut_waiter(self):
@@ -333,7 +336,7 @@ cdef class Goroutine:
 
     @property
     def _callbacks(self):
-        return callbacks_of(self)
+        return [entry[:2] for entry in callbacks_of(self)]
 
     @property
     def _cancel_message(self):
@@ -376,7 +379,7 @@ cdef class Goroutine:
         raise TypeError("a Goroutine cannot be copied or pickled")
 
 
-cdef tuple G_STATES = ("new", "new", "runnable", "runnable", "running", "waiting", "done")
+cdef tuple G_STATES = ("new", "new", "new", "runnable", "runnable", "running", "waiting", "done")
 
 
 cdef inline bint in_sight(Goroutine g) noexcept:
@@ -384,11 +387,33 @@ cdef inline bint in_sight(Goroutine g) noexcept:
     return not GOISH_LOCKS or goish_load_state(&g.state) == G_DONE or is_here(g.sched)
 
 
+cdef object loop_of(Goroutine g):
+    # Whoever holds the handle of what runs on a worker thread deals with it as with a future of his own loop.
+    loop = running_loop() if g.sched is limbo or g.sched.worker is not None else None
+    if loop is None:
+        loop = g.sched.loop
+    if loop is None:
+        raise RuntimeError(f"{g!r} is on no event loop")
+    return loop
+
+
+cdef Scheduler who_asks(Goroutine g):
+    if g.sched is not limbo and g.sched.worker is None:
+        return g.sched
+    loop = running_loop()
+    if loop is not None:
+        return scheduler_of(loop)
+    if g.sched is limbo:
+        raise RuntimeError(f"no event loop runs on this thread to call back on; {g!r} may be waited for by result(timeout)")
+    return g.sched
+
+
 cdef list callbacks_of(Goroutine g):
     cdef list asked = []
     goish_lock(end_lock(g))
-    if type(g.extra) is Extra and (<Extra>g.extra).callback_context is not None:
-        asked.append(((<Extra>g.extra).callback, (<Extra>g.extra).callback_context))
+    if type(g.extra) is Extra:
+        if (<Extra>g.extra).callback_context is not None:
+            asked.append(((<Extra>g.extra).callback, (<Extra>g.extra).callback_context))
         if (<Extra>g.extra).callbacks is not None:
             asked += (<Extra>g.extra).callbacks
     goish_unlock(end_lock(g))
@@ -398,21 +423,17 @@ cdef list callbacks_of(Goroutine g):
 cdef bint forget_callback(Goroutine g, tuple entry) noexcept:
     # By what it is made of. False: it has been called meanwhile.
     cdef Extra extra = <Extra>g.extra
-    cdef object first = None
+    cdef object one = None
     cdef Py_ssize_t i
     cdef bint found = False
     goish_lock(end_lock(g))
     if extra.callback is entry[0] and extra.callback_context is entry[1]:
         found = True
-        if extra.callbacks:
-            first = extra.callbacks.pop(0)
-            extra.callback, extra.callback_context = first
-        else:
-            extra.callback = extra.callback_context = None
+        extra.callback = extra.callback_context = None
     elif extra.callbacks is not None:
         for i in range(len(extra.callbacks)):
-            first = extra.callbacks[i]
-            if first[0] is entry[0] and first[1] is entry[1]:
+            one = extra.callbacks[i]
+            if one[0] is entry[0] and one[1] is entry[1]:
                 del extra.callbacks[i]  # the caller keeps the entry
                 found = True
                 break

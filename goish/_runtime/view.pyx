@@ -11,7 +11,7 @@ cdef Chan base_of(object ch):
         return <Chan>ch
     if type(ch) is SendChan:
         return (<SendChan>ch).chan
-    if type(ch) is RecvChan:
+    if isinstance(ch, RecvChan):
         return (<RecvChan>ch).chan
     return None
 
@@ -171,6 +171,64 @@ cdef class RecvChan(End):
 
     def __repr__(self):
         return chan_repr(self.chan, "RecvChan")
+
+
+@cython.final
+cdef class CancelToken(RecvChan):
+    """Tells many at once that they are to stop: a receive-only channel that ``cancel`` closes.
+
+    What computes asks ``check`` from time to time; what waits takes ``token.recv_ok()`` as a case of ``select``, or awaits
+    it. Any thread may use it.
+
+    Example::
+
+        def search(token):
+            while True:
+                token.check()
+
+        token = CancelToken()
+        g = go_thread(search, token)
+        token.cancel("enough")
+        try:
+            await g
+        except asyncio.CancelledError as error:
+            print(error)  # -> enough
+    """
+
+    def __init__(self):
+        if self.chan is not None:
+            raise TypeError("a CancelToken is made once; make another with CancelToken()")
+        self.chan = Chan()
+
+    def cancel(self, reason=None):
+        """Cancels it, for good; False if it was cancelled before. ``reason`` is what the CancelledError says.
+
+        Example::
+
+            token = CancelToken()
+            print(token.cancel(), token.cancel())  # -> True False
+        """
+        if not self.chan.closed:
+            self.reason = reason
+        return chan_close(self.chan)
+
+    def check(self):
+        """Raises CancelledError once it is cancelled; a few hundredths of a microsecond otherwise.
+
+        Example::
+
+            CancelToken().check()
+        """
+        if goish_load_state(&self.chan.closed):
+            raise cancelled_error(self.reason)
+
+    @property
+    def cancelled(self):
+        """Whether it was cancelled."""
+        return goish_load_state(&self.chan.closed) != 0
+
+    def __repr__(self):
+        return f"<CancelToken{' cancelled' if self.chan.closed else ''}>"
 
 
 def parked_on(obj):

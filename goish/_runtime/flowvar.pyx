@@ -1,0 +1,290 @@
+# flowvar.pyx - spawn and submit, and what they return: results that are taken once.
+#
+# A FlowVar owns its goroutine until its result is taken. Whoever syncs a call that no worker has begun runs it himself, on the
+# spot; while he waits for one that runs he runs what it has spawned; and if there is nothing of that sort, his place is taken by
+# another worker. So no pool is too small for calls that wait for the calls they make.
+# Threads: any; `consumed` changes by compare-and-swap.
+
+cdef enum:
+    LOOK_BACK = 64  # calls at the end of the queue that are looked at for one that the awaited call has made
+
+
+cdef class Outcome:
+    # What FlowVar and Pending have in common.
+
+    def __await__(self):
+        g = take_result(self)
+        return noting(g).__await__()
+
+    def sync(self, timeout=None):
+        """Blocks this thread until the result is there, and takes it: the same as ``sync(this, timeout)``."""
+        return sync_one(self, timeout)
+
+    def is_ready(self):
+        """Whether there is a result, or an exception, so that ``sync`` would not block. NotSpawned if it is empty."""
+        return goish_load_state(&need_spawned(self).state) == G_DONE
+
+    @property
+    def is_spawned(self):
+        """Whether it stands for a call; ``FlowVar.empty()`` does not."""
+        return self.g is not None or self.consumed != 0
+
+    @property
+    def is_consumed(self):
+        """Whether its result was taken."""
+        return self.consumed != 0
+
+    def cancel(self, msg=None):
+        """Cancels the call, as ``Goroutine.cancel`` does: ``sync`` raises CancelledError then. Any thread."""
+        return need_spawned(self).cancel(msg)
+
+    def __copy__(self):
+        raise_no_copy(self)
+
+    def __deepcopy__(self, memo):
+        raise_no_copy(self)
+
+    def __reduce_ex__(self, protocol):
+        raise_no_copy(self)
+
+    def __repr__(self):
+        what = "consumed" if self.consumed else "empty" if self.g is None else repr(self.g)
+        return f"<{type(self).__name__} {what}>"
+
+    __class_getitem__ = classmethod(GenericAlias)
+
+
+@cython.final
+cdef class FlowVar(Outcome):
+    """The result to come of ``spawn``: ``sync`` it on a thread, or ``await`` it in an event loop, once.
+
+    Its result is handed over and not kept: a second ``sync`` or ``await`` raises FlowVarConsumed. It cannot be copied or
+    pickled. Any thread may use it. An exception of the call is raised where it is synced, with the traceback of the call
+    and a note that says where it was spawned; if it never is, it is a panic.
+
+    Example::
+
+        def main():
+            fv = spawn(sum, [1, 2, 3])
+            return sync(fv)
+
+        print(await go_thread(main))  # -> 6
+    """
+
+    @staticmethod
+    def empty():
+        """One that stands for no call: ``is_spawned`` is False, and ``sync`` raises NotSpawned."""
+        return FlowVar.__new__(FlowVar)
+
+
+@cython.final
+cdef class Pending(Outcome):
+    """The result to come of ``submit``: as a FlowVar, but its call is never run by the thread that asked for it.
+
+    Example::
+
+        print(await submit(sum, [1, 2, 3]))  # -> 6
+    """
+
+
+cdef int raise_no_copy(object fv) except -1:
+    raise TypeError(
+        f"a {type(fv).__name__} cannot be copied or pickled: its result is taken once. "
+        "Hand the object itself on, or take the result"
+    )
+
+
+cdef Goroutine need_spawned(Outcome fv):
+    cdef Goroutine g = fv.g
+    if g is None:
+        raise_consumed_or_empty(fv)
+    return g
+
+
+cdef int raise_consumed_or_empty(Outcome fv) except -1:
+    if fv.consumed:
+        raise FlowVarConsumed(f"the result of this {type(fv).__name__} was taken already: it is there once; keep the result")
+    raise NotSpawned("this FlowVar is empty: it stands for no call; spawn(fn, ...) gives one that does")
+
+
+cdef Goroutine take_result(Outcome fv):
+    # The goroutine, for him who takes its result: the first.
+    cdef Goroutine g
+    if not goish_swap_state(&fv.consumed, 0, 1):
+        raise_consumed_or_empty(fv)
+    g = fv.g
+    if g is None:
+        fv.consumed = 0
+        raise_consumed_or_empty(fv)
+    fv.g = None
+    return g
+
+
+async def noting(g):
+    try:
+        return await g
+    except Exception as exc:
+        if (<Goroutine>g).state == G_DONE:
+            note_origin(<Goroutine>g, exc)
+        raise
+
+
+def goroutine_behind(Outcome fv):
+    """The goroutine of a FlowVar or Pending, whose result stays to be taken."""
+    return need_spawned(fv)
+
+
+def join_helping(Goroutine g):
+    """Blocks until ``g`` is done, running it or what it has spawned meanwhile. Its outcome is left alone."""
+    try:
+        await_blocking(g, None, "sync_scope")
+    except BaseException as exc:
+        if goish_load_state(&g.state) != G_DONE or (exc is not g.wait and not g.flags & GF_CANCELLED):
+            raise
+        goish_clear_bits(&g.flags, GF_RETRIEVED)
+
+
+def outcome_of(Pool p, future, bint pending):
+    """A FlowVar or Pending for a ``concurrent.futures.Future``."""
+    cdef Outcome fv = Pending.__new__(Pending) if pending else FlowVar.__new__(FlowVar)
+    fv.g = foreign_goroutine(p, future)
+    return fv
+
+
+# ---- sync ----
+
+cdef object sync_one(Outcome fv, object timeout):
+    cdef Goroutine g = need_spawned(fv)
+    if asyncio_running_loop() is not None:
+        raise SyncOnLoop(f"sync() would block the event loop that runs on this thread: await the {type(fv).__name__}")
+    try:
+        await_blocking(g, timeout, "sync(timeout)")
+    except BaseException as exc:
+        # Its own is raised below. After any other the result may be taken later.
+        if goish_load_state(&g.state) != G_DONE or (exc is not g.wait and not g.flags & GF_CANCELLED):
+            raise
+    take_result(fv)
+    return result_of(g)
+
+
+cdef int await_blocking(Goroutine g, object timeout, str what) except -1:
+    # Until it is done, helping meanwhile.
+    cdef Goroutine other
+    cdef Call call = call_of(g) if timeout is None else None
+    if call is not None and call.where == ANYWHERE:
+        if call.kind == PLAIN and claim_call(call.pool, g):
+            run_call(g)
+        elif goish_tls_worker != NULL:
+            while goish_load_state(&g.state) != G_DONE:
+                other = claim_descendant(call)
+                if other is None:
+                    break
+                run_call(other)
+    if goish_load_state(&g.state) != G_DONE:
+        block(new_op(W_JOIN, g), timeout, what, "await it")
+    return 0
+
+
+cdef Goroutine claim_descendant(Call target):
+    # One that waits and was made, directly or not, by the awaited call.
+    cdef Pool p = target.pool
+    cdef PyObject* g
+    cdef PyObject* found = NULL
+    cdef int looked = 0
+    goish_lock(&p.lock)
+    g = p.queues[PLAIN].tail
+    while g != NULL and looked < LOOK_BACK and found == NULL:
+        if (<Call>(<Goroutine>g).coro).where == ANYWHERE and descends(<PyObject*>(<Goroutine>g).coro, <PyObject*>target):
+            found = g
+        g = (<Goroutine>g).all_prev
+        looked += 1
+    if found != NULL:
+        calls_remove(&p.queues[PLAIN], found)
+        (<Goroutine>found).state = G_RUNNING
+        calls_push(&p.active, found)
+    goish_unlock(&p.lock)
+    if found == NULL:
+        return None
+    tell_room(p)
+    return <Goroutine>found
+
+
+cdef inline bint descends(PyObject* call, PyObject* target) noexcept:
+    call = <PyObject*>(<Call>call).parent
+    while call != <PyObject*>None:
+        if call == target:
+            return True
+        call = <PyObject*>(<Call>call).parent
+    return False
+
+
+cdef object result_of(Goroutine g):
+    if g.flags & GF_FAILED:
+        goish_set_bits(&g.flags, GF_RETRIEVED)
+        error = take_cancelled(g) if g.flags & GF_CANCELLED else g.wait
+        if isinstance(error, Exception):
+            note_origin(g, error)
+        raise error
+    return g.wait
+
+
+cdef void note_origin(Goroutine g, object error) except *:
+    by = g.created_by
+    if by is not None:
+        note = f"goish: spawned by {by[0].co_qualname} at {by[0].co_filename}:{by[1]}"
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
+
+
+def sync(fv, /, timeout=None):
+    """Blocks this thread until the result of a FlowVar (or Pending) is there, takes it and returns it.
+
+    A call that no worker has begun is run here and now; while one runs, this thread runs what that has spawned. In a
+    worker that has to wait another worker takes its place. ``timeout``: seconds, None for ever.
+
+    Raises the call's exception, TimeoutError if it takes longer (the result may be taken later), FlowVarConsumed if it
+    was taken, NotSpawned if it is empty, SyncOnLoop on a thread whose event loop runs: ``await`` it there.
+
+    Example::
+
+        def fib(n):
+            if n < 2:
+                return n
+            smaller = spawn(fib, n - 2)
+            return fib(n - 1) + sync(smaller)
+
+        print(await go_thread(fib, 12))  # -> 144
+    """
+    if isinstance(fv, Outcome):
+        return sync_one(<Outcome>fv, timeout)
+    if isinstance(fv, Goroutine):
+        return fv.result(timeout=timeout)
+    raise TypeError(f"sync() takes what spawn() or submit() returned, got {fv!r} of type {type(fv).__name__}")
+
+
+cdef FlowVar spawn_on(Pool p, object fn, tuple args, dict kwargs):
+    cdef FlowVar fv = FlowVar.__new__(FlowVar)
+    fv.g = new_pooled(p, fn, args, kwargs, None, None, ANYWHERE)
+    pool_push(p, fv.g)
+    return fv
+
+
+cdef Pending submit_to(Pool p, object fn, tuple args, dict kwargs):
+    cdef Pending pending = Pending.__new__(Pending)
+    pending.g = new_pooled(p, fn, args, kwargs, None, None, ELSEWHERE)
+    pool_push(p, pending.g)
+    return pending
+
+
+def as_goroutine(fv, /):
+    """The goroutine of a FlowVar (or Pending), which is consumed: it may be awaited any number of times.
+
+    Example::
+
+        g = as_goroutine(spawn(pow, 2, 10))
+        print(await g, await g)  # -> 1024 1024
+    """
+    if not isinstance(fv, Outcome):
+        raise TypeError(f"as_goroutine() takes what spawn() or submit() returned, got {fv!r} of type {type(fv).__name__}")
+    need_spawned(<Outcome>fv)
+    return take_result(<Outcome>fv)

@@ -1,0 +1,113 @@
+# Floor 1. Work for threads: what waits in a pool, and the workers that take it.
+
+cdef enum:
+    PLAIN = 0    # a function: a worker runs one after the other, outside of any loop
+    LOOP = 1     # a coroutine function: a worker's loop takes as many as come
+    KINDS = 2
+
+cdef enum:
+    FULL_RAISE
+    FULL_BLOCK   # the thread waits until there is room
+    FULL_RUN     # it runs the call itself
+
+cdef enum:
+    ANYWHERE     # spawn: on whatever thread, that of who syncs too
+    ON_WORKER    # go_thread: on a worker, on another one than the caller's if there is one
+    ELSEWHERE    # submit: never on the thread that asked
+
+
+@cython.final
+cdef class Call:
+    # What is to be called; while it waits and, a plain one, while it runs it is its goroutine's `coro`.
+    cdef object fn           # or a coroutine that has not started
+    cdef tuple args
+    cdef dict kwargs         # or None
+    cdef Pool pool
+    cdef Call parent         # the plain call that has made this one, until that ends
+    cdef PyObject* origin    # the worker that has made it, only to be compared
+    cdef uint8_t kind
+    cdef uint8_t where
+    cdef unsigned int born   # in which process of a line of forks
+    cdef bint foreign        # `fn` is a concurrent.futures.Future: it runs on somebody else's executor
+
+
+cdef struct CallQueue:
+    PyObject* head           # goroutines linked by all_prev and all_next; the queue owns a reference of each
+    PyObject* tail
+    Py_ssize_t count
+
+
+cdef struct IdleList:
+    PyObject* head           # workers, borrowed: last come, first woken
+    Py_ssize_t count
+
+
+cdef class Outcome:
+    cdef object __weakref__
+    cdef Goroutine g         # None: empty, or its result was taken
+    cdef uint8_t consumed
+
+
+@cython.final
+cdef class FlowVar(Outcome):
+    pass
+
+
+@cython.final
+cdef class Pending(Outcome):
+    pass
+
+
+cdef class Spawner:
+    # What gives work to a pool. Its pool closes when nobody holds it any more.
+    cdef object __weakref__
+    cdef Pool pool
+
+
+cdef class Pool:
+    cdef object __weakref__
+    cdef readonly str name           # of its executor
+    cdef object start       # start(kind): makes a worker's thread
+    cdef object make_loop   # make_loop(worker): for a plain worker that needs one after all
+    cdef object tend        # tend(worker): runs that loop until its goroutines have ended
+    cdef object pump        # pump(worker, op, seconds): runs it until the op is decided
+    cdef CallQueue[KINDS] queues
+    cdef CallQueue active            # plain calls begun and not over, on whatever thread
+    cdef IdleList[KINDS] idle
+    cdef Py_ssize_t[KINDS] started   # threads
+    cdef bint[KINDS] searching       # one is awake that has not taken anything yet: no need to wake another
+    cdef bint starved                # the system gives no further thread
+    cdef Py_ssize_t busy             # plain workers that are awake and not blocked
+    cdef Py_ssize_t blocked          # plain workers that are blocked in goish
+    cdef readonly uint64_t finished  # plain calls that are over, calls of coroutine functions that were begun
+    cdef Py_ssize_t size             # how many may be busy; and how many loops
+    cdef Py_ssize_t most             # how many plain threads there may be, blocked ones included
+    cdef Py_ssize_t pending          # how many calls may wait; -1: any number
+    cdef uint8_t on_full         # what a full queue does
+    cdef Py_ssize_t hopeful          # threads that wait for room in it
+    cdef object wait_for_room
+    cdef object there_is_room
+    cdef bint closed
+    cdef goish_mutex lock            # guards all of it, the idle workers' fields, and the state of a queued goroutine
+
+
+@cython.final
+cdef class Worker:
+    cdef object __weakref__
+    cdef readonly Pool pool
+    cdef readonly str name
+    cdef readonly unsigned long thread
+    cdef Scheduler sched         # of its loop; of a plain worker None until a call starts a goroutine
+    cdef PyObject* current       # borrowed: the plain goroutine that runs here
+    cdef PyObject* idle_prev
+    cdef PyObject* idle_next
+    cdef void* gate  # a plain worker parks here
+    cdef uint8_t kind
+    cdef bint idle               # in the list of idle ones
+    cdef bint told               # it is the pool's `searching` one
+    cdef bint blocked            # in a goish call: another may run meanwhile
+    cdef bint left               # its thread ends
+    cdef unsigned int born       # in which process of a line of forks
+    cdef uint64_t sees           # the call that waits, was made here and is rather for another: its goroutine's id
+    cdef uint64_t insists        # ... and nobody has taken it for a while
+    cdef bint guest              # of no pool: a thread that runs a call which it waits for

@@ -1,0 +1,782 @@
+# pool.pyx - calls that wait for a worker, and who is woken for them.
+#
+#   go_thread(fn) ──► QUEUED ──┬─ plain ─► RUNNING on a worker, outside of any loop ──► DONE
+#                              └─ coroutine function ─► CALLED on a worker's loop, from there as every goroutine
+#
+# A goroutine that has started never changes its thread: only what is QUEUED is shared. Two kinds of workers, because a call that
+# computes or blocks must not hold up the goroutines of others: a plain worker runs functions, a loop worker has a loop that runs
+# all the time and takes a further call whenever nothing else is runnable there. So any number of parked goroutines needs no
+# further thread.
+#
+# Invariants: `lock` guards the queues, the idle workers, the numbers and the step from QUEUED to anything else. One that is
+#   QUEUED is in its queue, which owns it; a plain one that runs is in `active`, which owns it then. If something is
+#   queued, a worker is awake that will look again, or as many as may be are busy: summon() after each change to either.
+#   One wake-up at a time: whom summon() chose wakes the next, if there is still something queued when it has taken its own.
+# Threads: any. Not here: how a worker lives (worker.pyx), threads and loops being made (workers.py).
+
+cdef Scheduler limbo = new_limbo()  # of goroutines that are on no loop
+
+
+def set_panic_route(route):
+    """Who hears of exceptions in pooled goroutines that nobody awaits: ``route(goroutine, exception)``, on any thread."""
+    limbo.on_panic = route
+
+
+cdef dict pools = {}  # by id, as weak references
+
+
+cdef Scheduler new_limbo():
+    cdef Scheduler s = Scheduler.__new__(Scheduler)
+    s.failed = []
+    return s
+
+
+cdef list all_pools():
+    return [p for p in [known() for known in list(pools.values())] if p is not None]
+
+
+# ---- the queue ----
+
+cdef inline void calls_push(CallQueue* q, PyObject* g) noexcept:
+    (<Goroutine>g).all_next = NULL
+    (<Goroutine>g).all_prev = q.tail
+    if q.tail == NULL:
+        q.head = g
+    else:
+        (<Goroutine>q.tail).all_next = g
+    q.tail = g
+    q.count += 1
+
+
+cdef inline void calls_remove(CallQueue* q, PyObject* g) noexcept:
+    cdef PyObject* before = (<Goroutine>g).all_prev
+    cdef PyObject* behind = (<Goroutine>g).all_next
+    if before == NULL:
+        q.head = behind
+    else:
+        (<Goroutine>before).all_next = behind
+    if behind == NULL:
+        q.tail = before
+    else:
+        (<Goroutine>behind).all_prev = before
+    (<Goroutine>g).all_prev = (<Goroutine>g).all_next = NULL
+    q.count -= 1
+
+
+cdef Call call_of(Goroutine g):
+    # Any thread: its Call, as long as it is no coroutine and not over.
+    goish_lock(end_lock(g))
+    coro = g.coro
+    goish_unlock(end_lock(g))
+    return <Call>coro if type(coro) is Call else None
+
+
+cdef void swap_coro(Goroutine g, object coro) noexcept:
+    # Another thread may be looking at the Call.
+    goish_lock(end_lock(g))
+    _before = g.coro  # dropped after unlocking
+    g.coro = coro
+    goish_unlock(end_lock(g))
+
+
+cdef inline PyObject* calls_take(Pool p, Worker w) noexcept:
+    # The next for this worker; the queue's reference becomes the caller's. Under the lock.
+    cdef PyObject* g = calls_next(p, w)
+    if g != NULL:
+        calls_remove(&p.queues[w.kind], g)
+    return g
+
+
+cdef PyObject* calls_next(Pool p, Worker w) noexcept:
+    # Under the lock: the next for this worker, or NULL.
+    cdef PyObject* g = p.queues[w.kind].head
+    if g == NULL:
+        return NULL
+    if (<Call>(<Goroutine>g).coro).origin == <PyObject*>w:
+        # Made on this very worker: rather for another, if there is one that could come.
+        if others_could(p, w.kind, <PyObject*>w, (<Call>(<Goroutine>g).coro).where == ELSEWHERE):
+            return NULL
+        if w.kind == LOOP and p.started[LOOP] > 1 and (<Goroutine>g).id != w.insists:
+            return NULL
+        while g != NULL and (<Call>(<Goroutine>g).coro).where == ELSEWHERE and (<Call>(<Goroutine>g).coro).origin == <PyObject*>w:
+            g = (<Goroutine>g).all_next
+    return g
+
+
+# ---- who is to be woken ----
+
+cdef inline void idle_push(Pool p, Worker w) noexcept:
+    cdef PyObject* head = p.idle[w.kind].head
+    w.idle_prev = NULL
+    w.idle_next = head
+    if head != NULL:
+        (<Worker>head).idle_prev = <PyObject*>w
+    p.idle[w.kind].head = <PyObject*>w
+    p.idle[w.kind].count += 1
+    w.idle = True
+
+
+cdef inline void idle_remove(Pool p, Worker w) noexcept:
+    if w.idle_prev == NULL:
+        p.idle[w.kind].head = w.idle_next
+    else:
+        (<Worker>w.idle_prev).idle_next = w.idle_next
+    if w.idle_next != NULL:
+        (<Worker>w.idle_next).idle_prev = w.idle_prev
+    w.idle_prev = w.idle_next = NULL
+    p.idle[w.kind].count -= 1
+    w.idle = False
+
+
+cdef inline PyObject* idle_other(Pool p, int kind, PyObject* but, PyObject* nor) noexcept:
+    cdef PyObject* w = p.idle[kind].head
+    while w != NULL and (w == but or w == nor):
+        w = (<Worker>w).idle_next
+    return w
+
+
+cdef inline bint may_start(Pool p, int kind, bint must) noexcept:
+    if p.starved:
+        return False
+    if kind == PLAIN:
+        return p.started[PLAIN] < p.most
+    return p.started[LOOP] < p.size + must
+
+
+cdef inline bint others_could(Pool p, int kind, PyObject* but, bint must) noexcept:
+    return p.searching[kind] or idle_other(p, kind, but, NULL) != NULL or may_start(p, kind, must)
+
+
+cdef PyObject* summon(Pool p, int kind, PyObject* but) noexcept:
+    # Under the lock: whom to rouse() after unlocking for what is queued: a worker, the pool itself for a new one, or NULL.
+    cdef PyObject* w
+    cdef PyObject* g = p.queues[kind].head
+    cdef bint must
+    if g == NULL or p.searching[kind] or (kind == PLAIN and p.busy >= p.size):
+        return NULL
+    must = (<Call>(<Goroutine>g).coro).where == ELSEWHERE and (<Call>(<Goroutine>g).coro).origin != NULL
+    w = idle_other(p, kind, but, (<Call>(<Goroutine>g).coro).origin if must else NULL)
+    if w != NULL:
+        idle_remove(p, <Worker>w)
+        (<Worker>w).told = True
+    elif may_start(p, kind, must):
+        p.started[kind] += 1
+        w = <PyObject*>p
+    else:
+        return NULL
+    p.searching[kind] = True
+    if kind == PLAIN:
+        p.busy += 1
+    return w
+
+
+cdef int rouse(Pool p, int kind, PyObject* w) except -1:
+    # Not under the lock.
+    if w == NULL:
+        return 0
+    if w != <PyObject*>p:
+        if kind == PLAIN:
+            PyThread_release_lock((<Worker>w).gate)
+        else:
+            inbox_poke((<Worker>w).sched)
+        return 0
+    try:
+        p.start(kind)
+    except BaseException:
+        if not never_started(p, kind):
+            raise
+    return 0
+
+
+cdef bint never_started(Pool p, int kind) except -1:
+    # Whether there are other workers, which will do.
+    cdef PyObject* w
+    cdef bint others
+    goish_lock(&p.lock)
+    p.started[kind] -= 1
+    p.searching[kind] = False
+    p.starved = True
+    if kind == PLAIN:
+        p.busy -= 1
+    others = p.started[kind] > 0
+    w = summon(p, kind, NULL)
+    goish_unlock(&p.lock)
+    rouse(p, kind, w)
+    return others
+
+
+# ---- work comes ----
+
+cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object context, object name, int where):
+    cdef Goroutine g
+    cdef Call call
+    cdef int kind = kind_of(fn)
+    cdef PyObject* code
+    scope = current_scope.get()
+    if kind == LOOP and check_coroutine(fn) is not None:
+        if args or kwargs:
+            raise TypeError(f"a coroutine has its arguments already: got {fn!r} and more")
+        args = None
+    g = Goroutine.__new__(Goroutine)
+    code = goish_caller(&g.lasti)
+    if code != NULL:
+        g.code = <object>code
+        Py_DECREF(g.code)
+    g.id = goish_next_id()
+    g.state = G_QUEUED
+    g.sched = limbo
+    if name is not None:
+        g.extra = new_extra()
+        (<Extra>g.extra).name = name
+    if context is None:
+        g.ctx = PyContext_CopyCurrent()
+    else:
+        g.ctx = context
+    call = Call.__new__(Call)
+    call.fn = fn
+    call.args = args
+    call.kwargs = kwargs if kwargs else None
+    call.pool = p
+    call.kind = kind
+    call.where = where
+    call.born = forks
+    if goish_tls_worker != NULL:
+        call.origin = goish_tls_worker
+        if (<Worker>goish_tls_worker).current != NULL:
+            call.parent = <Call>(<Goroutine>(<Worker>goish_tls_worker).current).coro
+    g.coro = call
+    # Last: what is out of the collector must be given back, in release().
+    if context is None and goish_gc_take(<PyObject*>g.ctx):
+        g.flags |= GF_CTX_TAKEN
+    goish_gc_take(<PyObject*>call)
+    goish_gc_take(<PyObject*>g)
+    if scope is not None:
+        try:
+            scope.add(g)
+        except BaseException:
+            never_was(g)
+            raise
+    return g
+
+
+# The sync_scope that this code is in: copied with the context, so what a call spawns belongs to it too.
+current_scope = ContextVar("goish.scope", default=None)
+
+
+cdef int kind_of(object fn) except -1:
+    cdef int found = goish_makes_coroutine(<PyObject*>fn)
+    if found >= 0:
+        return LOOP if found else PLAIN
+    if PyCoro_CheckExact(fn) or isinstance(fn, Coroutine):
+        return LOOP
+    if not callable(fn):
+        raise TypeError(
+            "work for a thread is a function and its arguments (def or async def), or a coroutine that has not started; got "
+            f"{fn!r} of type {type(fn).__name__}"
+        )
+    # An object is called by its type's __call__, which may be an async def.
+    return LOOP if iscoroutinefunction(fn) or iscoroutinefunction(getattr(type(fn), "__call__", None)) else PLAIN
+
+
+cdef int pool_push(Pool p, Goroutine g) except -1:
+    # A new goroutine into its queue. PoolShutdown or PoolFull if it is not taken: it has never been then.
+    cdef int why = try_push(p, g)
+    while why == 2 and p.on_full == FULL_BLOCK and running_loop() is None:
+        try:
+            wait_for_room(p)
+        except BaseException:
+            never_was(g)
+            raise
+        why = try_push(p, g)
+    if why == 2 and p.on_full == FULL_RUN and runs_here(p, g):
+        return 0
+    if why:
+        never_was(g)
+        raise_refused(p, why)
+    return 0
+
+
+cdef int wait_for_room(Pool p) except -1:
+    cdef bint counted = worker_blocks()
+    goish_count(&p.hopeful, 1)
+    try:
+        p.wait_for_room()
+    finally:
+        goish_count(&p.hopeful, -1)
+        if counted:
+            worker_goes_on()
+    return 0
+
+
+cdef bint runs_here(Pool p, Goroutine g) except -1:
+    cdef Call call = <Call>g.coro
+    if call.kind != PLAIN or call.where == ELSEWHERE or running_loop() is not None:
+        return False
+    goish_lock(&p.lock)
+    Py_INCREF(g)
+    g.state = G_RUNNING
+    calls_push(&p.active, <PyObject*>g)
+    goish_unlock(&p.lock)
+    run_call(g)
+    return True
+
+
+cdef inline int tell_room(Pool p) except -1:
+    if p.hopeful > 0:
+        p.there_is_room()
+    return 0
+
+
+cdef int try_push(Pool p, Goroutine g) except -1:
+    # 0, or why not.
+    cdef Call call = <Call>g.coro
+    cdef PyObject* w = NULL
+    cdef int why = 0
+    goish_lock(&p.lock)
+    if p.closed:
+        why = 1
+    elif p.pending >= 0 and p.queues[PLAIN].count + p.queues[LOOP].count >= p.pending:
+        why = 2
+    elif call.kind == PLAIN and p.blocked >= p.most:
+        why = 3
+    else:
+        Py_INCREF(g)
+        calls_push(&p.queues[call.kind], <PyObject*>g)
+        w = summon(p, call.kind, NULL)
+    goish_unlock(&p.lock)
+    if w == NULL:
+        return why
+    try:
+        rouse(p, call.kind, w)
+    except BaseException:
+        if not claim_call(p, g):
+            return 0
+        end_active(p, g, call)
+        never_was(g)
+        raise
+    return 0
+
+
+cdef int raise_refused(Pool p, int why) except -1:
+    if why == 1:
+        raise PoolShutdown(f"{p!r} is shut down and takes no more work; make another Executor")
+    if why == 2:
+        raise PoolFull(
+            f"{p!r} has its max_pending={p.pending} calls waiting; wait for some of them, raise max_pending, or choose "
+            "another on_full"
+        )
+    raise PoolFull(f"all {p.blocked} workers of {p!r} are blocked, and it may have no more (max_threads={p.most})")
+
+
+cdef void never_was(Goroutine g) noexcept:
+    # It never was: nobody has its handle, nobody is told.
+    g.state = G_DONE
+    g.flags |= GF_CANCELLED | GF_FAILED
+    release(g, True)
+
+
+cdef bint claim_call(Pool p, Goroutine g) except -1:
+    # Out of the queue, if it is still there: the caller then runs or ends it.
+    cdef bint mine
+    goish_lock(&p.lock)
+    mine = g.state == G_QUEUED
+    if mine:
+        calls_remove(&p.queues[(<Call>g.coro).kind], <PyObject*>g)
+        g.state = G_RUNNING
+        calls_push(&p.active, <PyObject*>g)
+    goish_unlock(&p.lock)
+    if mine:
+        tell_room(p)
+    return mine
+
+
+# ---- a plain call runs ----
+
+cdef void run_call(Goroutine g) except *:
+    # On a worker, or on a thread that waits for it (spawn); the caller has claimed it and holds it.
+    global goish_tls_worker
+    cdef Pool p = (<Call>g.coro).pool
+    cdef Worker w = worker_here(p)
+    cdef PyObject* outer_worker = goish_tls_worker
+    cdef PyObject* outer = w.current
+    goish_tls_worker = <PyObject*>w
+    w.current = <PyObject*>g
+    try:
+        call_and_conclude(p, g)
+    finally:
+        w.current = outer
+        goish_tls_worker = outer_worker
+    if w.sched is not None and w.sched.live > 0 and outer == NULL:
+        tend(w, p)
+
+
+cdef void call_and_conclude(Pool p, Goroutine g) except *:
+    # Deep in a recursion anything may raise RecursionError, isinstance() too: whatever happens, g ends.
+    cdef Call call = <Call>g.coro
+    cdef PyObject* result = NULL
+    cdef int flags = GF_FAILED
+    if PyContext_Enter(<PyObject*>g.ctx) == 0:
+        result = PyObject_Call(<PyObject*>call.fn, <PyObject*>call.args, NULL if call.kwargs is None else <PyObject*>call.kwargs)
+        if PyContext_Exit(<PyObject*>g.ctx) < 0 and result != NULL:
+            PyErr_WriteUnraisable(<PyObject*>g)
+    if result != NULL:
+        value = <object>result
+        Py_DECREF(value)
+        if PyCoro_CheckExact(value):
+            to_a_loop(call, g, value)
+        else:
+            conclude(p, g, value, 0)
+        return
+    if PyErr_ExceptionMatches(CancelledError):
+        flags = GF_FAILED | GF_CANCELLED
+    elif PyErr_ExceptionMatches(GoExit):
+        flags = GF_EXITED
+    error = pending_exception()
+    conclude(p, g, None if flags == GF_EXITED else error, flags)
+
+
+cdef void tend(Worker w, Pool p) except *:
+    # The goroutines that a plain call has left on its worker's own loop: it runs until they are over, another takes the place.
+    cdef bint counted = False
+    try:
+        counted = worker_blocks()
+    except PoolFull:
+        pass
+    try:
+        p.tend(w)
+    finally:
+        if counted:
+            worker_goes_on()
+
+
+cdef void to_a_loop(Call call, Goroutine g, object coro) except *:
+    # A plain function that has given a coroutine, such as a lambda around an async def: a loop is where that belongs.
+    cdef Pool p = call.pool
+    cdef PyObject* w
+    call.fn = coro
+    call.args = None
+    call.kwargs = None
+    call.kind = LOOP
+    call.parent = None
+    if call.born != forks:
+        coro.close()
+        return
+    goish_lock(&p.lock)
+    calls_remove(&p.active, <PyObject*>g)
+    g.state = G_QUEUED
+    calls_push(&p.queues[LOOP], <PyObject*>g)
+    w = summon(p, LOOP, NULL)
+    goish_unlock(&p.lock)
+    rouse(p, LOOP, w)
+
+
+cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
+    # The end of a goroutine that was on no loop.
+    cdef object extra
+    cdef Call call = <Call>g.coro
+    cdef Call _parent = call.parent  # dropped after unlocking
+    goish_lock(&p.lock)
+    call.parent = None
+    goish_unlock(&p.lock)
+    goish_clear_bits(&g.flags, GF_LATE)
+    goish_set_bits(&g.flags, flags)
+    swap_coro(g, None)
+    goish_lock(end_lock(g))
+    g.wait = outcome  # None before
+    goish_store_state(&g.state, G_DONE)
+    goish_unlock(end_lock(g))
+    release(g, flags & GF_FAILED != 0)
+    extra = g.extra
+    try:
+        if type(extra) is Extra:
+            notify(limbo, g, <Extra>extra)
+    finally:
+        end_active(p, g, call)
+
+
+cdef void end_active(Pool p, Goroutine g, Call call) noexcept:
+    if call.born != forks:
+        return  # it is the parent's, and so is the list that it was in
+    goish_lock(&p.lock)
+    calls_remove(&p.active, <PyObject*>g)
+    p.finished += 1
+    goish_unlock(&p.lock)
+    Py_DECREF(g)  # the caller has another
+
+
+# How many forks this process is away from the first one.
+cdef unsigned int forks = 0
+
+
+def after_fork():
+    """In a forked child: this thread, which may have been a worker, is none."""
+    global goish_tls_worker, forks
+    goish_tls_worker = NULL
+    forks += 1
+
+
+# ---- on the executor of others ----
+
+def foreign_goroutine(Pool p, future):
+    """A Goroutine for a ``concurrent.futures.Future``: it ends as that ends."""
+    g = new_pooled(p, unrunnable, None, None, None, None, ELSEWHERE)
+    (<Call>g.coro).fn = future
+    (<Call>g.coro).foreign = True
+    goish_lock(&p.lock)
+    Py_INCREF(g)
+    g.state = G_RUNNING
+    calls_push(&p.active, <PyObject*>g)
+    goish_unlock(&p.lock)
+    future.add_done_callback(_Conclude(g))
+    return g
+
+
+def unrunnable():
+    raise AssertionError
+
+
+class _Conclude:
+    # No closure: it must not hold the goroutine's FlowVar.
+    def __init__(self, g):
+        self.g = g
+
+    def __call__(self, future):
+        cdef Goroutine g = self.g
+        cdef Pool p = (<Call>g.coro).pool
+        if future.cancelled():
+            conclude(p, g, cancelled_error(None), GF_FAILED | GF_CANCELLED)
+        elif future.exception() is not None:
+            conclude(p, g, future.exception(), GF_FAILED)
+        else:
+            conclude(p, g, future.result(), 0)
+
+
+# ---- cancelling ----
+
+cdef int cancel_pooled(Goroutine g, object msg) except -1:
+    # 1: done; 0: it has meanwhile come to a loop. One that waits for a worker ends at once; one that runs is told (check_cancel).
+    cdef Call call
+    call = call_of(g)
+    if call is None:
+        return 0
+    if claim_call(call.pool, g):
+        if msg is not None:
+            set_cancel_message(g, msg)
+        if PyCoro_CheckExact(call.fn):
+            call.fn.close()
+        conclude(call.pool, g, cancelled_error(msg), GF_FAILED | GF_CANCELLED)
+        return 1
+    if g.sched is not limbo:
+        return 0
+    if call.foreign and call.fn.cancel():
+        return 1
+    if msg is not None:
+        set_cancel_message(g, msg)
+    if g.cancels < 65535:
+        g.cancels += 1
+    goish_set_bits(&g.flags, GF_MUST_CANCEL)
+    return 1
+
+
+def check_cancel():
+    """Raises CancelledError if the running goroutine or ``go_thread`` call was cancelled; for code that computes.
+
+    A function on a worker thread cannot be interrupted: it looks from time to time. After the CancelledError the cancel
+    counts as delivered. Elsewhere it does nothing. Any thread may call it; it takes a fraction of a microsecond.
+
+    Example::
+
+        def work():
+            while True:
+                check_cancel()
+
+        g = go_thread(work)
+        g.cancel()
+        try:
+            await g
+        except asyncio.CancelledError:
+            print("cancelled")  # -> cancelled
+    """
+    cdef PyObject* g = running_here()
+    if g != NULL and (<Goroutine>g).flags & GF_MUST_CANCEL:
+        goish_clear_bits(&(<Goroutine>g).flags, GF_MUST_CANCEL)
+        raise cancelled_error_of(<Goroutine>g)
+
+
+cdef inline PyObject* running_here() noexcept:
+    # Borrowed: the goroutine that runs on this thread, or NULL.
+    if goish_tls_sched != NULL:
+        return (<Scheduler>goish_tls_sched).current
+    if goish_tls_worker != NULL:
+        return (<Worker>goish_tls_worker).current
+    return NULL
+
+
+# ---- the pool ----
+
+cdef class Call:
+    @property
+    def __qualname__(self):
+        return getattr(self.fn, "__qualname__", type(self.fn).__name__)
+
+
+cdef goish_mutex empty_lock() noexcept:
+    cdef goish_mutex lock
+    memset(&lock, 0, sizeof(lock))
+    return lock
+
+
+cdef class Pool:
+    """A pool of worker threads; ``goish.executor`` gives it its face."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.size = 1
+        self.most = 1
+        self.pending = -1
+        known = id(self)
+        pools[known] = weak_reference(self, lambda _: pools.pop(known, None))
+
+    def __repr__(self):
+        return f"<Executor {self.name!r}>"
+
+    def _set(self, str name, start, make_loop, tend, pump, wait_for_room, there_is_room):
+        self.name = name
+        self.wait_for_room = wait_for_room
+        self.there_is_room = there_is_room
+        self.start = start
+        self.make_loop = make_loop
+        self.tend = tend
+        self.pump = pump
+
+    def _resize(self, Py_ssize_t size, Py_ssize_t most):
+        goish_lock(&self.lock)
+        self.size = size
+        self.most = most
+        self.starved = False
+        goish_unlock(&self.lock)
+        self._look()
+
+    def _limit(self, pending, int on_full):
+        self.pending = -1 if pending is None else pending
+        self.on_full = on_full
+
+    def _prestart(self):
+        # As many plain workers as may be busy.
+        cdef bint more = True
+        while more:
+            goish_lock(&self.lock)
+            more = self.started[PLAIN] < self.size and not self.closed
+            if more:
+                self.started[PLAIN] += 1
+                self.busy += 1
+                self.searching[PLAIN] = True
+            goish_unlock(&self.lock)
+            if more:
+                rouse(self, PLAIN, <PyObject*>self)
+
+    def _look(self):
+        # Wakes whom a change calls for.
+        cdef PyObject* w
+        cdef int kind
+        for kind in range(KINDS):
+            goish_lock(&self.lock)
+            w = summon(self, kind, NULL)
+            goish_unlock(&self.lock)
+            rouse(self, kind, w)
+
+    def _close(self):
+        """Takes no more calls; those that wait are still run. Idle workers leave."""
+        cdef PyObject* w
+        cdef int kind
+        goish_lock(&self.lock)
+        self.closed = True
+        goish_unlock(&self.lock)
+        for kind in range(KINDS):
+            w = <PyObject*>self
+            while w != NULL:
+                goish_lock(&self.lock)
+                w = self.idle[kind].head
+                if w != NULL:
+                    idle_remove(self, <Worker>w)
+                    if kind == PLAIN:
+                        self.busy += 1
+                goish_unlock(&self.lock)
+                rouse(self, kind, w)
+
+    def _forget(self):
+        # In a forked child: no thread is here, and what waits or runs is the parent's.
+        cdef int kind
+        self.lock = empty_lock()
+        for kind in range(KINDS):
+            self.queues[kind] = CallQueue(NULL, NULL, 0)
+            self.idle[kind] = IdleList(NULL, 0)
+            self.started[kind] = 0
+            self.searching[kind] = False
+        self.active = CallQueue(NULL, NULL, 0)
+        self.busy = self.blocked = self.hopeful = 0
+        self.starved = False
+
+    def queued(self):
+        """The goroutines that wait for a worker, oldest first. Any thread."""
+        return members(self, &self.queues[PLAIN]) + members(self, &self.queues[LOOP])
+
+    def running(self):
+        """Those of plain functions that run, oldest first. Any thread."""
+        return members(self, &self.active)
+
+    def _has_room(self):
+        return self.closed or self.pending < 0 or self.queues[PLAIN].count + self.queues[LOOP].count < self.pending
+
+    def _numbers(self):
+        cdef Py_ssize_t[10] n
+        goish_lock(&self.lock)
+        n[0] = self.started[PLAIN]
+        n[1] = self.started[LOOP]
+        n[2] = self.idle[PLAIN].count
+        n[3] = self.idle[LOOP].count
+        n[4] = self.queues[PLAIN].count + self.queues[LOOP].count
+        n[5] = self.active.count
+        n[6] = self.blocked
+        n[7] = self.finished
+        goish_unlock(&self.lock)
+        return n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]
+
+    @property
+    def is_closed(self):
+        """Whether it was shut down."""
+        return self.closed
+
+
+cdef Py_ssize_t live_in_pools():
+    cdef Py_ssize_t count = 0
+    for p in all_pools():
+        count += (<Pool>p).queues[PLAIN].count + (<Pool>p).queues[LOOP].count + (<Pool>p).active.count
+    return count
+
+
+cdef list members(Pool p, CallQueue* q):
+    cdef PyObject** found
+    cdef PyObject* g
+    cdef Py_ssize_t room, i
+    cdef Py_ssize_t count = -1
+    while count < 0:
+        room = q.count + 8
+        found = <PyObject**>PyMem_Malloc(room * sizeof(PyObject*))  # before the lock: under it nothing may be made
+        if found == NULL:
+            raise MemoryError
+        goish_lock(&p.lock)
+        if q.count <= room:
+            count = 0
+            g = q.head
+            while g != NULL:
+                Py_INCREF(<object>g)
+                found[count] = g
+                count += 1
+                g = (<Goroutine>g).all_next
+        goish_unlock(&p.lock)
+        if count >= 0:
+            members = [<object>found[i] for i in range(count)]
+            for i in range(count):
+                Py_DECREF(<object>found[i])
+        PyMem_Free(found)
+    return members

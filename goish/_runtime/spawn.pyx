@@ -1,0 +1,187 @@
+# spawn.pyx - giving work to threads: go_thread, spawn, submit. What the latter return: flowvar.pyx.
+
+cdef Pool default_pool = None
+cdef object make_default_pool = None
+
+
+cdef Pool pool_by_default():
+    if default_pool is None:
+        make_default_pool()
+    return default_pool
+
+
+def set_default_pool(pool, make):
+    """Tells which pool go_thread() and spawn() take, and how it is made when it is needed and None."""
+    global default_pool, make_default_pool
+    default_pool = pool
+    make_default_pool = make
+
+
+@cython.final
+cdef class GoThread:
+    """``go_thread(fn, *args, **kwargs)`` runs a call on a worker thread and returns its ``Goroutine``, as ``go`` does.
+
+    A plain function (``def``) has the worker for itself, outside of any event loop: what computes, or blocks, belongs
+    there. A coroutine function (``async def``) runs as a goroutine on the loop of a worker; one worker takes any number
+    of them. ``go`` in either stays on that worker; ``go_thread`` in either goes to another one, if the pool has one.
+    The call runs in a copy of the current context. An exception that nobody awaits is a panic: see ``run``.
+
+    ``await`` it in any event loop. A cancel ends a call that has not begun, raises CancelledError in a coroutine, and is
+    seen by ``check_cancel`` in a plain function. TypeError if ``fn`` cannot be called, PoolFull if the pool takes no
+    more. Any thread may call it, with an event loop or without.
+
+    With the GIL, functions in Python take turns; in parallel run those that release it. On free-threaded Python all do.
+
+    Example::
+
+        def fib(n):
+            return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+        print(await go_thread(fib, 20))  # -> 6765
+    """
+
+    cdef object name
+    cdef object context
+    cdef Pool pool
+
+    def __call__(self, fn, /, *args, **kwargs):
+        cdef Pool p = pool_by_default() if self.pool is None else self.pool
+        g = new_pooled(p, fn, args, kwargs, self.context, self.name, ON_WORKER)
+        pool_push(p, g)
+        return g
+
+    def with_(self, *, name=None, context=None):
+        """A ``go_thread`` with options.
+
+        ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. TypeError for anything else.
+
+        Example::
+
+            def who():
+                return current_goroutine().name
+
+            print(await go_thread.with_(name="cruncher")(who))  # -> cruncher
+        """
+        cdef GoThread configured = GoThread.__new__(GoThread)
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name must be a str, got {type(name).__name__}")
+        configured.name = name
+        configured.context = None if context is None else checked_context(context)
+        configured.pool = self.pool
+        return configured
+
+    @property
+    def __signature__(self):
+        return go_signature()
+
+    def __repr__(self):
+        return "<go_thread>" if self.name is None else f"<go_thread name={self.name!r}>"
+
+
+cdef GoThread go_thread_on(Pool p):
+    cdef GoThread verb = GoThread.__new__(GoThread)
+    verb.pool = p
+    return verb
+
+
+cdef object go_signature():
+    return Signature(
+        [
+            Parameter("fn", Parameter.POSITIONAL_ONLY),
+            Parameter("args", Parameter.VAR_POSITIONAL),
+            Parameter("kwargs", Parameter.VAR_KEYWORD),
+        ]
+    )
+
+
+go_thread = GoThread.__new__(GoThread)
+
+
+def current_worker():
+    """The worker thread that this code runs on: a ``Worker`` with its ``name`` and ``thread`` id; None elsewhere.
+
+    Example::
+
+        def where():
+            return current_worker() is not None
+
+        print(where(), await go_thread(where))  # -> False True
+    """
+    if goish_tls_worker == NULL or (<Worker>goish_tls_worker).guest:
+        return None
+    return <Worker>goish_tls_worker
+
+
+def spawn(fn, /, *args, **kwargs):
+    """Runs a call on the default executor, or where it is synced; returns its ``FlowVar``. See ``Executor.spawn``.
+
+    Example::
+
+        print(await spawn(pow, 2, 10))  # -> 1024
+    """
+    return spawn_on(pool_by_default(), fn, args, kwargs)
+
+
+def submit(fn, /, *args, **kwargs):
+    """Runs a call on the default executor, never on this thread; returns its ``Pending``. See ``Executor.submit``.
+
+    Example::
+
+        print(await submit(pow, 2, 10))  # -> 1024
+    """
+    return submit_to(pool_by_default(), fn, args, kwargs)
+
+
+def pool_of(Spawner spawner):
+    """The Pool of an Executor."""
+    return spawner.pool
+
+
+cdef class Spawner:
+    """What gives work to a pool: the compiled half of ``Executor``."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.pool = Pool()
+
+    def __dealloc__(self):
+        # Nobody can give work any more: what waits is still done, then the threads leave.
+        if self.pool is not None and not self.pool.closed:
+            self.pool._close()
+
+    def spawn(self, fn, /, *args, **kwargs):
+        """Runs ``fn(*args, **kwargs)`` on a worker, or on the thread that syncs it first; returns its ``FlowVar``.
+
+        Arguments are evaluated now, and the call may begin before this returns. It runs in a copy of the current
+        context. Nothing is said of the thread: do not count on thread-locals. ``fn`` may be a coroutine function: that runs
+        on a worker's loop. TypeError if it cannot be called, PoolShutdown after ``shutdown``, PoolFull as ``on_full``
+        says. Any thread.
+
+        Example::
+
+            with Executor(workers=2) as ex:
+                print(sync(ex.spawn(pow, 2, 10)))  # -> 1024
+        """
+        return spawn_on(self.pool, fn, args, kwargs)
+
+    def submit(self, fn, /, *args, **kwargs):
+        """As ``spawn``, but the call never runs on this thread, not even when it is synced; returns its ``Pending``.
+
+        For a thread that must not be held up, such as that of a user interface.
+
+        Example::
+
+            with Executor(workers=1) as ex:
+                print(sync(ex.submit(threading.get_ident)) == threading.get_ident())  # -> False
+        """
+        return submit_to(self.pool, fn, args, kwargs)
+
+    @property
+    def go_thread(self):
+        """A ``go_thread`` that takes the workers of this executor.
+
+        Example::
+
+            async with Executor(workers=2) as ex:
+                print(await ex.go_thread(pow, 2, 10))  # -> 1024
+        """
+        return go_thread_on(self.pool)

@@ -1,0 +1,308 @@
+# worker.pyx - the threads that take what waits in a pool (pool.pyx).
+#
+# A plain worker parks on a lock of its own, its gate. A loop worker parks in its loop, and its scheduler takes a call from the
+# pool whenever its own run queue is empty, once a slice in any case.
+# Invariants: `idle`, `told` and the idle list under the pool's lock. The gate is closed but between a wake-up and its being
+#   noticed; only who took the worker off the idle list opens it.
+# Threads: the worker's own; whoever wakes it.
+
+cdef Goroutine next_call(Worker w):
+    # Parks until there is a call for this plain worker, which the caller owns then; None: it is to leave.
+    cdef Pool p = w.pool
+    cdef PyObject* g
+    cdef PyObject* other
+    while True:
+        if w.born != forks:
+            return None
+        goish_lock(&p.lock)
+        if w.told:
+            w.told = False
+            p.searching[PLAIN] = False
+        g = calls_take(p, w) if p.busy <= p.size else NULL
+        if g != NULL:
+            (<Goroutine>g).state = G_RUNNING
+            calls_push(&p.active, g)
+            other = summon(p, PLAIN, NULL)
+            goish_unlock(&p.lock)
+            rouse_quietly(p, PLAIN, other)
+            tell_room(p)
+            return <Goroutine>g
+        p.busy -= 1
+        if (p.closed and p.queues[PLAIN].count == 0) or p.idle[PLAIN].count > p.size:
+            p.started[PLAIN] -= 1
+            w.left = True
+        else:
+            idle_push(p, w)
+        other = summon(p, PLAIN, <PyObject*>w)
+        goish_unlock(&p.lock)
+        rouse_quietly(p, PLAIN, other)
+        if w.left:
+            return None
+        goish_take_bell(w.gate, INFINITY, False)
+
+
+cdef void rouse_quietly(Pool p, int kind, PyObject* w) noexcept:
+    # A helper that cannot be had is no matter of who would have liked it.
+    if w == NULL:
+        return
+    try:
+        rouse(p, kind, w)
+    except BaseException as exc:
+        logger.error("%r has not got a further thread", p, exc_info=exc)
+
+
+# ---- a worker's loop ----
+
+# How long a call that was made on a loop worker waits for another one to take it, in seconds.
+cdef double PATIENCE = 0.02
+
+cdef bint worker_feed(Scheduler s) except *:
+    # The next call for a loop that has nothing else to run.
+    cdef Worker w = s.worker
+    cdef Pool p
+    cdef PyObject* g
+    cdef PyObject* other
+    if w is None or w.kind != LOOP:
+        return False
+    p = w.pool
+    if p.queues[LOOP].head == NULL and not w.told:
+        return False
+    goish_lock(&p.lock)
+    if w.told:
+        w.told = False
+        p.searching[LOOP] = False
+    g = calls_take(p, w)
+    if g != NULL:
+        (<Goroutine>g).sched = s
+        (<Goroutine>g).state = G_CALLED
+        p.finished += 1
+    other = summon(p, LOOP, <PyObject*>w)
+    goish_unlock(&p.lock)
+    rouse_quietly(p, LOOP, other)
+    if g == NULL:
+        return False
+    tell_room(p)
+    registry_add(s, <Goroutine>g)
+    Py_DECREF(<Goroutine>g)  # the queue's
+    run_push(s, g)
+    return True
+
+
+cdef inline void worker_awake(Scheduler s) noexcept:
+    cdef Worker w = s.worker
+    cdef Pool p = w.pool
+    if w.idle:
+        goish_lock(&p.lock)
+        if w.idle:
+            idle_remove(p, w)
+        goish_unlock(&p.lock)
+
+
+cdef void worker_idle(Scheduler s) noexcept:
+    cdef Worker w = s.worker
+    cdef Pool p = w.pool
+    cdef PyObject* other
+    cdef bint again = False
+    if w.kind != LOOP or w.left:
+        return
+    goish_lock(&p.lock)
+    again = w.told or calls_next(p, w) != NULL
+    if again:  # its slice was over before it looked, or somebody has pushed meanwhile
+        goish_unlock(&p.lock)
+        arm_drain(s)
+        return
+    if not w.idle:
+        idle_push(p, w)
+    other = summon(p, LOOP, <PyObject*>w)
+    if p.closed and w.idle and p.queues[LOOP].count == 0 and s.live == 0:
+        w.left = True
+        idle_remove(p, w)
+    elif other == NULL and w.sees == 0 and not p.searching[LOOP] and p.queues[LOOP].count > 0:
+        w.sees = (<Goroutine>p.queues[LOOP].head).id  # it was made here: for another, or in a moment for this one after all
+        again = True
+    goish_unlock(&p.lock)
+    rouse_quietly(p, LOOP, other)
+    if again and insist(s.loop, s.loop.call_later, (PATIENCE, w._look_again), own_context(s)) is False:
+        w.sees = 0
+    if w.left:
+        insist(s.loop, s.call_soon, (s.loop.stop,), own_context(s))
+
+
+cdef Worker worker_here(Pool p):
+    # This thread's; one of no pool where a thread that is none runs a call that it waits for.
+    if goish_tls_worker != NULL:
+        return <Worker>goish_tls_worker
+    guest = Worker.__new__(Worker)
+    (<Worker>guest).pool = p
+    (<Worker>guest).guest = True
+    return <Worker>guest
+
+
+cdef Scheduler worker_scheduler(Worker w):
+    # For a goroutine that a plain call starts: a loop of the worker's own, run when the call waits for it or is over.
+    if w.sched is None:
+        loop = worker_loop(w)
+        w.sched = scheduler_of(loop)
+        w.sched.worker = w
+        w.sched.on_panic = limbo.on_panic
+    return w.sched
+
+
+cdef object worker_loop(Worker w):
+    p = w.pool
+    return p.make_loop(w)
+
+
+# ---- a plain worker that waits ----
+
+cdef int worker_blocks() except -1:
+    # The plain call of this thread is about to block in goish: another worker may take its place. 1: worker_goes_on() is due.
+    cdef Worker w
+    cdef Pool p
+    cdef PyObject* other = NULL
+    cdef bint stuck
+    if goish_tls_worker == NULL:
+        return 0
+    w = <Worker>goish_tls_worker
+    if w.kind != PLAIN or w.guest or w.blocked:
+        return 0
+    p = w.pool
+    goish_lock(&p.lock)
+    stuck = p.queues[PLAIN].count > 0 and p.blocked + 1 >= p.most
+    if not stuck:
+        w.blocked = True
+        p.blocked += 1
+        p.busy -= 1
+        other = summon(p, PLAIN, NULL)
+    goish_unlock(&p.lock)
+    if stuck:
+        raise_refused(p, 3)
+    rouse_quietly(p, PLAIN, other)
+    return 1
+
+
+cdef void worker_goes_on() noexcept:
+    cdef Worker w = <Worker>goish_tls_worker
+    cdef Pool p = w.pool
+    w.blocked = False
+    goish_lock(&p.lock)
+    p.blocked -= 1
+    p.busy += 1
+    goish_unlock(&p.lock)
+
+
+def before_blocking_here():
+    worker_blocks()
+
+
+def after_blocking_here():
+    if goish_tls_worker != NULL and (<Worker>goish_tls_worker).blocked:
+        worker_goes_on()
+
+
+# ---- its own goroutines run while it waits ----
+
+cdef inline bint has_children() noexcept:
+    # Whether this thread is in a plain call that has started goroutines, which run when it waits.
+    return (
+        goish_tls_worker != NULL
+        and (<Worker>goish_tls_worker).sched is not None
+        and (<Worker>goish_tls_worker).current != NULL
+        and (<Worker>goish_tls_worker).sched.live > 0
+    )
+
+
+cdef object pump(Op op, double seconds):
+    # Waits for the op by running the loop of this worker.
+    cdef Worker w = <Worker>goish_tls_worker
+    cdef bint counted = worker_blocks()
+    try:
+        return w.pool.pump(w, op, None if seconds == INFINITY else seconds)
+    finally:
+        if counted:
+            worker_goes_on()
+
+
+@cython.final
+cdef class Worker:
+    """A thread of a pool. Made by ``goish.workers``; programs get it from ``current_worker``."""
+
+    def __dealloc__(self):
+        if self.gate != NULL:
+            PyThread_release_lock(self.gate)
+            PyThread_free_lock(self.gate)
+
+    def _attach(self, loop):
+        # A loop worker, on its thread: from now on its loop takes calls.
+        global goish_tls_worker
+        self.thread = PyThread_get_thread_ident()
+        self.sched = scheduler_of(loop)
+        self.sched.worker = self
+        self.sched.on_panic = limbo.on_panic
+        goish_tls_worker = <PyObject*>self
+        arm_drain(self.sched)
+
+    def _look_again(self):
+        self.insists = self.sees
+        self.sees = 0
+        arm_drain(self.sched)
+
+    def _detach(self):
+        # The thread ends: what is queued is for others.
+        global goish_tls_worker
+        cdef Pool p = self.pool
+        cdef PyObject* other
+        goish_lock(&p.lock)
+        self.left = True
+        p.started[LOOP] -= 1
+        if self.idle:
+            idle_remove(p, self)
+        if self.told:
+            self.told = False
+            p.searching[LOOP] = False
+        other = summon(p, LOOP, NULL)
+        goish_unlock(&p.lock)
+        goish_tls_worker = NULL
+        rouse_quietly(p, LOOP, other)
+
+    def _serve(self):
+        # The life of a plain worker.
+        global goish_tls_worker
+        cdef Goroutine g
+        self.thread = PyThread_get_thread_ident()
+        goish_tls_worker = <PyObject*>self
+        try:
+            while True:
+                g = next_call(self)
+                if g is None:
+                    return
+                run_call(g)
+                g = None
+        finally:
+            goish_tls_worker = NULL
+
+    @property
+    def is_idle(self):
+        """Whether it waits for work, and there is none: it wakes nobody."""
+        return self.idle and self.pool.queues[self.kind].count == 0 and (self.sched is None or self.sched.live == 0)
+
+    @property
+    def scheduler(self):
+        """Of its loop; None before it needs one."""
+        return self.sched
+
+    def __repr__(self):
+        return f"<Worker {self.name}>"
+
+
+def new_worker(Pool pool, int kind, str name):
+    """The Worker of a new thread: kind 0 runs plain calls, kind 1 those of coroutine functions."""
+    cdef Worker w = Worker.__new__(Worker)
+    w.pool = pool
+    w.kind = kind
+    w.name = name
+    w.told = True
+    w.born = forks
+    w.gate = PyThread_allocate_lock()
+    PyThread_acquire_lock(w.gate, 1)
+    return w

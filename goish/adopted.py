@@ -1,0 +1,116 @@
+"""Executors of others, used as those of goish: processes, interpreters, clusters."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Final, ParamSpec, Self, TypeVar
+
+from ._runtime.core import FlowVar, Goroutine, Pending, Pool, foreign_goroutine, outcome_of
+from .cpus import cpu_count
+
+__all__ = ["AdoptedExecutor", "adopt"]
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class AdoptedExecutor:
+    """What ``adopt`` makes of a ``concurrent.futures.Executor``: ``spawn``, ``submit`` and ``go_thread`` as of goish.
+
+    What may be called, and with what, is its matter: an executor of processes takes what can be pickled. Results and
+    exceptions come back as from goish's own. No call is ever run by the thread that syncs it.
+
+    ``workers``: how many pieces the parallel loops reckon with.
+
+    Example::
+
+        with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
+            print(sync(ex.spawn(pow, 2, 3)))  # -> 8
+    """
+
+    def __init__(self, executor: concurrent.futures.Executor, workers: int) -> None:
+        self._executor: Final = executor
+        self._pool: Final = Pool()
+        self.workers: Final = workers
+
+    def spawn(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]:
+        """Give it ``fn(*args, **kwargs)``; returns the ``FlowVar``.
+
+        Example::
+
+            with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
+                print(await ex.spawn(pow, 2, 3))  # -> 8
+        """
+        return outcome_of(self._pool, self._executor.submit(fn, *args, **kwargs), False)
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]:
+        """Give it ``fn(*args, **kwargs)``; returns the ``Pending``.
+
+        Example::
+
+            with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
+                print(await ex.submit(pow, 2, 3))  # -> 8
+        """
+        return outcome_of(self._pool, self._executor.submit(fn, *args, **kwargs), True)
+
+    def go_thread(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Goroutine[T]:
+        """Give it ``fn(*args, **kwargs)``; returns a ``Goroutine`` to await, or block on, any number of times.
+
+        Example::
+
+            with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
+                print(await ex.go_thread(pow, 2, 3))  # -> 8
+        """
+        return foreign_goroutine(self._pool, self._executor.submit(fn, *args, **kwargs))
+
+    def map(self, fn: Callable[[Any], T], items: Iterable[Any], chunksize: int) -> list[T]:
+        """The list of ``fn(item)``, in order: ``concurrent.futures.Executor.map``. For the parallel loops.
+
+        Example::
+
+            with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
+                print(ex.map(abs, [-1, 2], 1))  # -> [1, 2]
+        """
+        return list(self._executor.map(fn, items, chunksize=chunksize))
+
+    def shutdown(self, wait: bool = True, *, cancel: bool = False) -> None:
+        """Shut the executor itself down: see ``concurrent.futures.Executor.shutdown``.
+
+        Example::
+
+            adopt(concurrent.futures.ThreadPoolExecutor(2)).shutdown()
+        """
+        self._executor.shutdown(wait=wait, cancel_futures=cancel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.shutdown()
+
+    def __repr__(self) -> str:
+        return f"<AdoptedExecutor {self._executor!r}>"
+
+
+def adopt(executor: concurrent.futures.Executor, *, workers: int | None = None) -> AdoptedExecutor:
+    """Use any ``concurrent.futures.Executor`` as one of goish: a pool of processes, of interpreters, Dask's, Ray's.
+
+    A program that has outgrown the GIL, or the machine, keeps its shape: ``spawn``, ``sync``, ``parallel_map`` stay.
+    ``workers``: how many pieces the parallel loops reckon with; None: as the executor says, or one for each processor.
+    TypeError if it is none.
+
+    Example::
+
+        with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
+            print(await go_thread(parallel_map, abs, [-1, 2, -3], executor=ex))  # -> [1, 2, 3]
+    """
+    if not isinstance(executor, concurrent.futures.Executor):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f"adopt() takes a concurrent.futures.Executor, got {executor!r} of type {type(executor).__name__}"
+        )
+    found = workers or getattr(executor, "_max_workers", None) or cpu_count()
+    return AdoptedExecutor(executor, found)

@@ -1,0 +1,244 @@
+"""Executors: pools of worker threads that calls are given to, and executors of others that are used as such.
+
+Not here: who takes which call (_runtime/pool.pyx), the threads (workers.py), several results at once (flow.py), loops
+over data (parallel.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from types import TracebackType
+from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
+
+from ._runtime.core import Pool, Spawner, pool_of, set_default_pool
+from .cpus import cpu_count
+from .errors import SyncOnLoop
+from .workers import Threads
+
+__all__ = ["Executor", "ExecutorStats", "OnFull", "default_executor", "set_workers"]
+
+OnFull: TypeAlias = Literal["raise", "block", "run"]
+
+_ON_FULL: Final = ("raise", "block", "run")
+MORE_THREADS: Final = 512  # than `workers`, for workers that are blocked in goish
+
+_names = itertools.count(1)
+
+
+class ExecutorStats(NamedTuple):
+    """What an executor does at this moment; out of date at once.
+
+    ``workers``: its threads. ``idle``: those of them that wait for work. ``pending``: calls that wait for a worker.
+    ``running``: calls of plain functions that run. ``goroutines``: coroutine functions, and what they have started, on
+    the loops of its workers. ``blocked``: workers that are blocked in a goish call and are replaced by others.
+    ``finished``: calls of plain functions that are over.
+
+    Example::
+
+        with Executor(workers=2) as ex:
+            sync(ex.submit(int))
+            print(ex.stats().pending)  # -> 0
+    """
+
+    workers: int
+    idle: int
+    pending: int
+    running: int
+    goroutines: int
+    blocked: int
+    finished: int
+
+
+class Executor(Spawner):
+    """A pool of worker threads of its own: ``spawn`` for results, ``submit`` for work elsewhere, ``go_thread`` as ever.
+
+    ``workers``: how many plain functions run at once, and how many loops coroutine functions run on; None: as many as
+    there are processors for this process (its affinity and the quota of its container count). Threads are made when
+    they are needed. A worker that is blocked in goish (``sync``, ``recv_blocking`` ...) is replaced meanwhile;
+    ``max_threads`` is how many threads for plain functions there may be with those.
+    ``max_pending``: how many calls may wait for a worker; None: any number. ``on_full``: what a further one does then:
+    ``"raise"`` PoolFull, ``"block"`` the calling thread until there is room (where an event loop runs: PoolFull),
+    ``"run"`` it on the calling thread (a plain function; not of ``submit``, nor where an event loop runs).
+    ``name``: of its threads.
+
+    ``with`` and ``async with`` shut it down at the end. TypeError or ValueError for other arguments. Any thread may use
+    it; in a forked child it begins anew, without threads and without calls.
+
+    Example::
+
+        with Executor(workers=2) as ex:
+            fv = ex.spawn(sum, range(10))
+            print(sync(fv))  # -> 45
+    """
+
+    def __init__(
+        self,
+        workers: int | None = None,
+        *,
+        max_pending: int | None = None,
+        on_full: OnFull = "raise",
+        max_threads: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        size = cpu_count() if workers is None else _count("workers", workers)
+        most = size + MORE_THREADS if max_threads is None else _count("max_threads", max_threads)
+        if most < size:
+            raise ValueError(f"max_threads is at least workers, which is {size}; got {most}")
+        if max_pending is not None:
+            _count("max_pending", max_pending)
+        if on_full not in _ON_FULL:
+            raise ValueError(f'on_full is one of "raise", "block", "run"; got {on_full!r}')
+        self._name: str = f"executor-{next(_names)}" if name is None else _text("name", name)
+        self._pool: Pool = pool_of(self)
+        self._more = most - size
+        self._workers = size
+        self._threads = Threads(self._name, self._pool)
+        self._pool._resize(size, most)
+        self._pool._limit(max_pending, _ON_FULL.index(on_full))
+
+    @property
+    def name(self) -> str:
+        """What its threads are called."""
+        return self._name
+
+    @property
+    def workers(self) -> int:
+        """How many plain functions run at once."""
+        return self._workers
+
+    @property
+    def is_shutdown(self) -> bool:
+        """Whether ``shutdown`` was called."""
+        return self._pool.is_closed
+
+    def set_workers(self, n: int) -> None:
+        """Change how many workers there are from now on. What runs, runs on. ValueError below 1.
+
+        Example::
+
+            with Executor(workers=1) as ex:
+                ex.set_workers(4)
+        """
+        self._pool._resize(_count("workers", n), n + self._more)
+        self._workers = n
+
+    def run_in_background(self) -> Self:
+        """Make its threads for plain functions now, so that no later call has to; returns the executor.
+
+        Example::
+
+            with Executor(workers=2).run_in_background() as ex:
+                print(ex.stats().workers)  # -> 2
+        """
+        self._pool._prestart()
+        return self
+
+    def stats(self) -> ExecutorStats:
+        """What it does at this moment. Any thread.
+
+        Example::
+
+            with Executor(workers=2) as ex:
+                print(ex.stats().workers)  # -> 0
+        """
+        plain, loops, idle, idle_loops, pending, running, blocked, finished = self._pool._numbers()
+        schedulers = [worker.scheduler for _, worker in self._threads.alive()]
+        live = sum(sched.live for sched in schedulers if sched is not None)
+        return ExecutorStats(plain + loops, idle + idle_loops, pending, running, live, blocked, finished)
+
+    def shutdown(self, wait: bool = True, *, cancel: bool = False) -> None:
+        """Take no more calls, and let the threads leave when all that was given is done.
+
+        ``wait``: until they have left. ``cancel``: what waits is cancelled, and so is what runs (see ``go_thread``).
+        It may be called again. Raises SyncOnLoop if it would wait on a thread whose event loop runs: use ``async
+        with``, or ``wait=False``.
+
+        Example::
+
+            ex = Executor(workers=1)
+            fv = ex.submit(pow, 2, 10)
+            ex.shutdown()
+            print(fv.is_ready())  # -> True
+        """
+        if wait and asyncio._get_running_loop() is not None:
+            raise SyncOnLoop(
+                "shutdown() would block the event loop that runs on this thread: "
+                "use `async with`, or shutdown(wait=False)"
+            )
+        self._pool._close()
+        if cancel:
+            self._threads.cancel_all()
+        if wait:
+            self._threads.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.shutdown(cancel=exc is not None)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.shutdown(wait=False, cancel=exc is not None)
+        await asyncio.to_thread(self.shutdown)
+
+    def __repr__(self) -> str:
+        return f"<Executor {self._name!r}{' shut down' if self.is_shutdown else ''}>"
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        raise TypeError("an Executor cannot be copied or pickled: its threads are in this process")
+
+
+def _count(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is a whole number, 1 or more; got {value!r} of type {type(value).__name__}")
+    if value < 1:
+        raise ValueError(f"{name} is 1 or more; got {value}")
+    return value
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, got {type(value).__name__}")
+    return value
+
+
+# ── the default one ──
+
+_default: Executor | None = None
+
+
+def default_executor() -> Executor:
+    """The executor of ``go_thread``, ``spawn`` and ``submit``, made when it is first needed.
+
+    Example::
+
+        print(default_executor().name)  # -> goish
+    """
+    global _default
+    if _default is None or _default.is_shutdown:
+        _default = Executor(name="goish")
+        set_default_pool(pool_of(_default), default_executor)
+    return _default
+
+
+def set_workers(n: int) -> None:
+    """Set how many workers the default executor has: Go's ``GOMAXPROCS`` for threads. What runs, runs on.
+
+    TypeError or ValueError for anything but a whole number above 0.
+
+    Example::
+
+        set_workers(4)
+    """
+    default_executor().set_workers(n)
+
+
+set_default_pool(None, default_executor)

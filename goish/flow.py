@@ -1,0 +1,231 @@
+"""Several results at once: ``sync_all`` and ``sync_any`` block a thread, ``wait_all`` and ``wait_any`` are awaited.
+
+All take any mixture of what ``go``, ``go_thread``, ``spawn`` and ``submit`` return; the awaited two take asyncio's
+tasks and futures as well, those of other loops too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias, TypeVar, overload
+
+from ._runtime.core import Chan, FlowVar, Goroutine, Pending, chan, go, go_thread, goroutine_behind, sync
+from .errors import SyncOnLoop
+
+__all__ = ["Handle", "sync_all", "sync_any", "wait_all", "wait_any"]
+
+T = TypeVar("T")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
+T4 = TypeVar("T4")
+
+Blockable: TypeAlias = Goroutine[T] | FlowVar[T] | Pending[T]
+Handle: TypeAlias = Blockable[T] | asyncio.Future[T]
+
+
+@overload
+def sync_all(a: Blockable[T1], b: Blockable[T2], /) -> tuple[T1, T2]: ...
+@overload
+def sync_all(a: Blockable[T1], b: Blockable[T2], c: Blockable[T3], /) -> tuple[T1, T2, T3]: ...
+@overload
+def sync_all(a: Blockable[T1], b: Blockable[T2], c: Blockable[T3], d: Blockable[T4], /) -> tuple[T1, T2, T3, T4]: ...
+@overload
+def sync_all(*handles: Blockable[T]) -> tuple[T, ...]: ...
+def sync_all(*handles: Any) -> tuple[Any, ...]:
+    """Block this thread until all are done, and take their results, in this order. See ``sync``.
+
+    If some failed, it waits for the others all the same and raises: the exception if it is one, an ExceptionGroup if
+    there are several. TypeError for other things, SyncOnLoop on a thread whose event loop runs: ``await wait_all(...)``
+    there.
+
+    Example::
+
+        def main():
+            return sync_all(spawn(pow, 2, 3), spawn(pow, 3, 2))
+
+        print(await go_thread(main))  # -> (8, 9)
+    """
+    _check(handles, "sync_all", (Goroutine, FlowVar, Pending))
+    _check_no_loop("sync_all", "wait_all")
+    results: list[Any] = []
+    errors: list[BaseException] = []
+    for handle in handles:
+        try:
+            results.append(sync(handle))
+        except BaseException as exc:
+            if not _is_over(handle):
+                raise  # not its own: it was this thread that was interrupted or refused
+            errors.append(exc)
+    _raise(errors, "sync_all")
+    return tuple(results)
+
+
+def sync_any(*handles: Blockable[T], timeout: float | None = None) -> tuple[int, T]:
+    """Block this thread until one is done: its position among ``handles``, and its result, which is taken.
+
+    The others are left as they are: a FlowVar of them may still be synced. Its exception is raised if that one failed.
+    ``timeout``: seconds, None for ever; TimeoutError if none was done by then. SyncOnLoop on a thread whose event loop
+    runs: ``await wait_any(...)`` there. ValueError without handles.
+
+    Example::
+
+        def main():
+            token = CancelToken()
+            slow, fast = submit(token.recv_ok_blocking), submit(pow, 2, 3)
+            first = sync_any(slow, fast)
+            token.cancel()
+            sync(slow)
+            return first
+
+        print(await go_thread(main))  # -> (1, 8)
+    """
+    _check(handles, "sync_any", (Goroutine, FlowVar, Pending))
+    _check_not_empty(handles, "sync_any")
+    _check_no_loop("sync_any", "wait_any")
+    i = go_thread(_first, handles).result(timeout=timeout)
+    return i, sync(handles[i])
+
+
+@overload
+async def wait_all(a: Handle[T1], b: Handle[T2], /) -> tuple[T1, T2]: ...
+@overload
+async def wait_all(a: Handle[T1], b: Handle[T2], c: Handle[T3], /) -> tuple[T1, T2, T3]: ...
+@overload
+async def wait_all(a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], /) -> tuple[T1, T2, T3, T4]: ...
+@overload
+async def wait_all(*handles: Handle[T]) -> tuple[T, ...]: ...
+async def wait_all(*handles: Any) -> tuple[Any, ...]:
+    """Wait until all are done, and take their results, in this order.
+
+    If some failed, it waits for the others all the same and raises: the exception if it is one, an ExceptionGroup if
+    there are several. A cancel ends the wait and leaves them as they are. TypeError for other things.
+
+    Example::
+
+        async def square(n):
+            return n * n
+
+        print(await wait_all(go(square, 3), go_thread(pow, 2, 3), spawn(pow, 2, 4)))  # -> (9, 8, 16)
+    """
+    _check(handles, "wait_all", (Goroutine, FlowVar, Pending, asyncio.Future))
+    results: list[Any] = []
+    errors: list[BaseException] = []
+    for handle in handles:
+        await _end_of(handle)
+        try:
+            results.append(await _result_of(handle))
+        except BaseException as exc:
+            errors.append(exc)
+    _raise(errors, "wait_all")
+    return tuple(results)
+
+
+async def wait_any(*handles: Handle[T]) -> tuple[int, T]:
+    """Wait until one is done: its position among ``handles``, and its result, which is taken.
+
+    The others are left as they are. Its exception is raised if that one failed. A cancel ends the wait and leaves them
+    as they are. TypeError for other things, ValueError without any.
+
+    Example::
+
+        async def forever():
+            await chan().recv()
+
+        slow = go(forever)
+        print(await wait_any(slow, go_thread(pow, 2, 3)))  # -> (1, 8)
+        slow.cancel()
+    """
+    _check(handles, "wait_any", (Goroutine, FlowVar, Pending, asyncio.Future))
+    _check_not_empty(handles, "wait_any")
+    i = await _first(handles)
+    return i, await _result_of(handles[i])
+
+
+# ── waiting for one of any kind ──
+
+
+async def _first(handles: Sequence[Handle[Any]]) -> int:
+    for i, handle in enumerate(handles):
+        if _is_over(handle):
+            return i
+    ended: Chan[int] = chan(math.inf)
+    watchers = [go(_tell, handle, i, ended) for i, handle in enumerate(handles)]
+    try:
+        return await ended.recv()
+    finally:
+        for watcher in watchers:
+            watcher.cancel()
+
+
+async def _tell(handle: Handle[Any], i: int, ended: Chan[int]) -> None:
+    await _end_of(handle)
+    ended.try_send(i)
+
+
+async def _end_of(handle: Handle[Any]) -> None:
+    """Until it is done; its outcome is left alone, and a cancel is none of its."""
+    if isinstance(handle, (FlowVar, Pending)):
+        handle = goroutine_behind(handle)
+    if _is_over(handle):
+        return
+    if isinstance(handle, Goroutine):
+        ended = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        handle.add_done_callback(lambda _: loop.call_soon_threadsafe(_resolve, ended))
+        await ended
+    elif handle.get_loop() is asyncio.get_running_loop():
+        await asyncio.wait([handle])
+    else:
+        over: Chan[None] = chan(1)
+
+        def tell(_: asyncio.Future[Any]) -> None:
+            over.try_send(None)
+
+        handle.get_loop().call_soon_threadsafe(handle.add_done_callback, tell)
+        await over.recv()
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+async def _result_of(handle: Handle[T]) -> T:
+    """Of one that is done."""
+    return handle.result() if isinstance(handle, asyncio.Future) else await handle
+
+
+def _is_over(handle: Handle[Any]) -> bool:
+    if isinstance(handle, (FlowVar, Pending)):
+        return handle.is_consumed or handle.is_ready()
+    return handle.done()
+
+
+def _raise(errors: list[BaseException], what: str) -> None:
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise BaseExceptionGroup(f"{len(errors)} of the calls of {what}() failed", errors)
+
+
+def _check(handles: Sequence[object], what: str, kinds: tuple[type, ...]) -> None:
+    for handle in handles:
+        if not isinstance(handle, kinds):
+            also = ", asyncio futures" if asyncio.Future in kinds else ""
+            raise TypeError(
+                f"{what}() takes what go(), go_thread(), spawn() and submit() return{also}; "
+                f"got {handle!r} of type {type(handle).__name__}"
+            )
+
+
+def _check_no_loop(what: str, instead: str) -> None:
+    if asyncio._get_running_loop() is not None:
+        raise SyncOnLoop(f"{what}() would block the event loop that runs on this thread: await {instead}(...)")
+
+
+def _check_not_empty(handles: Sequence[object], what: str) -> None:
+    if not handles:
+        raise ValueError(f"{what}() needs at least one to wait for")

@@ -1,0 +1,211 @@
+"""Loops over data on an executor: the same call for many items, in as many pieces as keep its workers busy.
+
+A range is halved: one half is spawned, the other done here, and so on down to pieces of ``grain`` items. A half that no
+worker takes is done here in its turn, which costs next to nothing: so there may be many more pieces than workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+from ._runtime.core import FlowVar
+from .adopted import AdoptedExecutor
+from .errors import SyncOnLoop
+from .executor import Executor, default_executor
+
+__all__ = ["parallel_for", "parallel_map", "parallel_reduce"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+AnyExecutor: TypeAlias = Executor | AdoptedExecutor
+
+_PIECES: Final = 8  # for each worker: so that none is idle long at the end
+_MISSING: Final[Any] = object()
+
+
+def parallel_for(
+    fn: Callable[[T], object], items: Iterable[T], *, grain: int | None = None, executor: AnyExecutor | None = None
+) -> None:
+    """Call ``fn(item)`` for each of ``items``, on the workers of ``executor`` (None: the default one) and this thread.
+
+    ``grain``: how many items are done in a row; None: as many as give each worker some pieces. The first exception is
+    raised, when the calls under way are over; further items are left out then. With the GIL, plain Python functions
+    take turns. SyncOnLoop on a thread whose event loop runs: ``await go_thread(parallel_for, fn, items)`` there.
+    TypeError or ValueError for other arguments.
+
+    Example::
+
+        squares = [0] * 10
+
+        def square(i):
+            squares[i] = i * i
+
+        parallel_for(square, range(10))
+        print(squares[3], sum(squares))  # -> 9 285
+    """
+    loop = _Loop(executor, items, grain, "parallel_for")
+    if loop.adopted is not None:
+        loop.adopted.map(fn, loop.items, loop.grain)
+    else:
+        loop.run(_for(fn))
+
+
+def parallel_map(
+    fn: Callable[[T], R], items: Iterable[T], *, grain: int | None = None, executor: AnyExecutor | None = None
+) -> list[R]:
+    """The list of ``fn(item)`` for each of ``items``, in their order. As ``parallel_for`` otherwise.
+
+    Example::
+
+        print(parallel_map(abs, [-1, 2, -3]))  # -> [1, 2, 3]
+    """
+    loop = _Loop(executor, items, grain, "parallel_map")
+    if loop.adopted is not None:
+        return loop.adopted.map(fn, loop.items, loop.grain)
+    return [result for piece in loop.run(_map(fn)) for result in piece]
+
+
+def parallel_reduce(
+    combine: Callable[[R, R], R],
+    items: Iterable[Any],
+    *,
+    initial: R = _MISSING,
+    map: Callable[[Any], R] | None = None,  # noqa: A002
+    grain: int | None = None,
+    executor: AnyExecutor | None = None,
+) -> R:
+    """Combine ``items`` (or ``map(item)`` of each) to one value: ``combine(combine(a, b), c)`` ..., in their order.
+
+    ``combine`` must be associative, for it is applied to pieces first. ``initial`` comes before the first; without it,
+    TypeError if there are no items. On an adopted executor only ``map`` is called there. As ``parallel_for`` otherwise.
+
+    Example::
+
+        print(parallel_reduce(int.__add__, range(5), map=lambda n: n * n))  # -> 30
+    """
+    loop = _Loop(executor, items, grain, "parallel_reduce")
+    if loop.adopted is None:
+        pieces = loop.run(_reduce(combine, map))
+    else:
+        pieces = list(loop.items) if map is None else loop.adopted.map(map, loop.items, loop.grain)
+    if initial is not _MISSING:
+        pieces.insert(0, initial)
+    if not pieces:
+        raise TypeError("parallel_reduce() of no items needs an initial value")
+    result: R = pieces[0]
+    for piece in pieces[1:]:
+        result = combine(result, piece)
+    return result
+
+
+# ── what is done with a piece, as long as the loop is not over ──
+
+_Over: TypeAlias = Callable[[], bool]
+_Piece: TypeAlias = Callable[[Sequence[Any], _Over], Any]
+
+
+def _for(fn: Callable[[Any], object]) -> _Piece:
+    def piece(items: Sequence[Any], over: _Over) -> None:
+        for item in items:
+            if over():
+                return
+            fn(item)
+
+    return piece
+
+
+def _map(fn: Callable[[Any], Any]) -> _Piece:
+    def piece(items: Sequence[Any], over: _Over) -> list[Any]:
+        results: list[Any] = []
+        for item in items:
+            if over():
+                break
+            results.append(fn(item))
+        return results
+
+    return piece
+
+
+def _reduce(combine: Callable[[Any, Any], Any], of: Callable[[Any], Any] | None) -> _Piece:
+    def piece(items: Sequence[Any], over: _Over) -> Any:
+        result = _MISSING
+        for item in items:
+            if over():
+                break
+            value = item if of is None else of(item)
+            result = value if result is _MISSING else combine(result, value)
+        return result
+
+    return piece
+
+
+# ── the loop ──
+
+
+def _check_grain(grain: object) -> None:
+    if isinstance(grain, bool) or not isinstance(grain, int):
+        raise TypeError(f"grain is a whole number of items, 1 or more, or None; got {grain!r}")
+    if grain < 1:
+        raise ValueError(f"grain is 1 item or more; got {grain}")
+
+
+class _Loop(Generic[T]):
+    """One call of a parallel loop."""
+
+    def __init__(self, executor: AnyExecutor | None, items: Iterable[T], grain: int | None, what: str) -> None:
+        if asyncio._get_running_loop() is not None:
+            raise SyncOnLoop(
+                f"{what}() would block the event loop that runs on this thread: await go_thread({what}, ...)"
+            )
+        if grain is not None:
+            _check_grain(grain)
+        self.adopted = executor if isinstance(executor, AdoptedExecutor) else None
+        self.executor = executor if isinstance(executor, Executor) else default_executor()
+        self.items: Sequence[Any] = items if isinstance(items, (list, tuple, range)) else list(items)
+        self.grain = grain or max(1, len(self.items) // (_PIECES * (self.adopted or self.executor).workers))
+        self.failed = False
+
+    def run(self, piece: _Piece) -> list[Any]:
+        return self._halve(piece, 0, len(self.items)) if self.items else []
+
+    def _halve(self, piece: _Piece, start: int, end: int) -> list[Any]:
+        later: list[FlowVar[list[Any]]] = []
+        while end - start > self.grain and not self.failed:
+            middle = start + (end - start + 1) // 2
+            later.append(self.executor.spawn(self._halve, piece, middle, end))
+            end = middle
+        done: list[Any] = []
+        try:
+            done.append(piece(self.items[start:end], self._is_over))
+        except BaseException:
+            self.failed = True
+            _all(later, quietly=True)
+            raise
+        try:
+            for part in _all(list(reversed(later))):
+                done += part
+        except BaseException:
+            self.failed = True
+            raise
+        return done
+
+    def _is_over(self) -> bool:
+        return self.failed
+
+
+def _all(fvs: list[Any], quietly: bool = False) -> list[Any]:
+    """The results of all; the first exception, when all are over."""
+    results: list[Any] = []
+    first: BaseException | None = None
+    for fv in fvs:
+        try:
+            results.append(fv.sync())
+        except BaseException as exc:
+            if not fv.is_consumed:
+                raise
+            first = first or exc
+    if first is not None and not quietly:
+        raise first
+    return results

@@ -1,0 +1,149 @@
+"""Structured spawning: no call that was spawned within a scope outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from types import TracebackType
+from typing import Any, Final, Self
+
+from ._runtime.core import FlowVar, Goroutine, current_scope, join_helping, spawn
+from .errors import SyncOnLoop
+from .executor import Executor
+
+__all__ = ["sync_scope"]
+
+_ROOM: Final = 64
+
+
+class sync_scope:  # noqa: N801
+    """Waits at its end for all that was spawned within: by ``spawn``, ``submit`` and ``go_thread``, and by those again.
+
+    ``with sync_scope():`` blocks the thread, as ``sync`` does, and helps; ``async with sync_scope():`` waits.
+    Exceptions that nobody has seen by then are raised together, in an ExceptionGroup. If the body itself fails, or is
+    cancelled, all that is left is cancelled and waited for. What ``go`` starts belongs to its loop, not to the scope.
+
+    ``executor``: the one that the method ``spawn`` of the scope gives work to; None: the default one. SyncOnLoop for
+    ``with`` on a thread whose event loop runs.
+
+    Example::
+
+        def leaf(n):
+            done.append(n)
+
+        def tree(n):
+            for i in range(n):
+                spawn(leaf, i)
+
+        done = []
+        async with sync_scope():
+            spawn(tree, 2)
+            spawn(tree, 3)
+        print(sorted(done))  # -> [0, 0, 1, 1, 2]
+    """
+
+    def __init__(self, executor: Executor | None = None) -> None:
+        self._spawn = spawn if executor is None else executor.spawn
+        self._lock = threading.Lock()  # guards the next three
+        self._left: list[Goroutine[Any]] = []
+        self._sweep_at = _ROOM
+        self._over = False
+        self._errors: list[BaseException] = []
+        self._token: Any = None
+
+    def spawn(self, fn: Any, /, *args: Any, **kwargs: Any) -> FlowVar[Any]:
+        """``Executor.spawn`` on the executor of the scope.
+
+        Example::
+
+            async with sync_scope() as scope:
+                print(await scope.spawn(pow, 2, 3))  # -> 8
+        """
+        return self._spawn(fn, *args, **kwargs)
+
+    def add(self, g: Goroutine[Any]) -> None:
+        """Called for each goroutine that is made for a worker thread within the scope."""
+        with self._lock:
+            if self._over:
+                return
+            self._left.append(g)
+            if len(self._left) >= self._sweep_at:
+                self._left = [g for g in self._left if not g.done() or g._log_traceback]
+                self._sweep_at = 2 * len(self._left) + _ROOM
+
+    def __enter__(self) -> Self:
+        if asyncio._get_running_loop() is not None:
+            raise SyncOnLoop("a sync_scope would block the event loop that runs on this thread: use `async with`")
+        self._enter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        current_scope.reset(self._token)
+        if exc is not None:
+            self._cancel()
+        while (g := self._next()) is not None:
+            try:
+                join_helping(g)
+            except BaseException:
+                g.cancel("its sync_scope ends")
+                self._cancel()
+                raise
+            self._note_error(g)
+        self._finish(exc)
+
+    async def __aenter__(self) -> Self:
+        self._enter()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        current_scope.reset(self._token)
+        cancelled: asyncio.CancelledError | None = None
+        if exc is not None:
+            self._cancel()
+        while (g := self._next()) is not None:
+            while not g.done():
+                try:
+                    await asyncio.wait([g])  # type: ignore[type-var]
+                except asyncio.CancelledError as error:
+                    cancelled = error
+                    g.cancel("its sync_scope ends")
+                    self._cancel()
+            self._note_error(g)
+        if cancelled is not None and exc is None:
+            raise cancelled
+        self._finish(exc)
+
+    def _enter(self) -> None:
+        if self._token is not None:
+            raise RuntimeError("a sync_scope is entered once; make another")
+        self._token = current_scope.set(self)
+
+    def _cancel(self) -> None:
+        with self._lock:
+            left = list(self._left)
+        for g in left:
+            g.cancel("its sync_scope ends")
+
+    def _next(self) -> Goroutine[Any] | None:
+        """The last first: a thread that helps goes down before it goes on. None: the scope is over."""
+        with self._lock:
+            if self._left:
+                return self._left.pop()
+            self._over = True
+            return None
+
+    def _note_error(self, g: Goroutine[Any]) -> None:
+        if g._log_traceback and (error := g.exception()) is not None:
+            self._errors.append(error)
+
+    def _finish(self, exc: BaseException | None) -> None:
+        if exc is not None and not isinstance(exc, Exception):
+            return  # a cancel or the end of the program: it goes on as it is
+        if self._errors:
+            raise BaseExceptionGroup(
+                "unhandled errors in a sync_scope", ([exc] if exc else []) + self._errors
+            ) from None

@@ -1,0 +1,286 @@
+"""The threads of a pool: how they begin, what loops they have, how they end.
+
+A plain worker runs one call after the other and has no loop, unless a call starts a goroutine; a loop worker runs its
+loop all the time (pool.pyx says who takes what). All are daemon threads: the end of the program does not wait for a
+call that computes for ever. Before the interpreter ends, all pools are closed and their threads get a moment to leave.
+
+Threads: `Threads` is used by any; `_lock` guards the sets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from contextvars import Context
+from time import monotonic
+from typing import Any, Final
+
+from ._runtime.core import Goroutine, Op, Pool, Worker, after_fork, new_worker, scheduler, set_panic_route
+from .panics import route
+
+__all__ = ["Threads", "end_goroutines", "is_idle"]
+
+logger = logging.getLogger("goish")
+
+_PLAIN: Final = 0
+GRACE: Final = 1.0  # seconds that threads get to leave when the interpreter ends
+
+_all: weakref.WeakSet[Threads] = weakref.WeakSet()
+
+
+class Threads:
+    """Makes the threads of one pool, and knows them until they end."""
+
+    def __init__(self, name: str, pool: Pool) -> None:
+        self.name = name
+        self.pool = pool
+        self._lock = threading.Lock()
+        self._room = threading.Condition()
+        self._workers: dict[threading.Thread, Worker] = {}
+        self._count = itertools.count(1)
+        pool._set(name, self._start, self._make_loop, self._tend, self._pump, self._wait_for_room, self._there_is_room)
+        _all.add(self)
+
+    def forget(self) -> None:
+        """In a forked child: the threads are the parent's, and so are the locks."""
+        self._lock = threading.Lock()
+        self._room = threading.Condition()
+        self._workers.clear()
+        self.pool._forget()
+
+    def alive(self) -> list[tuple[threading.Thread, Worker]]:
+        with self._lock:
+            return list(self._workers.items())
+
+    def _start(self, kind: int) -> None:
+        name = f"{self.name}-{next(self._count)}"
+        worker = new_worker(self.pool, kind, name)
+        # From 3.14 on a thread may inherit the context of who starts it: that of whoever happened to need one more
+        # worker.
+        options: dict[str, Any] = {"context": Context()} if sys.version_info >= (3, 14) else {}
+        run = _run_plain if kind == _PLAIN else _run_loop
+        thread = threading.Thread(target=run, args=(self, worker), name=name, daemon=True, **options)
+        with self._lock:
+            self._workers[thread] = worker
+        try:
+            thread.start()
+        except BaseException:
+            self.gone(thread)
+            raise
+
+    def gone(self, thread: threading.Thread) -> None:
+        with self._lock:
+            self._workers.pop(thread, None)
+
+    def cancel_all(self) -> None:
+        for g in self.pool.queued() + self.pool.running():
+            g.cancel("its executor is shut down")
+        for _, worker in self.alive():
+            if (sched := worker.scheduler) is not None:
+                sched.post(_cancel_goroutines, sched)
+
+    def join(self) -> None:
+        """Wait for the end of all threads but this one."""
+        while others := [thread for thread, _ in self.alive() if thread is not threading.current_thread()]:
+            for thread in others:
+                thread.join()
+
+    # ── a plain worker's own loop ──
+
+    def _make_loop(self, worker: Worker) -> asyncio.AbstractEventLoop:
+        return new_worker_loop()
+
+    def _tend(self, worker: Worker) -> None:
+        """Run the worker's own loop until the goroutines that its call has started are over."""
+        sched = worker.scheduler
+        assert sched is not None
+        while rest := sched.goroutines():
+            sched.loop.run_until_complete(_ended(rest))
+
+    def _pump(self, worker: Worker, op: Op[Any], seconds: float | None) -> Any:
+        """Wait for ``op`` by running the worker's own loop."""
+        sched = worker.scheduler
+        assert sched is not None
+        return sched.loop.run_until_complete(_within(seconds, op))
+
+    # ── a full queue ──
+
+    def _wait_for_room(self) -> None:
+        with self._room:
+            self._room.wait_for(lambda: self.pool._has_room())
+
+    def _there_is_room(self) -> None:
+        with self._room:
+            self._room.notify_all()
+
+
+def _cancel_goroutines(sched: Any) -> None:
+    for g in sched.goroutines():
+        g.cancel("its executor is shut down")
+
+
+def new_worker_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's where it is installed, else asyncio's."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.SelectorEventLoop()
+    return uvloop.new_event_loop()
+
+
+async def _ended(goroutines: list[Goroutine[Any]]) -> None:
+    await asyncio.wait(goroutines)  # type: ignore[type-var]
+
+
+async def _within(seconds: float | None, op: Op[Any]) -> Any:
+    async with asyncio.timeout(seconds):
+        return await op
+
+
+# ── the life of a thread ──
+
+
+def _run_plain(threads: Threads, worker: Worker) -> None:
+    try:
+        worker._serve()
+    finally:
+        if worker.scheduler is not None:
+            _close(worker.scheduler.loop)
+        threads.gone(threading.current_thread())
+
+
+def _run_loop(threads: Threads, worker: Worker) -> None:
+    loop = new_worker_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        worker._attach(loop)
+        _run_for_ever(loop)
+    finally:
+        worker._detach()
+        _close(loop)
+        asyncio.set_event_loop(None)
+        threads.gone(threading.current_thread())
+
+
+def _run_for_ever(loop: asyncio.AbstractEventLoop) -> None:
+    """Until it is stopped: what a callback raises ends no loop that others count on."""
+    while True:
+        try:
+            loop.run_forever()
+        except BaseException as exc:
+            logger.error("a callback of a worker's loop raised", exc_info=exc)
+        else:
+            return
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        if left := asyncio.all_tasks(loop):
+            for task in left:
+                task.cancel("its worker ends")
+            loop.run_until_complete(asyncio.wait(left, timeout=GRACE))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        scheduler(loop).abandon()
+    except BaseException as exc:
+        logger.error("the loop of a worker did not end well", exc_info=exc)
+    finally:
+        loop.close()
+
+
+# ── asked by others ──
+
+
+def is_idle(thread: threading.Thread) -> bool | None:
+    """Whether all that this worker thread could do is wait for work; None if it is no worker."""
+    for threads in list(_all):
+        worker = dict(threads.alive()).get(thread)
+        if worker is not None:
+            return worker.is_idle
+    return None
+
+
+def end_goroutines(mine: Callable[[Goroutine[Any]], bool], seconds: float) -> list[Goroutine[Any]]:
+    """Cancel those on worker threads for which ``mine`` holds and wait for their end; those not ready in time."""
+    deadline = monotonic() + seconds
+    left: list[Goroutine[Any]] = []
+    for _ in range(2):  # what one leaves behind may have been started meanwhile
+        left = [g for g in _goroutines(mine, deadline) if not g.done()]
+        for g in left:
+            g.cancel("main is over")
+        left = [g for g in left if not _ended_by(g, deadline)]
+        if left:
+            break
+    return left
+
+
+def _goroutines(mine: Callable[[Goroutine[Any]], bool], deadline: float) -> list[Goroutine[Any]]:
+    found: list[Goroutine[Any]] = []
+    for threads in list(_all):
+        found += filter(mine, threads.pool.queued() + threads.pool.running())
+        for _, worker in threads.alive():
+            sched = worker.scheduler
+            if sched is not None:
+                found += _on_its_thread(sched, mine, deadline)
+    return found
+
+
+def _on_its_thread(sched: Any, mine: Callable[[Goroutine[Any]], bool], deadline: float) -> list[Goroutine[Any]]:
+    found: list[Goroutine[Any]] = []
+    looked = threading.Event()
+
+    def look() -> None:
+        found.extend(filter(mine, sched.goroutines()))
+        looked.set()
+
+    if not sched.live or not sched.post(look) or not looked.wait(max(0.0, deadline - monotonic())):
+        return []
+    return found
+
+
+def _ended_by(g: Goroutine[Any], deadline: float) -> bool:
+    try:
+        g.result(timeout=max(0.0, deadline - monotonic()))
+    except TimeoutError:
+        return g.done()
+    except asyncio.CancelledError:
+        return True
+    except BaseException as exc:
+        if not g.done() or g.cancelled() or g.exception() is not exc:
+            raise
+        route(g, exc)
+    return True
+
+
+# ── the end of the process ──
+
+
+def _at_exit() -> None:
+    deadline = monotonic() + GRACE
+    for threads in list(_all):
+        threads.pool._close()
+    end_goroutines(lambda g: True, GRACE)
+    for threads in list(_all):
+        for thread, worker in threads.alive():
+            sched = worker.scheduler
+            if sched is not None:
+                sched.post(sched.loop.stop)
+            thread.join(max(0.0, deadline - monotonic()))
+
+
+def _after_fork() -> None:
+    after_fork()
+    for threads in list(_all):
+        threads.forget()
+
+
+# Earlier than atexit, which comes when daemon threads cannot start work any more.
+threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+set_panic_route(route)

@@ -1,0 +1,411 @@
+"""Executors: workers of one's own, bounded queues, shutting down, and those of others."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import copy
+import gc
+import pickle
+import sys
+import threading
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from parties import PATIENCE, until
+
+import goish
+from goish import Executor, PoolFull, PoolShutdown, SyncOnLoop, adopt, go_thread, sync
+
+
+@pytest.fixture
+def hold() -> Generator[threading.Event]:
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def occupy(ex: Executor, hold: threading.Event) -> Any:
+    """A call that keeps a worker until ``hold`` is set."""
+    running = threading.Event()
+
+    def body() -> None:
+        running.set()
+        hold.wait()
+
+    pending = ex.submit(body)
+    assert running.wait(PATIENCE)
+    return pending
+
+
+# ── arguments ──
+
+
+@pytest.mark.parametrize("name", ["workers", "max_pending", "max_threads"])
+def test_a_number_is_one_or_more(name: str) -> None:
+    for given in (0, -3):
+        with pytest.raises(ValueError, match=f"{name} is 1 or more; got {given}"):
+            Executor(**{name: given})
+    for other in (True, 1.5, "2"):
+        with pytest.raises(TypeError, match=f"{name} is a whole number"):
+            Executor(**{name: other})
+
+
+def test_other_arguments_are_checked() -> None:
+    with pytest.raises(ValueError, match='on_full is one of "raise", "block", "run"'):
+        Executor(on_full="wait")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="name must be a str"):
+        Executor(name=5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="max_threads is at least workers"):
+        Executor(workers=3, max_threads=2)
+
+
+@pytest.mark.parametrize("n", [0, True, "2", 2.5])
+def test_set_workers_takes_a_whole_number(n: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="workers is"):
+        goish.set_workers(n)
+
+
+def test_by_default_there_are_as_many_workers_as_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Executor().workers == goish.cpus.cpu_count() >= 1
+    monkeypatch.setattr(goish.cpus, "_cgroup_quota", lambda: 0.5)
+    assert goish.cpus.cpu_count() == 1
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_an_executor_cannot_be_copied(duplicate: Any) -> None:
+    with pytest.raises(TypeError, match="cannot be copied or pickled"):
+        duplicate(Executor())
+
+
+# ── what runs where ──
+
+
+def test_each_executor_has_threads_of_its_own() -> None:
+    with Executor(workers=1, name="a") as a, Executor(workers=1, name="b") as b:
+        names = [sync(ex.submit(lambda: threading.current_thread().name)) for ex in (a, b)]
+    assert [name[0] for name in names] == ["a", "b"]
+
+
+def test_no_more_than_workers_run_at_once() -> None:
+    running = most = 0
+    lock = threading.Lock()
+    over = threading.Event()
+
+    def body() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        over.wait(0.001)
+        with lock:
+            running -= 1
+
+    with Executor(workers=3) as ex:
+        goish.sync_all(*[ex.submit(body) for _ in range(100)])
+    assert most == 3
+
+
+def test_the_number_of_workers_may_change() -> None:
+    meet = threading.Barrier(3)
+    with Executor(workers=1) as ex:
+        ex.set_workers(3)
+        assert sorted(goish.sync_all(*[ex.submit(meet.wait, PATIENCE) for _ in range(3)])) == [0, 1, 2]
+        ex.set_workers(1)
+        assert sync(ex.submit(int)) == 0
+
+
+def test_threads_are_made_when_needed_or_in_the_background() -> None:
+    with Executor(workers=3) as ex:
+        assert ex.stats().workers == 0
+        sync(ex.submit(int))
+        assert ex.stats().workers == 1
+    with Executor(workers=3).run_in_background() as ex:
+        assert ex.stats().workers == 3
+        assert sync(ex.submit(int)) == 0
+
+
+def test_submit_never_runs_on_the_thread_that_asks() -> None:
+    with Executor(workers=1) as ex:
+
+        def body() -> bool:
+            return sync(ex.submit(threading.get_ident)) != threading.get_ident()
+
+        assert sync(ex.submit(body))
+        assert sync(ex.spawn(body))
+
+        async def body_async() -> bool:
+            async def thread() -> int:
+                return threading.get_ident()
+
+            return await ex.submit(thread) != threading.get_ident()
+
+        assert sync(ex.submit(body_async))
+
+
+def test_stats_count_what_there_is(hold: threading.Event) -> None:
+    with Executor(workers=1) as ex:
+        occupy(ex, hold)
+        waiting = [ex.spawn(int) for _ in range(3)]
+        parked: goish.Chan[None] = goish.chan()
+
+        async def park() -> None:
+            await parked.recv()
+
+        g = ex.go_thread(park)
+        until(lambda: ex.stats().goroutines == 1)
+        stats = ex.stats()
+        assert (stats.workers, stats.pending, stats.running, stats.blocked) == (2, 3, 1, 0)
+        assert goish.num_goroutine() == 5
+        parked.close()
+        hold.set()
+        goish.sync_all(*waiting)
+        with pytest.raises(goish.ChanClosed):
+            g.result(timeout=PATIENCE)
+
+
+# ── a full queue ──
+
+
+def test_a_full_queue_raises(hold: threading.Event) -> None:
+    with Executor(workers=1, max_pending=2) as ex:
+        occupy(ex, hold)
+        waiting = [ex.spawn(int), ex.submit(int)]
+        for verb in (ex.spawn, ex.submit, ex.go_thread):
+            with pytest.raises(PoolFull, match="max_pending=2"):
+                verb(int)
+        hold.set()
+        goish.sync_all(*waiting)
+        assert sync(ex.submit(int)) == 0
+
+
+def test_a_full_queue_blocks_until_there_is_room(hold: threading.Event) -> None:
+    with Executor(workers=1, max_pending=1, on_full="block") as ex:
+        occupy(ex, hold)
+        ex.submit(int)
+        blocked: list[Any] = []
+        thread = threading.Thread(target=lambda: blocked.append(ex.submit(int)))
+        thread.start()
+        thread.join(0.05)
+        assert thread.is_alive()
+        hold.set()
+        thread.join(PATIENCE)
+        assert sync(blocked[0]) == 0
+
+
+def test_a_full_queue_blocks_no_loop(hold: threading.Event) -> None:
+    async def main() -> None:
+        with pytest.raises(PoolFull):
+            ex.submit(int)
+
+    with Executor(workers=1, max_pending=1, on_full="block") as ex:
+        occupy(ex, hold)
+        ex.submit(int)
+        goish.run(main)
+        hold.set()
+
+
+def test_a_full_queue_has_the_caller_run_it(hold: threading.Event) -> None:
+    with Executor(workers=1, max_pending=1, on_full="run") as ex:
+        occupy(ex, hold)
+        ex.submit(int)
+        fv = ex.spawn(threading.get_ident)
+        assert fv.is_ready()
+        assert sync(fv) == threading.get_ident()
+        with pytest.raises(PoolFull):
+            ex.submit(threading.get_ident)
+        hold.set()
+
+
+def test_workers_that_wait_for_room_in_their_own_queue_are_made_up_for() -> None:
+    def fan_out(depth: int) -> int:
+        return 1 if depth == 0 else sum(goish.sync_all(*[ex.spawn(fan_out, depth - 1) for _ in range(3)]))
+
+    with Executor(workers=1, max_pending=1, on_full="block") as ex:
+        assert sync(ex.submit(fan_out, 4)) == 81
+
+
+def test_no_more_threads_than_max_threads() -> None:
+    never: goish.Chan[None] = goish.chan()
+    with Executor(workers=1, max_threads=3) as ex:
+        blocked = [ex.submit(never.recv_blocking) for _ in range(3)]
+        until(lambda: ex.stats().blocked == 3)
+        assert ex.stats().workers == 3
+        try:
+            with pytest.raises(PoolFull, match=r"all 3 workers .* are blocked, .*max_threads=3"):
+                ex.submit(int)
+        finally:
+            never.close()
+        for pending in blocked:
+            with pytest.raises(goish.ChanClosed):
+                sync(pending)
+
+
+# ── shutting down ──
+
+
+def test_after_shutdown_nothing_is_taken() -> None:
+    ex = Executor()
+    ex.shutdown()
+    ex.shutdown()
+    assert ex.is_shutdown
+    for verb in (ex.spawn, ex.submit, ex.go_thread):
+        with pytest.raises(PoolShutdown, match="takes no more work"):
+            verb(int)
+
+
+def test_shutdown_waits_for_what_was_given(hold: threading.Event) -> None:
+    done: list[int] = []
+
+    async def later(i: int) -> None:
+        await goish.sleep(0.01)
+        done.append(i)
+
+    with Executor(workers=2) as ex:
+        for i in range(20):
+            ex.go_thread(later, i)
+            ex.submit(done.append, i)
+    assert sorted(done) == sorted([*range(20), *range(20)])
+    assert ex.stats().workers == 0
+
+
+def test_shutdown_may_cancel(hold: threading.Event) -> None:
+    ex = Executor(workers=1)
+    occupied = occupy(ex, hold)
+    waiting = ex.submit(int)
+
+    async def forever() -> None:
+        await goish.sleep(PATIENCE)
+
+    parked = ex.go_thread(forever)
+    until(lambda: ex.stats().goroutines == 1)
+    ex.shutdown(wait=False, cancel=True)
+    hold.set()
+    ex.shutdown()
+    for one in (waiting, parked):
+        with pytest.raises(asyncio.CancelledError):
+            sync(one)
+    assert sync(occupied) is None
+
+
+def test_a_failing_block_cancels() -> None:
+    async def forever() -> None:
+        await goish.sleep(PATIENCE)
+
+    ex = Executor(workers=1)
+    g = ex.go_thread(forever)
+    with pytest.raises(LookupError), ex:
+        raise LookupError
+    assert g.cancelled()
+
+
+async def test_shutdown_blocks_no_loop() -> None:
+    ex = Executor(workers=1)
+    with pytest.raises(SyncOnLoop, match="async with"):
+        ex.shutdown()
+    async with ex:
+        assert await ex.submit(int) == 0
+    assert ex.is_shutdown
+    assert ex.stats().workers == 0
+
+
+def test_a_worker_may_shut_its_executor_down() -> None:
+    ex = Executor(workers=1)
+    sync(ex.submit(ex.shutdown))
+    ex.shutdown()
+    assert ex.stats().workers == 0
+
+
+def test_the_threads_of_an_executor_that_nobody_holds_leave() -> None:
+    ex = Executor(workers=2, name="forsaken")
+    sync(ex.submit(int))
+    ex.go_thread(asyncio.sleep, 0).result(timeout=PATIENCE)
+    del ex
+    gc.collect()
+    until(lambda: not any(thread.name.startswith("forsaken") for thread in threading.enumerate()))
+
+
+def test_many_executors_leave_no_thread() -> None:
+    before = threading.active_count()
+    for _ in range(50):
+        with Executor(workers=2) as ex:
+            assert sync(ex.submit(int)) == 0
+    assert threading.active_count() == before
+
+
+# ── those of others ──
+
+
+def square(n: int) -> int:
+    return n * n
+
+
+def fail(n: int) -> None:
+    raise LookupError(n)
+
+
+def foreign_executors() -> Generator[Any]:
+    yield pytest.param(lambda: concurrent.futures.ThreadPoolExecutor(2), id="threads")
+    yield pytest.param(processes, id="processes")
+    if hasattr(concurrent.futures, "InterpreterPoolExecutor"):
+        yield pytest.param(lambda: concurrent.futures.InterpreterPoolExecutor(2), id="interpreters")
+
+
+def processes() -> concurrent.futures.Executor:
+    import multiprocessing
+
+    return concurrent.futures.ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
+
+
+@pytest.mark.parametrize("make", list(foreign_executors()))
+def test_an_executor_of_others_is_used_as_ones_own(make: Any) -> None:
+    with adopt(make()) as ex:
+        assert sync(ex.spawn(pow, 3, 2)) == 9
+        assert sync(ex.submit(pow, 3, exp=2)) == 9
+        g = ex.go_thread(pow, 3, 2)
+        assert g.result(timeout=PATIENCE) == g.result() == 9
+        with pytest.raises(ZeroDivisionError):
+            sync(ex.spawn(divmod, 1, 0))
+        assert goish.parallel_map(abs, range(-9, 0), executor=ex) == list(range(9, 0, -1))
+        assert goish.sync_all(ex.spawn(abs, -1), goish.spawn(abs, -2)) == (1, 2)
+
+        async def main() -> list[int]:
+            assert await ex.spawn(abs, -3) == 3
+            assert await asyncio.wait_for(ex.go_thread(abs, -3), PATIENCE) == 3
+            return await go_thread(goish.parallel_map, abs, [-1, -2], executor=ex)
+
+        assert goish.run(main) == [1, 2]
+    assert goish.num_goroutine() == 0
+
+
+def test_a_call_on_an_executor_of_others_is_cancelled_while_it_waits(hold: threading.Event) -> None:
+    with adopt(concurrent.futures.ThreadPoolExecutor(1)) as ex:
+        busy = ex.go_thread(hold.wait)
+        waiting = ex.spawn(int)
+        assert waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            sync(waiting)
+        hold.set()
+        assert busy.result(timeout=PATIENCE) is True
+
+
+def test_only_an_executor_is_adopted() -> None:
+    with pytest.raises(TypeError, match=r"adopt\(\) takes a concurrent\.futures\.Executor"):
+        adopt(5)  # type: ignore[arg-type]
+
+
+def test_dask_is_an_executor() -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
+        with distributed.Client(cluster) as client, adopt(client.get_executor()) as ex:
+            assert sync(ex.spawn(pow, 3, 2)) == 9
+            assert goish.parallel_map(abs, [-1, -2], executor=ex) == [1, 2]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ray needs more than a test gives it there")
+def test_ray_is_an_executor() -> None:
+    pytest.importorskip("ray")
+    from ray.util.joblib import register_ray  # noqa: F401
+
+    pytest.skip("Ray has no concurrent.futures.Executor of its own in this version")

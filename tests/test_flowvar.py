@@ -1,0 +1,633 @@
+"""spawn and sync: results that are taken once, by threads that help."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import gc
+import pickle
+import sys
+import threading
+import traceback
+import weakref
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from parties import PATIENCE, until
+
+import goish
+from goish import (
+    Executor,
+    FlowVar,
+    FlowVarConsumed,
+    NotSpawned,
+    Pending,
+    SyncOnLoop,
+    as_goroutine,
+    chan,
+    go,
+    go_thread,
+    spawn,
+    submit,
+    sync,
+    sync_all,
+    sync_any,
+    sync_scope,
+    wait_all,
+    wait_any,
+)
+
+
+@pytest.fixture(autouse=True)
+def two_workers() -> Generator[None]:
+    goish.set_workers(2)
+    yield
+    until(lambda: goish.num_goroutine() == 0)
+
+
+def fib(n: int) -> int:
+    if n < 2:
+        return n
+    later = spawn(fib, n - 2)
+    return fib(n - 1) + sync(later)
+
+
+def merge_sort(items: list[int]) -> list[int]:
+    """The shape of the RFC: spawn one half, do the other, sync."""
+    if len(items) < 2:
+        return items
+    middle = len(items) // 2
+    left = spawn(merge_sort, items[:middle])
+    b = merge_sort(items[middle:])
+    a = sync(left)
+    merged = []
+    while a and b:
+        merged.append(a.pop() if a[-1] > b[-1] else b.pop())
+    return (a or b) + merged[::-1]
+
+
+# ── one result, once ──
+
+
+@pytest.mark.parametrize(("verb", "kind"), [(spawn, FlowVar), (submit, Pending)])
+def test_a_result_is_taken_once(verb: Any, kind: type) -> None:
+    fv = verb(pow, 2, 10)
+    assert type(fv) is kind
+    assert fv.is_spawned and not fv.is_consumed
+    assert sync(fv) == 1024
+    assert fv.is_spawned and fv.is_consumed
+    for take in (sync, fv.sync, FlowVar.is_ready if kind is FlowVar else Pending.is_ready, as_goroutine):
+        with pytest.raises(FlowVarConsumed, match="taken already"):
+            take(fv) if take is not fv.sync else take()
+
+
+async def test_an_await_takes_it_too() -> None:
+    fv = spawn(pow, 2, 10)
+    assert await fv == 1024
+    with pytest.raises(FlowVarConsumed):
+        await fv
+
+
+def test_two_threads_cannot_both_have_it(rng: Any) -> None:
+    for _ in range(200):
+        fv = submit(int)
+        until(fv.is_ready)
+        meet = threading.Barrier(2)
+        got: list[Any] = []
+
+        def take(fv: Any = fv, meet: Any = meet, got: Any = got) -> None:
+            meet.wait()
+            try:
+                got.append(sync(fv))
+            except FlowVarConsumed:
+                got.append("consumed")
+
+        threads = [threading.Thread(target=take) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(got, key=str) == [0, "consumed"]
+
+
+def test_the_result_is_not_kept() -> None:
+    class Thing:
+        pass
+
+    fv = spawn(Thing)
+    gone = weakref.ref(sync(fv))
+    gc.collect()
+    until(lambda: gone() is None)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+@pytest.mark.parametrize("verb", [spawn, submit])
+def test_it_cannot_be_copied(duplicate: Any, verb: Any) -> None:
+    fv = verb(int)
+    with pytest.raises(TypeError, match="cannot be copied or pickled"):
+        duplicate(fv)
+    assert sync(fv) == 0
+
+
+def test_an_empty_one_stands_for_nothing() -> None:
+    fv = FlowVar.empty()
+    assert not fv.is_spawned
+    for ask in (sync, FlowVar.is_ready, FlowVar.cancel, as_goroutine):
+        with pytest.raises(NotSpawned, match="empty"):
+            ask(fv)
+    with pytest.raises(NotSpawned):
+        go_thread(lambda: sync(fv)).result(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("kind", [FlowVar, Pending])
+def test_it_is_not_made_by_hand(kind: type) -> None:
+    with pytest.raises(TypeError):
+        kind()
+
+
+async def test_on_a_loop_it_is_awaited() -> None:
+    fv = spawn(int)
+    for block in (sync, sync_all, sync_any):
+        with pytest.raises(SyncOnLoop, match="await"):
+            block(fv)
+    assert await fv == 0
+
+
+async def test_as_a_goroutine_it_may_be_awaited_often() -> None:
+    g = as_goroutine(spawn(pow, 2, 3))
+    assert await g == await g == 8
+    with pytest.raises(TypeError, match="as_goroutine"):
+        as_goroutine(g)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [5, None, "fv"])
+def test_sync_takes_what_spawn_gave(given: Any) -> None:
+    with pytest.raises(TypeError, match=r"takes what spawn\(\) or submit\(\) returned"):
+        sync(given)
+
+
+@pytest.mark.parametrize("given", [5, None])
+def test_spawn_takes_what_can_be_called(given: Any) -> None:
+    for verb in (spawn, submit):
+        with pytest.raises(TypeError, match="work for a thread"):
+            verb(given)
+
+
+def test_a_coroutine_function_runs_on_a_loop() -> None:
+    async def body(n: int) -> int:
+        await goish.sleep(0.001)
+        return n
+
+    assert sync(spawn(body, 5)) == 5
+    assert sync(submit(body, 5)) == 5
+
+
+def test_a_timeout_leaves_the_result_to_be_taken() -> None:
+    hold = threading.Event()
+    fv = submit(hold.wait)
+    with pytest.raises(TimeoutError):
+        sync(fv, timeout=0.01)
+    assert not fv.is_consumed
+    hold.set()
+    assert sync(fv, timeout=PATIENCE) is True
+
+
+def test_a_timeout_of_the_call_itself_is_its_result() -> None:
+    def body() -> None:
+        raise TimeoutError("its own")
+
+    fv = spawn(body)
+    with pytest.raises(TimeoutError, match="its own"):
+        sync(fv)
+    assert fv.is_consumed
+
+
+# ── errors ──
+
+
+def failing() -> None:
+    raise LookupError("in the call")
+
+
+@pytest.mark.parametrize("verb", [spawn, submit])
+def test_an_exception_has_its_traceback_and_says_where_it_was_spawned(verb: Any) -> None:
+    with pytest.raises(LookupError, match="in the call") as caught:
+        sync(verb(failing))
+    text = "".join(traceback.format_exception(caught.value))
+    assert "in failing" in text
+    assert "spawned by test_an_exception_has_its_traceback_and_says_where_it_was_spawned at" in text
+
+
+async def test_so_has_one_that_is_awaited() -> None:
+    async def failing_async() -> None:
+        failing()
+
+    for body in (failing, failing_async):
+        with pytest.raises(LookupError) as caught:
+            await spawn(body)
+        assert any("spawned by" in note for note in caught.value.__notes__)
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, MemoryError, GeneratorExit])
+def test_the_worst_exceptions_come_to_who_syncs(error: Any) -> None:
+    def body() -> None:
+        raise error("there")
+
+    for verb in (spawn, submit):
+        with pytest.raises(error, match="there"):
+            sync(verb(body))
+    assert sync(submit(int)) == 0
+
+
+def test_one_that_is_never_synced_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    fv = submit(failing)
+    until(fv.is_ready)
+    del fv
+    until(lambda: "in the call" in caplog.text)
+
+
+def test_a_cancelled_one_says_so() -> None:
+    hold = threading.Event()
+    busy = [submit(hold.wait) for _ in range(2)]
+    fv = submit(int)
+    fv.cancel("not needed")
+    with pytest.raises(asyncio.CancelledError, match="not needed"):
+        sync(fv)
+    hold.set()
+    sync_all(*busy)
+
+
+# ── helping ──
+
+
+def test_a_call_that_nobody_has_begun_is_run_by_who_syncs() -> None:
+    hold = threading.Event()
+    busy = [submit(hold.wait) for _ in range(2)]
+    assert sync(spawn(threading.get_ident)) == threading.get_ident()
+    hold.set()
+    sync_all(*busy)
+
+
+def test_so_a_pool_of_one_is_enough_for_any_depth() -> None:
+    with Executor(workers=1) as ex:
+
+        def deep(n: int) -> int:
+            return n and 1 + sync(ex.spawn(deep, n - 1))
+
+        assert sync(ex.submit(deep, 100)) == 100
+        assert ex.stats().workers <= 2
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_fork_and_join(workers: int, rng: Any) -> None:
+    goish.set_workers(workers)
+    assert sync(submit(fib, 15)) == fib(15) == 610
+    items = [rng.randrange(1000) for _ in range(500)]
+    assert merge_sort(items) == sync(submit(merge_sort, items)) == sorted(items)
+
+
+def test_who_waits_runs_what_the_awaited_call_has_spawned() -> None:
+    """The awaited call keeps its worker, and spawns: only the waiting one can run that."""
+    with Executor(workers=2) as ex:
+        spawned = threading.Event()
+        ran_on: list[int] = []
+        leaf_ran = threading.Event()
+
+        def leaf() -> None:
+            ran_on.append(threading.get_ident())
+            leaf_ran.set()
+
+        def parent() -> bool:
+            leaves.append(ex.spawn(leaf))
+            spawned.set()
+            return leaf_ran.wait(PATIENCE)
+
+        def waiter() -> tuple[bool, int]:
+            fv = ex.spawn(parent)
+            spawned.wait(PATIENCE)
+            return sync(fv), threading.get_ident()
+
+        leaves: list[Any] = []
+        done, thread = sync(ex.submit(waiter))
+        assert done
+        assert ran_on == [thread]
+        sync(leaves[0])
+
+
+def test_who_waits_runs_nothing_unrelated() -> None:
+    """It might hold a lock that the unrelated call takes."""
+    lock = threading.Lock()
+    with Executor(workers=1) as ex:
+        started = threading.Event()
+        hold = threading.Event()
+
+        def unrelated() -> None:
+            with lock:
+                pass
+
+        def long() -> None:
+            started.set()
+            hold.wait(PATIENCE)
+
+        def waiter(fv: FlowVar[None]) -> None:
+            with lock:
+                others.append(ex.spawn(unrelated))
+                hold.set()
+                sync(fv)
+
+        others: list[Any] = []
+        ex.set_workers(2)
+        fv = ex.spawn(long)
+        started.wait(PATIENCE)
+        sync(ex.submit(waiter, fv))
+        sync(others[0])
+
+
+def test_a_worker_that_can_only_wait_is_made_up_for() -> None:
+    with Executor(workers=1) as ex:
+        values: goish.Chan[int] = chan()
+
+        def consumer() -> int:
+            return sync(ex.submit(values.recv_blocking)) + sync(ex.submit(values.recv_blocking))
+
+        total = ex.submit(consumer)
+        for i in (1, 2):
+            sync(ex.submit(values.send_blocking, i))
+        assert sync(total) == 3
+
+
+def test_a_call_that_runs_itself_is_not_run_twice() -> None:
+    """Everybody syncs at once: each call runs exactly once."""
+    runs: list[int] = []
+    with Executor(workers=4) as ex:
+        for round in range(100):
+            fvs = [ex.spawn(runs.append, (round, i)) for i in range(10)]
+            sync_all(*fvs)
+    assert len(runs) == len(set(runs)) == 1000
+
+
+def test_recursion_ends_in_an_error_not_in_a_crash() -> None:
+    def deep() -> int:
+        return 1 + sync(spawn(deep))
+
+    with pytest.raises(RecursionError):
+        sync(spawn(deep))
+
+
+# ── many at once ──
+
+
+def test_sync_all_gives_all_in_order() -> None:
+    async def body() -> str:
+        return "c"
+
+    assert sync_all(spawn(str, "a"), submit(str, "b"), go_thread(body)) == ("a", "b", "c")
+    assert sync_all() == ()
+
+
+def test_sync_all_waits_for_all_and_raises_what_failed() -> None:
+    done: list[int] = []
+    with pytest.raises(LookupError):
+        sync_all(spawn(failing), submit(done.append, 1))
+    assert done == [1]
+    with pytest.raises(ExceptionGroup, match="2 of the calls") as caught:
+        sync_all(spawn(failing), submit(int), spawn(failing))
+    assert [type(error) for error in caught.value.exceptions] == [LookupError, LookupError]
+
+
+def test_sync_any_gives_the_first_and_leaves_the_rest() -> None:
+    hold = threading.Event()
+    slow = submit(hold.wait)
+    assert sync_any(slow, submit(int)) == (1, 0)
+    with pytest.raises(TimeoutError):
+        sync_any(slow, timeout=0.01)
+    hold.set()
+    assert sync_any(slow) == (0, True)
+    with pytest.raises(ValueError, match="at least one"):
+        sync_any()
+
+
+async def test_wait_all_takes_everything_from_everywhere() -> None:
+    async def body(value: str) -> str:
+        await asyncio.sleep(0.001)
+        return value
+
+    elsewhere = asyncio.new_event_loop()
+    foreign = elsewhere.create_future()
+    thread = threading.Thread(target=elsewhere.run_forever)
+    thread.start()
+    elsewhere.call_soon_threadsafe(foreign.set_result, "f")
+    everything = [
+        go(body, "a"),
+        go_thread(body, "b"),
+        spawn(str, "c"),
+        submit(str, "d"),
+        asyncio.ensure_future(body("e")),
+        foreign,
+    ]
+    assert await wait_all(*everything) == tuple("abcdef")
+    elsewhere.call_soon_threadsafe(elsewhere.stop)
+    thread.join()
+    elsewhere.close()
+
+
+async def test_wait_all_waits_for_all_and_raises_what_failed() -> None:
+    done: list[int] = []
+    with pytest.raises(LookupError):
+        await wait_all(spawn(failing), submit(done.append, 1))
+    assert done == [1]
+    with pytest.raises(ExceptionGroup, match="2 of the calls"):
+        await wait_all(spawn(failing), go_thread(failing))
+
+
+async def test_wait_any_gives_the_first_and_leaves_the_rest() -> None:
+    never = asyncio.get_running_loop().create_future()
+    slow = spawn(str, "slow")
+    assert (await wait_any(never, slow)) == (1, "slow")
+    assert not never.done()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(wait_any(never), 0.01)
+    assert not never.done()
+    never.cancel()
+    with pytest.raises(LookupError):
+        await wait_any(go_thread(failing))
+    with pytest.raises(ValueError, match="at least one"):
+        await wait_any()
+
+
+@pytest.mark.parametrize("wait", [wait_all, wait_any])
+async def test_waiting_takes_handles_only(wait: Any) -> None:
+    with pytest.raises(TypeError, match=r"takes what go\(\), go_thread\(\)"):
+        await wait(5)
+
+
+@pytest.mark.parametrize("block", [sync_all, sync_any])
+def test_blocking_takes_handles_only(block: Any) -> None:
+    with pytest.raises(TypeError, match=r"takes what go\(\), go_thread\(\)"):
+        block(5)
+
+
+# ── scopes ──
+
+
+def tree(depth: int, leaves: list[int]) -> None:
+    if depth == 0:
+        leaves.append(1)
+    for _ in range(3 if depth else 0):
+        spawn(tree, depth - 1, leaves)
+
+
+def test_a_scope_waits_for_all_descendants() -> None:
+    leaves: list[int] = []
+    with sync_scope():
+        spawn(tree, 4, leaves)
+    assert len(leaves) == 81
+
+
+async def test_a_scope_in_a_loop_waits_for_all_descendants() -> None:
+    leaves: list[int] = []
+    async with sync_scope():
+        go_thread(tree, 4, leaves)
+    assert len(leaves) == 81
+    with pytest.raises(SyncOnLoop, match="async with"), sync_scope():
+        pass
+
+
+def test_what_is_spawned_afterwards_is_not_in_the_scope() -> None:
+    with sync_scope() as scope:
+        assert sync(scope.spawn(int)) == 0
+    hold = threading.Event()
+    fv = submit(hold.wait)
+    with sync_scope():
+        pass
+    hold.set()
+    assert sync(fv) is True
+
+
+def test_a_scope_raises_what_nobody_has_seen() -> None:
+    with pytest.raises(ExceptionGroup, match="unhandled errors") as caught, sync_scope():  # noqa: PT012
+        spawn(failing)
+        seen = spawn(failing)
+        with pytest.raises(LookupError):
+            sync(seen)
+        spawn(failing)
+    assert len(caught.value.exceptions) == 2
+
+
+def test_a_scope_whose_body_fails_cancels_the_rest() -> None:
+    ended: list[str] = []
+
+    async def forever() -> None:
+        try:
+            await goish.sleep(PATIENCE)
+        finally:
+            ended.append("cancelled")
+
+    with pytest.raises(LookupError), sync_scope():  # noqa: PT012
+        started = threading.Event()
+
+        async def starts() -> None:
+            started.set()
+            await forever()
+
+        go_thread(starts)
+        assert started.wait(PATIENCE)
+        raise LookupError
+    assert ended == ["cancelled"]
+
+
+async def test_a_cancelled_scope_leaves_nothing_behind() -> None:
+    ended: list[str] = []
+
+    async def forever() -> None:
+        try:
+            await goish.sleep(PATIENCE)
+        finally:
+            ended.append("cancelled")
+
+    async def body() -> None:
+        async with sync_scope():
+            started = threading.Event()
+
+            async def starts() -> None:
+                started.set()
+                await forever()
+
+            go_thread(starts)
+            while not started.is_set():
+                await asyncio.sleep(0.001)
+            ready.set()
+
+    ready = asyncio.Event()
+    task = asyncio.ensure_future(body())
+    await ready.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == ["cancelled"]
+
+
+def test_a_scope_does_not_grow_with_what_is_done() -> None:
+    with sync_scope() as scope:
+        for _ in range(2000):
+            sync(spawn(int))
+        assert len(scope._left) < 200
+
+
+# ── tokens ──
+
+
+async def test_a_cancel_token_is_a_channel_that_ends() -> None:
+    token = goish.CancelToken()
+    assert isinstance(token, goish.RecvChan)
+    assert not token.cancelled and not token.closed
+    token.check()
+    listener = go(lambda: _listen(token))
+    await asyncio.sleep(0)
+    assert token.cancel("over")
+    assert not token.cancel()
+    assert await listener == "over"
+    assert await goish.select(chan().recv(), token.recv_ok()) == (1, None, False)
+    with pytest.raises(asyncio.CancelledError, match="over"):
+        token.check()
+
+
+async def _listen(token: goish.CancelToken) -> str:
+    try:
+        await token.recv()
+    except goish.ChanClosed:
+        return "over"
+    return "a value"
+
+
+def test_a_token_stops_what_computes() -> None:
+    token = goish.CancelToken()
+
+    def body() -> None:
+        while True:
+            token.check()
+
+    g = go_thread(body)
+    token.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        g.result(timeout=PATIENCE)
+
+
+# ── without the interpreter's consent ──
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+def test_submit_in_a_signal_handler() -> None:
+    import signal
+
+    pendings: list[Any] = []
+    before = signal.signal(signal.SIGALRM, lambda *_: pendings.append(submit(int)))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        while len(pendings) < 50:
+            sync(submit(int))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert sum(sync_all(*pendings)) == 0

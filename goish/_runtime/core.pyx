@@ -128,3 +128,5 @@ for internal in (
 ):
     goish_forbid_new(<PyTypeObject*>internal)
 del internal
+goish_forbid_subclasses(<PyTypeObject*>RecvChan)
+goish_forbid_subclasses(<PyTypeObject*>Outcome)

@@ -129,4 +129,3 @@ for internal in (
     goish_forbid_new(<PyTypeObject*>internal)
 del internal
 goish_forbid_subclasses(<PyTypeObject*>RecvChan)
-goish_forbid_subclasses(<PyTypeObject*>Outcome)

@@ -59,6 +59,7 @@ cdef extern from "slots.h":
     ) noexcept
     void goish_hear(PyTypeObject* goroutine_type, bint (*unseen)(PyObject*) noexcept, void (*hear)(PyObject*) noexcept) noexcept
     void goish_forbid_new(PyTypeObject* type) noexcept
+    void goish_forbid_subclasses(PyTypeObject* type) noexcept
     uint64_t goish_next_id() noexcept
     uint64_t goish_next(uint64_t* last) noexcept
     bint goish_deferrable(PyObject* fn, Py_ssize_t n) noexcept

@@ -134,3 +134,4 @@ for internal in (
 ):
     goish_forbid_new(<PyTypeObject*>internal)
 del internal
+goish_forbid_subclasses(<PyTypeObject*>RecvChan)

@@ -581,6 +581,12 @@ static void goish_forbid_new(PyTypeObject *type) {
     type->tp_vectorcall = NULL; /* Cython's shortcut past tp_new */
 }
 
+/* A type that has subclasses here and is to have no others. */
+static void goish_forbid_subclasses(PyTypeObject *type) {
+    type->tp_flags &= ~Py_TPFLAGS_BASETYPE;
+    PyType_Modified(type);
+}
+
 /* ---- calling go ---- */
 
 /* Whether calling `fn` with `n` positional arguments makes a coroutine and can do nothing else, so that it may be done later. */

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from ._runtime.core import FlowVar
 from .adopted import AdoptedExecutor
@@ -19,7 +19,7 @@ __all__ = ["parallel_for", "parallel_map", "parallel_reduce"]
 
 T = TypeVar("T")
 R = TypeVar("R")
-AnyExecutor = Executor | AdoptedExecutor
+AnyExecutor: TypeAlias = Executor | AdoptedExecutor
 
 _PIECES: Final = 8  # for each worker: so that none is idle long at the end
 _MISSING: Final[Any] = object()
@@ -45,7 +45,11 @@ def parallel_for(
         parallel_for(square, range(10))
         print(squares[3], sum(squares))  # -> 9 285
     """
-    _Loop(executor, items, grain, "parallel_for").run(_Each(fn))
+    loop = _Loop(executor, items, grain, "parallel_for")
+    if loop.adopted is not None:
+        loop.adopted.map(fn, loop.items, loop.grain)
+    else:
+        loop.run(_for(fn))
 
 
 def parallel_map(
@@ -57,8 +61,10 @@ def parallel_map(
 
         print(parallel_map(abs, [-1, 2, -3]))  # -> [1, 2, 3]
     """
-    pieces = _Loop(executor, items, grain, "parallel_map").run(_Map(fn))
-    return [result for piece in pieces for result in piece]
+    loop = _Loop(executor, items, grain, "parallel_map")
+    if loop.adopted is not None:
+        return loop.adopted.map(fn, loop.items, loop.grain)
+    return [result for piece in loop.run(_map(fn)) for result in piece]
 
 
 def parallel_reduce(
@@ -66,20 +72,24 @@ def parallel_reduce(
     items: Iterable[Any],
     *,
     initial: R = _MISSING,
-    map: Callable[[Any], R] | None = None,
+    map: Callable[[Any], R] | None = None,  # noqa: A002
     grain: int | None = None,
     executor: AnyExecutor | None = None,
 ) -> R:
     """Combine ``items`` (or ``map(item)`` of each) to one value: ``combine(combine(a, b), c)`` ..., in their order.
 
     ``combine`` must be associative, for it is applied to pieces first. ``initial`` comes before the first; without it,
-    TypeError if there are no items. As ``parallel_for`` otherwise.
+    TypeError if there are no items. On an adopted executor only ``map`` is called there. As ``parallel_for`` otherwise.
 
     Example::
 
         print(parallel_reduce(int.__add__, range(5), map=lambda n: n * n))  # -> 30
     """
-    pieces = _Loop(executor, items, grain, "parallel_reduce").run(_Reduce(combine, map))
+    loop = _Loop(executor, items, grain, "parallel_reduce")
+    if loop.adopted is None:
+        pieces = loop.run(_reduce(combine, map))
+    else:
+        pieces = list(loop.items) if map is None else loop.adopted.map(map, loop.items, loop.grain)
     if initial is not _MISSING:
         pieces.insert(0, initial)
     if not pieces:
@@ -90,43 +100,45 @@ def parallel_reduce(
     return result
 
 
-# ── what is done with a piece: objects that a process pool can pickle ──
+# ── what is done with a piece, as long as the loop is not over ──
+
+_Over: TypeAlias = Callable[[], bool]
+_Piece: TypeAlias = Callable[[Sequence[Any], _Over], Any]
 
 
-class _Each:
-    def __init__(self, fn: Callable[[Any], object]) -> None:
-        self.fn = fn
-
-    def __call__(self, items: Sequence[Any], over: Callable[[], bool] | None = None) -> None:
+def _for(fn: Callable[[Any], object]) -> _Piece:
+    def piece(items: Sequence[Any], over: _Over) -> None:
         for item in items:
-            if over is not None and over():
+            if over():
                 return
-            self.fn(item)
+            fn(item)
+
+    return piece
 
 
-class _Map(_Each):
-    def __call__(self, items: Sequence[Any], over: Callable[[], bool] | None = None) -> Any:
+def _map(fn: Callable[[Any], Any]) -> _Piece:
+    def piece(items: Sequence[Any], over: _Over) -> list[Any]:
         results: list[Any] = []
         for item in items:
-            if over is not None and over():
+            if over():
                 break
-            results.append(self.fn(item))
+            results.append(fn(item))
         return results
 
+    return piece
 
-class _Reduce:
-    def __init__(self, combine: Callable[[Any, Any], Any], map: Callable[[Any], Any] | None) -> None:
-        self.combine = combine
-        self.map = map
 
-    def __call__(self, items: Sequence[Any], over: Callable[[], bool] | None = None) -> Any:
+def _reduce(combine: Callable[[Any, Any], Any], of: Callable[[Any], Any] | None) -> _Piece:
+    def piece(items: Sequence[Any], over: _Over) -> Any:
         result = _MISSING
         for item in items:
-            if over is not None and over():
+            if over():
                 break
-            value = item if self.map is None else self.map(item)
-            result = value if result is _MISSING else self.combine(result, value)
+            value = item if of is None else of(item)
+            result = value if result is _MISSING else combine(result, value)
         return result
+
+    return piece
 
 
 # ── the loop ──
@@ -144,20 +156,16 @@ class _Loop(Generic[T]):
             raise TypeError(f"grain is a whole number of items, 1 or more, or None; got {grain!r}")
         if grain is not None and grain < 1:
             raise ValueError(f"grain is 1 item or more; got {grain}")
-        self.executor = default_executor() if executor is None else executor
+        self.adopted = executor if isinstance(executor, AdoptedExecutor) else None
+        self.executor = executor if isinstance(executor, Executor) else default_executor()
         self.items: Sequence[T] = items if isinstance(items, (list, tuple, range)) else list(items)
-        self.grain = grain or max(1, len(self.items) // (_PIECES * self.executor.workers))
+        self.grain = grain or max(1, len(self.items) // (_PIECES * (self.adopted or self.executor).workers))
         self.failed = False
 
-    def run(self, piece: Any) -> list[Any]:
-        if not self.items:
-            return []
-        if isinstance(self.executor, AdoptedExecutor):
-            starts = range(0, len(self.items), self.grain)
-            return _all([self.executor.spawn(piece, self.items[i : i + self.grain]) for i in starts])
-        return self._halve(piece, 0, len(self.items))
+    def run(self, piece: _Piece) -> list[Any]:
+        return self._halve(piece, 0, len(self.items)) if self.items else []
 
-    def _halve(self, piece: Any, start: int, end: int) -> list[Any]:
+    def _halve(self, piece: _Piece, start: int, end: int) -> list[Any]:
         later: list[FlowVar[list[Any]]] = []
         while end - start > self.grain and not self.failed:
             middle = start + (end - start + 1) // 2

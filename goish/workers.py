@@ -21,7 +21,7 @@ from contextvars import Context
 from time import monotonic
 from typing import Any, Final
 
-from ._runtime.core import Goroutine, Op, Pool, Worker, new_worker, scheduler, set_panic_route
+from ._runtime.core import Goroutine, Op, Pool, Worker, after_fork, new_worker, scheduler, set_panic_route
 from .panics import route
 
 __all__ = ["Threads", "end_goroutines", "is_idle"]
@@ -267,6 +267,7 @@ def _at_exit() -> None:
 
 
 def _after_fork() -> None:
+    after_fork()
     for threads in list(_all):
         threads._lock = threading.Lock()
         threads._room = threading.Condition()

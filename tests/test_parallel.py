@@ -64,7 +64,7 @@ def test_the_first_error_is_raised_and_the_rest_left_out(executor: Executor) -> 
         with pytest.raises(LookupError, match="3"):
             loop(body, range(100_000), executor=executor)
         assert len(seen) < 100_000
-    assert goish.num_goroutine() == 0
+    until(lambda: goish.num_goroutine() == 0)  # a worker may be about to note the end of what it ran
 
 
 def test_loops_may_nest(executor: Executor) -> None:

@@ -27,6 +27,7 @@ cdef class Call:
     cdef PyObject* origin    # the worker that has made it, only to be compared
     cdef uint8_t kind
     cdef uint8_t where
+    cdef unsigned int born   # in which process of a line of forks
     cdef bint foreign        # `fn` is a concurrent.futures.Future: it runs on somebody else's executor
 
 
@@ -106,6 +107,7 @@ cdef class Worker:
     cdef bint told               # it is the pool's `searching` one
     cdef bint blocked            # in a goish call: another may run meanwhile
     cdef bint left               # its thread ends
+    cdef unsigned int born       # in which process of a line of forks
     cdef uint64_t sees           # the call that waits, was made here and is rather for another: its goroutine's id
     cdef uint64_t insists        # ... and nobody has taken it for a while
     cdef bint guest              # of no pool: a thread that runs a call which it waits for

@@ -80,6 +80,14 @@ cdef void swap_coro(Goroutine g, object coro) noexcept:
 
 cdef inline PyObject* calls_take(Pool p, Worker w) noexcept:
     # The next for this worker; the queue's reference becomes the caller's. Under the lock.
+    cdef PyObject* g = calls_next(p, w)
+    if g != NULL:
+        calls_remove(&p.queues[w.kind], g)
+    return g
+
+
+cdef PyObject* calls_next(Pool p, Worker w) noexcept:
+    # Under the lock: the next for this worker, or NULL.
     cdef PyObject* g = p.queues[w.kind].head
     if g == NULL:
         return NULL
@@ -91,9 +99,6 @@ cdef inline PyObject* calls_take(Pool p, Worker w) noexcept:
             return NULL
         while g != NULL and (<Call>(<Goroutine>g).coro).where == ELSEWHERE and (<Call>(<Goroutine>g).coro).origin == <PyObject*>w:
             g = (<Goroutine>g).all_next
-        if g == NULL:
-            return NULL
-    calls_remove(&p.queues[w.kind], g)
     return g
 
 
@@ -142,7 +147,7 @@ cdef inline bint others_could(Pool p, int kind, PyObject* but, bint must) noexce
 
 
 cdef PyObject* summon(Pool p, int kind, PyObject* but) noexcept:
-    # Under the lock: the worker to be woken for what is queued, the pool itself for a new one, or NULL; wake() it after unlocking.
+    # Under the lock: the worker to be woken for what is queued, the pool itself for a new one, or NULL; rouse() it after unlocking.
     cdef PyObject* w
     cdef PyObject* g = p.queues[kind].head
     cdef bint must
@@ -164,7 +169,7 @@ cdef PyObject* summon(Pool p, int kind, PyObject* but) noexcept:
     return w
 
 
-cdef int wake(Pool p, int kind, PyObject* w) except -1:
+cdef int rouse(Pool p, int kind, PyObject* w) except -1:
     # Not under the lock.
     if w == NULL:
         return 0
@@ -195,7 +200,7 @@ cdef bint never_started(Pool p, int kind) except -1:
     others = p.started[kind] > 0
     w = summon(p, kind, NULL)
     goish_unlock(&p.lock)
-    wake(p, kind, w)
+    rouse(p, kind, w)
     return others
 
 
@@ -233,6 +238,7 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
     call.pool = p
     call.kind = kind
     call.where = where
+    call.born = forks
     if goish_tls_worker != NULL:
         call.origin = goish_tls_worker
         if (<Worker>goish_tls_worker).current != NULL:
@@ -273,19 +279,19 @@ cdef int kind_of(object fn) except -1:
 
 cdef int pool_push(Pool p, Goroutine g) except -1:
     # A new goroutine into its queue. PoolShutdown or PoolFull if it is not taken: it has never been then.
-    cdef int refused = try_push(p, g)
-    while refused == 2 and p.on_full == FULL_BLOCK and running_loop() is None:
+    cdef int why = try_push(p, g)
+    while why == 2 and p.on_full == FULL_BLOCK and running_loop() is None:
         try:
             wait_for_room(p)
         except BaseException:
             never_was(g)
             raise
-        refused = try_push(p, g)
-    if refused == 2 and p.on_full == FULL_RUN and runs_here(p, g):
+        why = try_push(p, g)
+    if why == 2 and p.on_full == FULL_RUN and runs_here(p, g):
         return 0
-    if refused:
+    if why:
         never_was(g)
-        raise_refused(p, refused)
+        raise_refused(p, why)
     return 0
 
 
@@ -324,27 +330,27 @@ cdef int try_push(Pool p, Goroutine g) except -1:
     # 0, or why not.
     cdef Call call = <Call>g.coro
     cdef PyObject* w = NULL
-    cdef int refused = 0
+    cdef int why = 0
     goish_lock(&p.lock)
     if p.closed:
-        refused = 1
+        why = 1
     elif p.pending >= 0 and p.queues[PLAIN].count + p.queues[LOOP].count >= p.pending:
-        refused = 2
+        why = 2
     elif call.kind == PLAIN and p.blocked >= p.most:
-        refused = 3
+        why = 3
     else:
         Py_INCREF(g)
         calls_push(&p.queues[call.kind], <PyObject*>g)
         w = summon(p, call.kind, NULL)
     goish_unlock(&p.lock)
     if w == NULL:
-        return refused
+        return why
     try:
-        wake(p, call.kind, w)
+        rouse(p, call.kind, w)
     except BaseException:
         if not claim_call(p, g):
             return 0
-        end_active(p, g)
+        end_active(p, g, call)
         never_was(g)
         raise
     return 0
@@ -450,13 +456,16 @@ cdef void to_a_loop(Call call, Goroutine g, object coro) except *:
     call.kwargs = None
     call.kind = LOOP
     call.parent = None
+    if call.born != forks:
+        coro.close()
+        return
     goish_lock(&p.lock)
     calls_remove(&p.active, <PyObject*>g)
     g.state = G_QUEUED
     calls_push(&p.queues[LOOP], <PyObject*>g)
     w = summon(p, LOOP, NULL)
     goish_unlock(&p.lock)
-    wake(p, LOOP, w)
+    rouse(p, LOOP, w)
 
 
 cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
@@ -480,15 +489,28 @@ cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
         if type(extra) is Extra:
             notify(limbo, g, <Extra>extra)
     finally:
-        end_active(p, g)
+        end_active(p, g, call)
 
 
-cdef void end_active(Pool p, Goroutine g) noexcept:
+cdef void end_active(Pool p, Goroutine g, Call call) noexcept:
+    if call.born != forks:
+        return  # it is the parent's, and so is the list that it was in
     goish_lock(&p.lock)
     calls_remove(&p.active, <PyObject*>g)
     p.finished += 1
     goish_unlock(&p.lock)
     Py_DECREF(g)  # the caller has another
+
+
+# How many forks this process is away from the first one.
+cdef unsigned int forks = 0
+
+
+def after_fork():
+    """In a forked child: this thread, which may have been a worker, is none."""
+    global goish_tls_worker, forks
+    goish_tls_worker = NULL
+    forks += 1
 
 
 # ---- on the executor of others ----
@@ -648,7 +670,7 @@ cdef class Pool:
                 self.searching[PLAIN] = True
             goish_unlock(&self.lock)
             if more:
-                wake(self, PLAIN, <PyObject*>self)
+                rouse(self, PLAIN, <PyObject*>self)
 
     def _look(self):
         # Wakes whom a change calls for.
@@ -658,7 +680,7 @@ cdef class Pool:
             goish_lock(&self.lock)
             w = summon(self, kind, NULL)
             goish_unlock(&self.lock)
-            wake(self, kind, w)
+            rouse(self, kind, w)
 
     def _close(self):
         """Takes no more calls; those that wait are still run. Idle workers leave."""
@@ -677,7 +699,7 @@ cdef class Pool:
                     if kind == PLAIN:
                         self.busy += 1
                 goish_unlock(&self.lock)
-                wake(self, kind, w)
+                rouse(self, kind, w)
 
     def _forget(self):
         # In a forked child: no thread is here, and what waits or runs is the parent's.

@@ -12,6 +12,8 @@ cdef Goroutine next_call(Worker w):
     cdef PyObject* g
     cdef PyObject* other
     while True:
+        if w.born != forks:
+            return None
         goish_lock(&p.lock)
         if w.told:
             w.told = False
@@ -22,7 +24,7 @@ cdef Goroutine next_call(Worker w):
             calls_push(&p.active, g)
             other = summon(p, PLAIN, NULL)
             goish_unlock(&p.lock)
-            wake_quietly(p, PLAIN, other)
+            rouse_quietly(p, PLAIN, other)
             tell_room(p)
             return <Goroutine>g
         p.busy -= 1
@@ -33,18 +35,18 @@ cdef Goroutine next_call(Worker w):
             idle_push(p, w)
         other = summon(p, PLAIN, <PyObject*>w)
         goish_unlock(&p.lock)
-        wake_quietly(p, PLAIN, other)
+        rouse_quietly(p, PLAIN, other)
         if w.left:
             return None
         goish_take_bell(w.gate, INFINITY, False)
 
 
-cdef void wake_quietly(Pool p, int kind, PyObject* w) noexcept:
+cdef void rouse_quietly(Pool p, int kind, PyObject* w) noexcept:
     # A helper that cannot be had is no matter of who would have liked it.
     if w == NULL:
         return
     try:
-        wake(p, kind, w)
+        rouse(p, kind, w)
     except BaseException as exc:
         logger.error("%r has not got a further thread", p, exc_info=exc)
 
@@ -76,7 +78,7 @@ cdef bint worker_feed(Scheduler s) except *:
         p.finished += 1
     other = summon(p, LOOP, <PyObject*>w)
     goish_unlock(&p.lock)
-    wake_quietly(p, LOOP, other)
+    rouse_quietly(p, LOOP, other)
     if g == NULL:
         return False
     tell_room(p)
@@ -104,17 +106,22 @@ cdef void worker_idle(Scheduler s) noexcept:
     if w.kind != LOOP or w.left:
         return
     goish_lock(&p.lock)
-    if not w.idle and not w.told:
+    again = w.told or calls_next(p, w) != NULL
+    if again:  # its slice was over before it looked, or somebody has pushed meanwhile
+        goish_unlock(&p.lock)
+        arm_drain(s)
+        return
+    if not w.idle:
         idle_push(p, w)
-    other = summon(p, LOOP, NULL)  # somebody may have pushed meanwhile: for this one or another
+    other = summon(p, LOOP, <PyObject*>w)
     if p.closed and w.idle and p.queues[LOOP].count == 0 and s.live == 0:
         w.left = True
         idle_remove(p, w)
     elif other == NULL and w.sees == 0 and not p.searching[LOOP] and p.queues[LOOP].count > 0:
-        w.sees = (<Goroutine>p.queues[LOOP].head).id
+        w.sees = (<Goroutine>p.queues[LOOP].head).id  # it was made here: for another, or in a moment for this one after all
         again = True
     goish_unlock(&p.lock)
-    wake_quietly(p, LOOP, other)
+    rouse_quietly(p, LOOP, other)
     if again and insist(s.loop, s.loop.call_later, (PATIENCE, w._look_again), own_context(s)) is False:
         w.sees = 0
     if w.left:
@@ -170,7 +177,7 @@ cdef int worker_blocks() except -1:
     goish_unlock(&p.lock)
     if stuck:
         raise_refused(p, 3)
-    wake_quietly(p, PLAIN, other)
+    rouse_quietly(p, PLAIN, other)
     return 1
 
 
@@ -256,7 +263,7 @@ cdef class Worker:
         other = summon(p, LOOP, NULL)
         goish_unlock(&p.lock)
         goish_tls_worker = NULL
-        wake_quietly(p, LOOP, other)
+        rouse_quietly(p, LOOP, other)
 
     def _serve(self):
         # The life of a plain worker.
@@ -290,6 +297,7 @@ def new_worker(Pool pool, int kind, str name):
     w.kind = kind
     w.name = name
     w.told = True
+    w.born = forks
     w.gate = PyThread_allocate_lock()
     PyThread_acquire_lock(w.gate, 1)
     return w

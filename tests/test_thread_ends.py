@@ -1,0 +1,177 @@
+"""The end of a process, and a second one made by fork, while workers are busy: nothing hangs, nothing crashes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from typing import Any
+
+import pytest
+
+HEAD = """
+import asyncio, os, sys, threading, time, warnings
+import goish
+from goish import *
+warnings.simplefilter("ignore", DeprecationWarning)
+
+def busy(started=threading.Event()):
+    started.set()
+    while True:
+        sum(range(1000))
+
+async def parked():
+    await chan().recv()
+
+def begin():
+    # Workers of all sorts, with something to do.
+    set_workers(2)
+    started = threading.Event()
+    kept = [go_thread(busy, started), go_thread(parked), go_thread(chan().recv_blocking)]
+    for _ in range(10):
+        kept.append(submit(time.sleep, 60))
+    started.wait()
+    return kept
+"""
+
+
+def run_program(program: str, code: int = 0) -> Any:
+    source = HEAD + textwrap.dedent(program)
+    process = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60)
+    assert process.returncode == code, process.stderr
+    return process
+
+
+def test_the_interpreter_ends_though_workers_are_busy() -> None:
+    assert run_program("kept = begin(); print('over')").stdout == "over\n"
+
+
+def test_so_it_does_when_nobody_holds_the_handles() -> None:
+    assert run_program("begin(); print('over')").stdout == "over\n"
+
+
+def test_finally_blocks_on_workers_run_before_the_end() -> None:
+    program = """
+        started = threading.Event()
+
+        async def body():
+            try:
+                started.set()
+                await chan().recv()
+            finally:
+                print("cleaned up", flush=True)
+
+        g = go_thread(body)
+        started.wait()
+        """
+    assert run_program(program).stdout == "cleaned up\n"
+
+
+def test_a_program_ends_though_a_function_computes_for_ever() -> None:
+    program = """
+        async def main():
+            begin()
+            await sleep(0.01)
+
+        goish.run(main, grace=0.1)
+        print("over")
+        """
+    process = run_program(program)
+    assert process.stdout == "over\n"
+    assert "did not end within 0.1 s" in process.stderr
+
+
+def test_an_exit_code_from_a_worker_is_that_of_the_process() -> None:
+    program = """
+        async def main():
+            go_thread(sys.exit, 7)
+            await sleep(60)
+
+        goish.run(main)
+        """
+    run_program(program, 7)
+
+
+def test_an_exception_in_main_ends_it_too() -> None:
+    assert "LookupError" in run_program("begin(); raise LookupError", 1).stderr
+
+
+def test_work_given_while_the_interpreter_ends_is_refused_or_done() -> None:
+    program = """
+        import atexit
+
+        def late():
+            try:
+                spawn(int)
+            except PoolShutdown:
+                print("refused", flush=True)
+
+        atexit.register(late)
+        submit(int).sync()
+        """
+    assert run_program(program).stdout == "refused\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_child_begins_anew() -> None:
+    program = """
+        ex = Executor(workers=1)
+        kept = begin() + [ex.submit(busy), ex.submit(int), ex.go_thread(parked)]
+        pid = os.fork()
+        if pid == 0:
+            # Neither threads nor calls of the parent are here.
+            assert threading.active_count() == 1
+            assert num_goroutine() == 0, num_goroutine()
+            assert sync(submit(pow, 2, 3)) == 8
+            assert sync(ex.submit(pow, 2, 3)) == 8
+
+            async def main():
+                return await go_thread(pow, 2, 3) + await ex.spawn(pow, 2, 3)
+
+            assert goish.run(main) == 16
+            ex.shutdown()
+            print("child", flush=True)
+            sys.exit(0)
+        _, status = os.waitpid(pid, 0)
+        assert status == 0, status
+        assert num_goroutine() > 10
+        print("parent")
+        """
+    assert run_program(program).stdout == "child\nparent\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_worker_may_fork() -> None:
+    program = """
+        def fork():
+            pid = os.fork()
+            if pid == 0:
+                os._exit(0 if current_worker() is None and sync(spawn(int)) == 0 else 1)
+            return os.waitpid(pid, 0)[1]
+
+        print(go_thread(fork).result(timeout=30))
+        """
+    assert run_program(program).stdout == "0\n"
+
+
+def test_no_thread_can_be_had() -> None:
+    program = """
+        def no_thread(*args, **kwargs):
+            raise RuntimeError("can't start new thread")
+
+        start, threading.Thread.start = threading.Thread.start, no_thread
+        try:
+            submit(int)
+        except RuntimeError as error:
+            print(error)
+        assert num_goroutine() == 0
+        threading.Thread.start = start
+        set_workers(2)
+        print(sync(submit(int)))
+        threading.Thread.start = no_thread
+        print(sync_all(*[submit(int) for _ in range(10)]))
+        """
+    process = run_program(program)
+    assert process.stdout.splitlines()[0] == "can't start new thread"
+    assert process.stdout.splitlines()[1:] == ["0", str((0,) * 10)]

@@ -6,7 +6,7 @@ Comments in a page, which nobody sees rendered, say what a snippet cannot say it
     <!-- raises X -->     it ends in that exception
     <!-- prints -->       this ```text block is what the snippet above it prints to standard output
 
-A snippet that imports a library of the dependency group "libraries" is skipped where that library is missing.
+A snippet that imports a library of the dependency groups "libraries" and "clusters" is skipped where that is missing.
 A snippet with an ``await`` outside of any function stands in the body of main: it runs under goish.run.
 """
 
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-LIBRARIES = {re.split(r"\W", requirement)[0] for requirement in GROUPS["libraries"]}
+LIBRARIES = {re.split(r"\W", needed)[0]: group for group in ("libraries", "clusters") for needed in GROUPS[group]}
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENTS = re.compile(r"(?:<!-- [^\n]* -->\s*)+\Z")
@@ -65,7 +65,7 @@ class Snippet:
         except ModuleNotFoundError as missing:
             if missing.name not in LIBRARIES:
                 raise
-            pytest.skip(f"needs {missing.name}: pip install --group libraries")
+            pytest.skip(f"needs {missing.name}: pip install --group {LIBRARIES[missing.name]}")
         except BaseException as exc:
             if type(exc).__name__ != self.expected:
                 raise

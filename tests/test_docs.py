@@ -4,6 +4,7 @@ Comments in a page, which nobody sees rendered, say what a snippet cannot say it
 
     <!-- continues -->    the snippet needs the names of the one before it
     <!-- raises X -->     it ends in that exception
+    <!-- alone -->        it runs in a process of its own, for it leaves threads behind
     <!-- prints -->       this ```text block is what the snippet above it prints to standard output
 
 A snippet that imports a library of the dependency groups "libraries" and "clusters" is skipped where that is missing.
@@ -16,6 +17,8 @@ import ast
 import asyncio
 import re
 import runpy
+import subprocess
+import sys
 import tomllib
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -34,7 +37,7 @@ LIBRARIES = {re.split(r"\W", needed)[0]: group for group in ("libraries", "clust
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENTS = re.compile(r"(?:<!-- [^\n]* -->\s*)+\Z")
-COMMENT = re.compile(r"<!-- (continues|prints|raises \w+) -->")
+COMMENT = re.compile(r"<!-- (continues|prints|alone|raises \w+) -->")
 CODE = re.compile(r"`[^`\n]+`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -72,6 +75,16 @@ class Snippet:
         else:
             assert self.expected is None, f"ended without the {self.expected} that the page promises"
 
+    def run_alone(self, file: Path) -> str:
+        """What it prints."""
+        for name in LIBRARIES:
+            if f"import {name}" in self.source or f"from {name}" in self.source:
+                pytest.importorskip(name)
+        file.write_text(self.source)
+        run = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, timeout=100, check=False)
+        assert run.returncode == 0, run.stderr
+        return run.stdout
+
 
 def marks_above(text: str, start: int) -> list[str]:
     comments = COMMENTS.search(text[:start])
@@ -102,12 +115,15 @@ CHAINS = [chain for page in PAGES for chain in snippets(page)]
 
 
 @pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: f"{chain[0].page.name}:{chain[0].line}")
-def test_snippet_runs(chain: list[Snippet], capsys: pytest.CaptureFixture[str]) -> None:
+def test_snippet_runs(chain: list[Snippet], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     namespace: dict[str, Any] = {"__name__": "__main__"}
     capsys.readouterr()
     for snippet in chain:
-        snippet.run(namespace)
-        printed = capsys.readouterr().out
+        if "alone" in snippet.marks:
+            printed = snippet.run_alone(tmp_path / "snippet.py")
+        else:
+            snippet.run(namespace)
+            printed = capsys.readouterr().out
         if snippet.output is not None:
             assert printed == snippet.output
 

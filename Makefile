@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CORE := setup.py pyproject.toml $(wildcard goish/_runtime/*.pyx goish/_runtime/*.pxd goish/_runtime/*.h)
 ARGS ?=
 
-.PHONY: build demo test conformance lint types docs bench debug sanitize clean
+.PHONY: build demo test stress mutants conformance lint types docs bench debug sanitize clean
 
 build: $(VENV)/.built
 
@@ -30,6 +30,14 @@ demo: build $(VENV)/.demo
 
 test: build
 	$(BIN)/python -m pytest -q $(ARGS)
+
+# Threads, loops, channels, close, cancel and select at random, for ARGS="--seconds 60".
+stress: build
+	$(BIN)/python -m tests.stress_threads $(ARGS)
+
+# Is each of a dozen mistakes, planted into the core, caught by the tests of histories? Ten minutes.
+mutants: build
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 # Suites that others wrote, on goroutines: docs/conformance.md (ARGS="anyio janus" for these two).
 conformance: build

@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Final, ParamSpec, Self, TypeVar
+from typing import Any, Final, ParamSpec, Self, TypeVar
 
 from ._runtime.core import FlowVar, Goroutine, Pending, Pool, foreign_goroutine, outcome_of
 from .cpus import cpu_count
@@ -108,7 +108,7 @@ def adopt(executor: concurrent.futures.Executor, *, workers: int | None = None) 
         with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
             print(await go_thread(parallel_map, abs, [-1, 2, -3], executor=ex))  # -> [1, 2, 3]
     """
-    if not isinstance(executor, concurrent.futures.Executor):
+    if not isinstance(executor, concurrent.futures.Executor):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(
             f"adopt() takes a concurrent.futures.Executor, got {executor!r} of type {type(executor).__name__}"
         )

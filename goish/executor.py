@@ -1,7 +1,7 @@
 """Executors: pools of worker threads that calls are given to, and executors of others that are used as such.
 
-Not here: who takes which call (_runtime/pool.pyx), the threads (workers.py), several results at once (flow.py), loops over
-data (parallel.py).
+Not here: who takes which call (_runtime/pool.pyx), the threads (workers.py), several results at once (flow.py), loops
+over data (parallel.py).
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class ExecutorStats(NamedTuple):
     """What an executor does at this moment; out of date at once.
 
     ``workers``: its threads. ``idle``: those of them that wait for work. ``pending``: calls that wait for a worker.
-    ``running``: calls of plain functions that run. ``goroutines``: coroutine functions, and what they have started, on the
-    loops of its workers. ``blocked``: workers that are blocked in a goish call and are replaced by others. ``finished``:
-    calls of plain functions that are over.
+    ``running``: calls of plain functions that run. ``goroutines``: coroutine functions, and what they have started, on
+    the loops of its workers. ``blocked``: workers that are blocked in a goish call and are replaced by others.
+    ``finished``: calls of plain functions that are over.
 
     Example::
 
@@ -54,11 +54,11 @@ class Executor(Spawner):
     """A pool of worker threads of its own: ``spawn`` for results, ``submit`` for work elsewhere, ``go_thread`` as ever.
 
     ``workers``: how many plain functions run at once, and how many loops coroutine functions run on; None: as many as
-    there are processors for this process (its affinity and the quota of its container count). Threads are made when they
-    are needed. A worker that is blocked in goish (``sync``, ``recv_blocking`` ...) is replaced meanwhile; ``max_threads``
-    is how many threads for plain functions there may be with those.
+    there are processors for this process (its affinity and the quota of its container count). Threads are made when
+    they are needed. A worker that is blocked in goish (``sync``, ``recv_blocking`` ...) is replaced meanwhile;
+    ``max_threads`` is how many threads for plain functions there may be with those.
     ``max_pending``: how many calls may wait for a worker; None: any number. ``on_full``: what a further one does then:
-    ``"raise"`` PoolFull, ``"block"`` the calling thread until there is room (on a thread whose event loop runs: PoolFull),
+    ``"raise"`` PoolFull, ``"block"`` the calling thread until there is room (where an event loop runs: PoolFull),
     ``"run"`` it on the calling thread (a plain function; not of ``submit``, nor where an event loop runs).
     ``name``: of its threads.
 
@@ -89,9 +89,7 @@ class Executor(Spawner):
             _count("max_pending", max_pending)
         if on_full not in _ON_FULL:
             raise ValueError(f'on_full is one of "raise", "block", "run"; got {on_full!r}')
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"name must be a str, got {type(name).__name__}")
-        self._name: str = f"executor-{next(_names)}" if name is None else name
+        self._name: str = f"executor-{next(_names)}" if name is None else _text("name", name)
         self._pool: Pool = pool_of(self)
         self._more = most - size
         self._workers = size
@@ -153,8 +151,8 @@ class Executor(Spawner):
         """Take no more calls, and let the threads leave when all that was given is done.
 
         ``wait``: until they have left. ``cancel``: what waits is cancelled, and so is what runs (see ``go_thread``).
-        It may be called again. Raises SyncOnLoop if it would wait on a thread whose event loop runs: use ``async with``,
-        or ``wait=False``.
+        It may be called again. Raises SyncOnLoop if it would wait on a thread whose event loop runs: use ``async
+        with``, or ``wait=False``.
 
         Example::
 
@@ -165,7 +163,8 @@ class Executor(Spawner):
         """
         if wait and asyncio._get_running_loop() is not None:
             raise SyncOnLoop(
-                "shutdown() would block the event loop that runs on this thread: use `async with`, or shutdown(wait=False)"
+                "shutdown() would block the event loop that runs on this thread: "
+                "use `async with`, or shutdown(wait=False)"
             )
         self._pool._close()
         if cancel:
@@ -202,6 +201,12 @@ def _count(name: str, value: object) -> int:
         raise TypeError(f"{name} is a whole number, 1 or more; got {value!r} of type {type(value).__name__}")
     if value < 1:
         raise ValueError(f"{name} is 1 or more; got {value}")
+    return value
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, got {type(value).__name__}")
     return value
 
 

@@ -1,7 +1,7 @@
 """Several results at once: ``sync_all`` and ``sync_any`` block a thread, ``wait_all`` and ``wait_any`` are awaited.
 
-All take any mixture of what ``go``, ``go_thread``, ``spawn`` and ``submit`` return; the awaited two take asyncio's tasks and
-futures as well, those of other loops too.
+All take any mixture of what ``go``, ``go_thread``, ``spawn`` and ``submit`` return; the awaited two take asyncio's
+tasks and futures as well, those of other loops too.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ def sync_all(*handles: Blockable[T]) -> tuple[T, ...]: ...
 def sync_all(*handles: Any) -> tuple[Any, ...]:
     """Block this thread until all are done, and take their results, in this order. See ``sync``.
 
-    If some failed, it waits for the others all the same and raises: the exception if it is one, an ExceptionGroup if there
-    are several. TypeError for other things, SyncOnLoop on a thread whose event loop runs: ``await wait_all(...)`` there.
+    If some failed, it waits for the others all the same and raises: the exception if it is one, an ExceptionGroup if
+    there are several. TypeError for other things, SyncOnLoop on a thread whose event loop runs: ``await wait_all(...)``
+    there.
 
     Example::
 
@@ -99,8 +100,8 @@ async def wait_all(*handles: Handle[T]) -> tuple[T, ...]: ...
 async def wait_all(*handles: Any) -> tuple[Any, ...]:
     """Wait until all are done, and take their results, in this order.
 
-    If some failed, it waits for the others all the same and raises: the exception if it is one, an ExceptionGroup if there
-    are several. A cancel ends the wait and leaves them as they are. TypeError for other things.
+    If some failed, it waits for the others all the same and raises: the exception if it is one, an ExceptionGroup if
+    there are several. A cancel ends the wait and leaves them as they are. TypeError for other things.
 
     Example::
 
@@ -125,8 +126,8 @@ async def wait_all(*handles: Any) -> tuple[Any, ...]:
 async def wait_any(*handles: Handle[T]) -> tuple[int, T]:
     """Wait until one is done: its position among ``handles``, and its result, which is taken.
 
-    The others are left as they are. Its exception is raised if that one failed. A cancel ends the wait and leaves them as
-    they are. TypeError for other things, ValueError without any.
+    The others are left as they are. Its exception is raised if that one failed. A cancel ends the wait and leaves them
+    as they are. TypeError for other things, ValueError without any.
 
     Example::
 
@@ -179,7 +180,11 @@ async def _end_of(handle: Handle[Any]) -> None:
         await asyncio.wait([handle])
     else:
         over: Chan[None] = chan(1)
-        handle.get_loop().call_soon_threadsafe(handle.add_done_callback, lambda _: over.try_send(None))
+
+        def tell(_: asyncio.Future[Any]) -> None:
+            over.try_send(None)
+
+        handle.get_loop().call_soon_threadsafe(handle.add_done_callback, tell)
         await over.recv()
 
 

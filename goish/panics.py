@@ -82,7 +82,8 @@ def format_panic(g: Goroutine[Any], exc: BaseException) -> str:
 
 # ── on worker threads ──
 
-# The program whose goroutine, or whose goroutine's goroutine, this is. Copied with the context: it costs nothing until looked at.
+# The program whose goroutine, or whose goroutine's goroutine, this is. Copied with the context: it costs nothing until
+# looked at.
 PROGRAM: ContextVar[Callable[[Goroutine[Any], BaseException], bool] | None] = ContextVar("goish.program", default=None)
 
 

@@ -31,9 +31,9 @@ def parallel_for(
     """Call ``fn(item)`` for each of ``items``, on the workers of ``executor`` (None: the default one) and this thread.
 
     ``grain``: how many items are done in a row; None: as many as give each worker some pieces. The first exception is
-    raised, when the calls under way are over; further items are left out then. With the GIL, plain Python functions take
-    turns. SyncOnLoop on a thread whose event loop runs: ``await go_thread(parallel_for, fn, items)`` there. TypeError or
-    ValueError for other arguments.
+    raised, when the calls under way are over; further items are left out then. With the GIL, plain Python functions
+    take turns. SyncOnLoop on a thread whose event loop runs: ``await go_thread(parallel_for, fn, items)`` there.
+    TypeError or ValueError for other arguments.
 
     Example::
 
@@ -94,7 +94,7 @@ def parallel_reduce(
         pieces.insert(0, initial)
     if not pieces:
         raise TypeError("parallel_reduce() of no items needs an initial value")
-    result = pieces[0]
+    result: R = pieces[0]
     for piece in pieces[1:]:
         result = combine(result, piece)
     return result
@@ -144,6 +144,13 @@ def _reduce(combine: Callable[[Any, Any], Any], of: Callable[[Any], Any] | None)
 # ── the loop ──
 
 
+def _check_grain(grain: object) -> None:
+    if isinstance(grain, bool) or not isinstance(grain, int):
+        raise TypeError(f"grain is a whole number of items, 1 or more, or None; got {grain!r}")
+    if grain < 1:
+        raise ValueError(f"grain is 1 item or more; got {grain}")
+
+
 class _Loop(Generic[T]):
     """One call of a parallel loop."""
 
@@ -152,13 +159,11 @@ class _Loop(Generic[T]):
             raise SyncOnLoop(
                 f"{what}() would block the event loop that runs on this thread: await go_thread({what}, ...)"
             )
-        if grain is not None and (isinstance(grain, bool) or not isinstance(grain, int)):
-            raise TypeError(f"grain is a whole number of items, 1 or more, or None; got {grain!r}")
-        if grain is not None and grain < 1:
-            raise ValueError(f"grain is 1 item or more; got {grain}")
+        if grain is not None:
+            _check_grain(grain)
         self.adopted = executor if isinstance(executor, AdoptedExecutor) else None
         self.executor = executor if isinstance(executor, Executor) else default_executor()
-        self.items: Sequence[T] = items if isinstance(items, (list, tuple, range)) else list(items)
+        self.items: Sequence[Any] = items if isinstance(items, (list, tuple, range)) else list(items)
         self.grain = grain or max(1, len(self.items) // (_PIECES * (self.adopted or self.executor).workers))
         self.failed = False
 

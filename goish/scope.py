@@ -19,9 +19,9 @@ _ROOM: Final = 64
 class sync_scope:  # noqa: N801
     """Waits at its end for all that was spawned within: by ``spawn``, ``submit`` and ``go_thread``, and by those again.
 
-    ``with sync_scope():`` blocks the thread, as ``sync`` does, and helps; ``async with sync_scope():`` waits. Exceptions
-    that nobody has seen by then are raised together, in an ExceptionGroup. If the body itself fails, or is cancelled, all
-    that is left is cancelled and waited for. What ``go`` starts belongs to its loop, not to the scope.
+    ``with sync_scope():`` blocks the thread, as ``sync`` does, and helps; ``async with sync_scope():`` waits.
+    Exceptions that nobody has seen by then are raised together, in an ExceptionGroup. If the body itself fails, or is
+    cancelled, all that is left is cancelled and waited for. What ``go`` starts belongs to its loop, not to the scope.
 
     ``executor``: the one that the method ``spawn`` of the scope gives work to; None: the default one. SyncOnLoop for
     ``with`` on a thread whose event loop runs.

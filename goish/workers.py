@@ -1,8 +1,8 @@
 """The threads of a pool: how they begin, what loops they have, how they end.
 
-A plain worker runs one call after the other and has no loop, unless a call starts a goroutine; a loop worker runs its loop all
-the time (pool.pyx says who takes what). All are daemon threads: the end of the program does not wait for a call that
-computes for ever. Before the interpreter ends, all pools are closed and their threads get a moment to leave.
+A plain worker runs one call after the other and has no loop, unless a call starts a goroutine; a loop worker runs its
+loop all the time (pool.pyx says who takes what). All are daemon threads: the end of the program does not wait for a
+call that computes for ever. Before the interpreter ends, all pools are closed and their threads get a moment to leave.
 
 Threads: `Threads` is used by any; `_lock` guards the sets.
 """
@@ -47,6 +47,13 @@ class Threads:
         pool._set(name, self._start, self._make_loop, self._tend, self._pump, self._wait_for_room, self._there_is_room)
         _all.add(self)
 
+    def forget(self) -> None:
+        """In a forked child: the threads are the parent's, and so are the locks."""
+        self._lock = threading.Lock()
+        self._room = threading.Condition()
+        self._workers.clear()
+        self.pool._forget()
+
     def alive(self) -> list[tuple[threading.Thread, Worker]]:
         with self._lock:
             return list(self._workers.items())
@@ -54,7 +61,8 @@ class Threads:
     def _start(self, kind: int) -> None:
         name = f"{self.name}-{next(self._count)}"
         worker = new_worker(self.pool, kind, name)
-        # From 3.14 on a thread may inherit the context of who starts it: that of whoever happened to need one more worker.
+        # From 3.14 on a thread may inherit the context of who starts it: that of whoever happened to need one more
+        # worker.
         options: dict[str, Any] = {"context": Context()} if sys.version_info >= (3, 14) else {}
         run = _run_plain if kind == _PLAIN else _run_loop
         thread = threading.Thread(target=run, args=(self, worker), name=name, daemon=True, **options)
@@ -63,10 +71,10 @@ class Threads:
         try:
             thread.start()
         except BaseException:
-            self._gone(thread)
+            self.gone(thread)
             raise
 
-    def _gone(self, thread: threading.Thread) -> None:
+    def gone(self, thread: threading.Thread) -> None:
         with self._lock:
             self._workers.pop(thread, None)
 
@@ -144,7 +152,7 @@ def _run_plain(threads: Threads, worker: Worker) -> None:
     finally:
         if worker.scheduler is not None:
             _close(worker.scheduler.loop)
-        threads._gone(threading.current_thread())
+        threads.gone(threading.current_thread())
 
 
 def _run_loop(threads: Threads, worker: Worker) -> None:
@@ -157,7 +165,7 @@ def _run_loop(threads: Threads, worker: Worker) -> None:
         worker._detach()
         _close(loop)
         asyncio.set_event_loop(None)
-        threads._gone(threading.current_thread())
+        threads.gone(threading.current_thread())
 
 
 def _run_for_ever(loop: asyncio.AbstractEventLoop) -> None:
@@ -191,15 +199,14 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
 def is_idle(thread: threading.Thread) -> bool | None:
     """Whether all that this worker thread could do is wait for work; None if it is no worker."""
     for threads in list(_all):
-        with threads._lock:
-            worker = threads._workers.get(thread)
+        worker = dict(threads.alive()).get(thread)
         if worker is not None:
-            return not threads.pool.busy_with_anything() and (worker.scheduler is None or worker.scheduler.live == 0)
+            return worker.is_idle
     return None
 
 
 def end_goroutines(mine: Callable[[Goroutine[Any]], bool], seconds: float) -> list[Goroutine[Any]]:
-    """Cancel those on worker threads for which ``mine`` holds, wait for their end; gives those that are not ready in time."""
+    """Cancel those on worker threads for which ``mine`` holds and wait for their end; those not ready in time."""
     deadline = monotonic() + seconds
     left: list[Goroutine[Any]] = []
     for _ in range(2):  # what one leaves behind may have been started meanwhile
@@ -269,10 +276,7 @@ def _at_exit() -> None:
 def _after_fork() -> None:
     after_fork()
     for threads in list(_all):
-        threads._lock = threading.Lock()
-        threads._room = threading.Condition()
-        threads._workers.clear()
-        threads.pool._forget()
+        threads.forget()
 
 
 # Earlier than atexit, which comes when daemon threads cannot start work any more.

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the core as it stands, and as it must not be
 """Planted mistakes: is each caught? A test that cannot fail says nothing.
 
     python -m tests.mutants [NAME...]      (make mutants)

@@ -7,6 +7,7 @@ world after QUIET seconds, in which the detector has looked at it more than once
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -246,6 +247,38 @@ async def subprocess_has_ended() -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", "", stdout=subprocess.PIPE)
     await process.communicate()
     await chan().recv()
+
+
+def in_a_thread(call: Callable[..., Any], *args: Any) -> threading.Thread:
+    """A thread that is in the call by now, or about to be."""
+
+    def run() -> None:
+        with contextlib.suppress(TimeoutError):
+            call(*args)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+@deadlocks
+async def threads_that_wait_for_goroutines_that_wait() -> None:
+    """Blocked without a timeout, they are as asleep as goroutines."""
+    ch: Chan[int] = chan()
+    wg = WaitGroup()
+    wg.add(1)
+    threads = [
+        in_a_thread(ch.recv_ok_blocking),
+        in_a_thread(wg.wait_blocking),
+        in_a_thread(list, ch),
+    ]
+    try:
+        await chan().recv()
+    finally:
+        ch.close()
+        wg.done()
+        for thread in threads:
+            thread.join()
 
 
 @pytest.mark.parametrize("loop", LOOPS)
@@ -536,6 +569,67 @@ async def alarm_is_set() -> None:
     signal.setitimer(signal.ITIMER_REAL, QUIET)
     await ch.recv()
     signal.signal(signal.SIGALRM, before)
+
+
+@lives
+async def thread_that_blocks_with_a_timeout() -> None:
+    never: Chan[int] = chan()
+    ch: Chan[int] = chan()
+
+    def give_up_and_send() -> None:
+        with contextlib.suppress(TimeoutError):
+            never.recv_blocking(QUIET)
+        ch.send_blocking(1)
+
+    thread = in_a_thread(give_up_and_send)
+    await ch.recv()
+    thread.join()
+
+
+@lives
+async def thread_that_holds_a_channel_and_works() -> None:
+    ch: Chan[int] = chan()
+
+    def work() -> None:
+        threading.Event().wait(QUIET)
+        ch.send_blocking(1)
+
+    thread = in_a_thread(work)
+    await ch.recv()
+    thread.join()
+
+
+@lives
+async def thread_that_was_blocked_and_is_woken() -> None:
+    """It is counted as asleep no longer than it is."""
+    questions: Chan[int] = chan()
+    answers: Chan[int] = chan()
+
+    def answer() -> None:
+        for question in questions:
+            threading.Event().wait(QUIET)
+            answers.send_blocking(question)
+
+    thread = in_a_thread(answer)
+    await questions.send(1)
+    assert await answers.recv() == 1
+    questions.close()
+    thread.join()
+
+
+@lives
+async def thread_that_blocks_beside_one_that_works() -> None:
+    ch: Chan[int] = chan()
+    blocked = in_a_thread(ch.recv_ok_blocking)
+
+    def work() -> None:
+        threading.Event().wait(QUIET)
+        ch.close()
+
+    working = in_a_thread(work)
+    await ch.recv_ok()
+    blocked.join()
+    working.join()
 
 
 @pytest.mark.parametrize("loop", LOOPS)

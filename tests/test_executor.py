@@ -293,8 +293,9 @@ def test_a_failing_block_cancels() -> None:
     async def forever() -> None:
         await goish.sleep(PATIENCE)
 
-    with pytest.raises(LookupError), Executor(workers=1) as ex:
-        g = ex.go_thread(forever)
+    ex = Executor(workers=1)
+    g = ex.go_thread(forever)
+    with pytest.raises(LookupError), ex:
         raise LookupError
     assert g.cancelled()
 

@@ -442,7 +442,7 @@ async def test_wait_all_waits_for_all_and_raises_what_failed() -> None:
 
 
 async def test_wait_any_gives_the_first_and_leaves_the_rest() -> None:
-    never = go(chan().recv().__await__) if False else asyncio.get_running_loop().create_future()
+    never = asyncio.get_running_loop().create_future()
     slow = spawn(str, "slow")
     assert (await wait_any(never, slow)) == (1, "slow")
     assert not never.done()
@@ -506,7 +506,7 @@ def test_what_is_spawned_afterwards_is_not_in_the_scope() -> None:
 
 
 def test_a_scope_raises_what_nobody_has_seen() -> None:
-    with pytest.raises(ExceptionGroup, match="unhandled errors in a sync_scope") as caught, sync_scope():
+    with pytest.raises(ExceptionGroup, match="unhandled errors") as caught, sync_scope():  # noqa: PT012
         spawn(failing)
         seen = spawn(failing)
         with pytest.raises(LookupError):
@@ -524,7 +524,7 @@ def test_a_scope_whose_body_fails_cancels_the_rest() -> None:
         finally:
             ended.append("cancelled")
 
-    with pytest.raises(LookupError), sync_scope():
+    with pytest.raises(LookupError), sync_scope():  # noqa: PT012
         started = threading.Event()
 
         async def starts() -> None:
@@ -618,11 +618,10 @@ def test_a_token_stops_what_computes() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
-def test_submit_in_a_signal_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_submit_in_a_signal_handler() -> None:
     import signal
 
     pendings: list[Any] = []
-    monkeypatch.setattr(signal, "_unused", None, raising=False)
     before = signal.signal(signal.SIGALRM, lambda *_: pendings.append(submit(int)))
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)

@@ -344,7 +344,7 @@ async def test_an_explicit_context_is_used() -> None:
     context = contextvars.Context()
     await go_thread.with_(context=context)(VAR.set, "within")
     assert context[VAR] == "within"
-    with pytest.raises(TypeError, match="contextvars.Context"):
+    with pytest.raises(TypeError, match=r"contextvars\.Context"):
         go_thread.with_(context={})  # type: ignore[arg-type]
 
 
@@ -605,6 +605,16 @@ def test_idle_workers_hide_no_deadlock() -> None:
 
     with pytest.raises(goish.DeadlockError):
         goish.run(main)
+
+
+def test_a_deadlock_with_a_blocked_worker_is_one() -> None:
+    async def main() -> None:
+        never: goish.Chan[None] = chan()
+        go_thread(int)
+        await go_thread(never.recv_blocking)
+
+    with pytest.raises(goish.DeadlockError, match="threads blocked in goish calls: goish-"):
+        goish.run(main, grace=0)
 
 
 def test_a_call_that_runs_may_wake_somebody() -> None:

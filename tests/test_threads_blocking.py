@@ -316,7 +316,7 @@ def test_interrupt_ends_every_wait_and_nothing_is_left_behind(timeout: float | N
         with pytest.raises(KeyboardInterrupt):
             call()
     assert waiting(ch) == (0, 0)
-    assert left == [1]
+    assert left in ([1], []), "undelivered, unless the interrupt came before it was to be sent"
     assert seated() == frozenset()
 
 
@@ -338,8 +338,9 @@ def test_interrupt_that_meets_the_hand_over_loses_nothing() -> None:
     ch: Chan[int] = chan(on_undelivered=left.append)
 
     def hand_over(*_: object) -> None:
-        assert ch.try_send(5)
-        raise LookupError
+        if ch.try_send(5):
+            raise LookupError
+        signal.setitimer(signal.ITIMER_REAL, 0.01)  # it does not block yet
 
     before = signal.signal(signal.SIGALRM, hand_over)
     try:
@@ -355,8 +356,9 @@ def test_interrupt_after_a_send_has_happened_says_so() -> None:
     ch: Chan[int] = chan()
 
     def take(*_: object) -> None:
-        assert ch.try_recv() == (5, True)
-        raise LookupError
+        if ch.try_recv() == (5, True):
+            raise LookupError
+        signal.setitimer(signal.ITIMER_REAL, 0.01)  # it does not block yet
 
     before = signal.signal(signal.SIGALRM, take)
     try:

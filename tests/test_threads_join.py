@@ -14,6 +14,7 @@ import pytest
 from helpers import REAL_LOOPS
 from parties import KINDS, PATIENCE, Party, until
 
+import goish
 from goish import Chan, Goroutine, chan, go
 
 ASYNC = ("goroutine", "task")
@@ -164,6 +165,32 @@ def test_join_meets_end_at_every_instant(home: Home, kind: str) -> None:
         handles.send_blocking(home.go(value, n), PATIENCE)
     handles.close()
     assert waiter.join() == list(range(300))
+
+
+# ── tasks of the factory ──
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("loop", REAL_LOOPS)
+def test_task_of_the_factory_keeps_to_asyncios_rule_in_other_loops(home: Home, kind: str, loop: str) -> None:
+    """A plain thread has no loop that it could be attached to."""
+    gate: Chan[Any] = chan()
+    task = home.go(make_task, gate).result(PATIENCE)
+    waiter = Party(kind, loop, outcome_of, task)
+    if kind == "thread":
+        until(lambda: parked_on(task, 1))
+    else:
+        with pytest.raises(RuntimeError, match="different loop"):
+            waiter.join()
+    gate.send_blocking(3, PATIENCE)
+    if kind == "thread":
+        assert waiter.join() == 3
+    until(task.done)
+    assert Party(kind, loop, outcome_of, task).join() == 3, "one that is done can be asked anywhere"
+
+
+async def make_task(gate: Chan[Any]) -> Any:
+    return goish.task_factory(asyncio.get_running_loop(), recv(gate))
 
 
 # ── result(timeout) ──

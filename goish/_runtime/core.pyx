@@ -30,7 +30,8 @@ from asyncio.log import logger as asyncio_logger
 from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
 from contextvars import Context, ContextVar, copy_context
 
-from goish.errors import ChanClosed, ChanFull, CloseOfClosed, CloseOfNil, FlavorError, FlowVarConsumed, NotSpawned, PoolFull, PoolShutdown, SendOnClosed, SyncOnLoop
+from goish.errors import ChanClosed, ChanFull, CloseOfClosed, CloseOfNil, FlavorError, SendOnClosed
+from goish.errors import FlowVarConsumed, NotSpawned, PoolFull, PoolShutdown, SyncOnLoop
 from goish._runtime.many import recv_many, send_many
 from goish._runtime.values import EMPTY, ChanStatistics, Flavor, Received
 
@@ -121,6 +122,9 @@ goish_hear(<PyTypeObject*>Goroutine, unseen, last_words)
 goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)
 goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)
 goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)
-for internal in (Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Seat, Note, Extra, ChanExtra, Prioritized, Go, GoThread, Call, Worker, Outcome, FlowVar, Pending):
+for internal in (
+    Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Seat, Note, Extra, ChanExtra, Prioritized, Go,
+    GoThread, Call, Worker, Outcome, FlowVar, Pending,
+):
     goish_forbid_new(<PyTypeObject*>internal)
 del internal

@@ -128,7 +128,7 @@ cdef str chan_repr(Chan ch, str kind):
         about.append(f"receivers={ch.receivers.count}")
     if ch.overflow != BLOCK:
         about.append(f"overflow={list(OVERFLOWS)[ch.overflow]}")
-    if ch.closed:
+    if goish_load_state(&ch.closed):
         about.append("closed")
     return f"<{kind} {' '.join(about)}>"
 

@@ -89,7 +89,8 @@ cdef class Pending(Outcome):
 
 cdef int raise_no_copy(object fv) except -1:
     raise TypeError(
-        f"a {type(fv).__name__} cannot be copied or pickled: its result is taken once. Hand the object itself on, or take the result"
+        f"a {type(fv).__name__} cannot be copied or pickled: its result is taken once. "
+        "Hand the object itself on, or take the result"
     )
 
 

@@ -2,7 +2,7 @@
 
 cdef enum:
     G_QUEUED     # waits for a worker thread; `coro` is its Call
-    G_CALLED     # on the run queue; `coro` is the function and `wait` its arguments: it is called at the first step; of a pool: `coro` is its Call
+    G_CALLED     # on the run queue; `coro` (a function, of a pool a Call) is called at the first step; `wait`: the arguments
     G_NEW        # on the run queue, has not run yet
     G_YIELDED    # on the run queue (or due in a loop callback) by its own will: a cancel is thrown at the next step
     G_RUNNABLE   # on the run queue with the outcome of its wait: a cancel comes at the next wait

@@ -85,7 +85,7 @@ cdef int make_coro(Goroutine g) noexcept:
     coro = PyObject_Vectorcall(<PyObject*>g.coro, args, n, NULL)
     if coro == NULL:
         return -1
-    g.state = G_NEW
+    goish_store_state(&g.state, G_NEW)
     g.coro = <object>coro
     g.wait = None
     Py_DECREF(g.coro)
@@ -137,10 +137,10 @@ cdef void step(Scheduler s, PyObject* gp) except *:
         if g.state == G_CALLED and make_coro(g) < 0:
             status = PYGEN_ERROR
         elif g.state <= G_YIELDED and (g.flags & GF_MUST_CANCEL or throws(g)):
-            g.state = G_RUNNING
+            goish_store_state(&g.state, G_RUNNING)
             status = throw_into(g, &result)
         else:
-            g.state = G_RUNNING
+            goish_store_state(&g.state, G_RUNNING)
             status = PyIter_Send(<PyObject*>g.coro, <PyObject*>None, &result)
         if PyContext_Exit(<PyObject*>g.ctx) < 0 and status != PYGEN_ERROR:
             PyErr_WriteUnraisable(<PyObject*>g)  # it left a Context entered that is not its own
@@ -172,7 +172,11 @@ cdef inline goish_mutex* end_lock(Goroutine g) noexcept:
 
 
 cdef inline bint throws(Goroutine g) noexcept:
-    return type(g.extra) is Extra and (<Extra>g.extra).throw is not None
+    cdef bint there
+    goish_lock(end_lock(g))
+    there = type(g.extra) is Extra
+    goish_unlock(end_lock(g))
+    return there and (<Extra>g.extra).throw is not None
 
 
 cdef PySendResult throw_into(Goroutine g, PyObject** result) noexcept:
@@ -204,7 +208,7 @@ cdef PySendResult throw_into(Goroutine g, PyObject** result) noexcept:
 cdef inline void park(Scheduler s, Goroutine g, Op op) noexcept:
     if op.flags & F_PAUSE or op.kind == W_GOSCHED:
         op.state = OP_NEW if op.flags & F_PAUSE else OP_DONE
-        g.state = G_YIELDED
+        goish_store_state(&g.state, G_YIELDED)
         if not s.managed and not g.flags & GF_REGISTERED:
             register(g)
         run_push(s, <PyObject*>g)
@@ -218,7 +222,7 @@ cdef inline void park(Scheduler s, Goroutine g, Op op) noexcept:
         op.value = cancelled_error_of(g)
         op.state = OP_FAILED
         g.flags |= GF_CANCELLED
-        g.state = G_RUNNABLE
+        goish_store_state(&g.state, G_RUNNABLE)
         run_push(s, <PyObject*>g)
         return
     # All is set before the op can be found: another thread may complete it the moment it is linked.
@@ -226,7 +230,7 @@ cdef inline void park(Scheduler s, Goroutine g, Op op) noexcept:
         op.used |= U_TAKEN
     g.wait = op
     g.link.since = s.now
-    g.state = G_WAITING
+    goish_store_state(&g.state, G_WAITING)
     s.blocked += waits[op.kind].native
     if not s.managed and not g.flags & GF_REGISTERED:
         register(g)
@@ -246,7 +250,7 @@ cdef void await_foreign(Scheduler s, Goroutine g, object awaited) except *:
             awaited._asyncio_future_blocking = False
             g.wait = awaited
             g.link.since = s.now
-            g.state = G_WAITING
+            goish_store_state(&g.state, G_WAITING)
             if not g.flags & GF_REGISTERED:
                 register(g)
             awaited.add_done_callback(g._wakeup, context=own_context(s))
@@ -257,13 +261,13 @@ cdef void await_foreign(Scheduler s, Goroutine g, object awaited) except *:
         error = exc
     g.wait = None
     extra_of(g).throw = error
-    g.state = G_YIELDED
+    goish_store_state(&g.state, G_YIELDED)
     run_push(s, <PyObject*>g)
     arm_drain(s)
 
 
 cdef void resume_by_loop(Scheduler s, Goroutine g) except *:
-    g.state = G_YIELDED
+    goish_store_state(&g.state, G_YIELDED)
     s.yields += 1
     s.call_soon(g._resume, context=own_context(s))
 
@@ -292,7 +296,7 @@ cdef void resume_now(Goroutine g) except *:
         if g.flags & GF_MUST_CANCEL and g.wait.cancelled():
             g.flags &= ~GF_MUST_CANCEL  # a second cancel before it could run: one CancelledError, the future's own
         g.wait = None
-        g.state = G_YIELDED
+        goish_store_state(&g.state, G_YIELDED)
     if g.state == G_YIELDED:
         run_step(g.sched, <PyObject*>g)
 
@@ -311,11 +315,11 @@ cdef void ready(Goroutine g) noexcept:
 cdef inline void ready_here(Scheduler s, Goroutine g) noexcept:
     if g.state != G_WAITING:
         return
-    g.state = G_RUNNABLE
+    goish_store_state(&g.state, G_RUNNABLE)
     if type(g.wait) is Op:
         s.blocked -= waits[(<Op>g.wait).kind].native
         if (<Op>g.wait).kind < W_SEND and not g.flags & GF_CANCELLED and (<Op>g.wait).state != OP_FAILED:
-            g.state = G_YIELDED  # nothing has changed hands, so nothing is lost by a cancel that comes now
+            goish_store_state(&g.state, G_YIELDED)  # nothing has changed hands, so nothing is lost by a cancel that comes now
     g.wait = None
     run_push(s, <PyObject*>g)
     arm_drain(s)
@@ -351,10 +355,10 @@ cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *
     goish_store_state(&g.state, G_DONE)
     extra = g.extra
     goish_unlock(end_lock(g))
-    if g.flags & GF_REGISTERED:
+    if goish_load_state(&g.flags) & GF_REGISTERED:
         unregister(g)
     release(g)
-    if failed and not g.flags & (GF_CANCELLED | GF_RETRIEVED) and s.managed and not is_task(g):
+    if failed and not goish_load_state(&g.flags) & (GF_CANCELLED | GF_RETRIEVED) and s.managed and not is_task(g):
         keep_failed(s, g)  # reports to its wait group when it is known whether this is a panic
     elif extra is not None:
         report(g)
@@ -474,7 +478,7 @@ cdef Extra extra_of(Goroutine g):
     if extra is not None:
         return extra
     extra = new_extra()
-    if g.state == G_DONE:
+    if goish_load_state(&g.state) == G_DONE:
         goish_gc_return(<PyObject*>extra)
     goish_lock(end_lock(g))
     if type(g.extra) is not Extra:  # another thread may have made one
@@ -560,7 +564,7 @@ cdef int join_attempt(Op op, PyObject** result) noexcept:
     if goish_load_state(&g.state) == G_DONE:
         return join_finish(op, result)
     if <PyObject*>g.sched != goish_tls_sched:
-        if is_task(g) and not is_here(g.sched):
+        if is_task(g) and not is_here(g.sched) and asyncio_running_loop() is not None:
             return join_refused(g)
     elif g.sched.current == <PyObject*>g:
         PyErr_SetString(
@@ -589,7 +593,7 @@ cdef bint join_arm(Op op) noexcept:
     cdef Extra extra = extra_of(g)
     cdef bint linked
     goish_lock(end_lock(g))
-    linked = g.state != G_DONE
+    linked = goish_load_state(&g.state) != G_DONE
     if linked:
         waitq_push(&extra.joiners, op)
     else:
@@ -604,10 +608,10 @@ cdef bint join_withdraw(Op op) noexcept:
 
 cdef int join_finish(Op op, PyObject** result) noexcept:
     cdef Goroutine g = <Goroutine>op.target
-    if g.flags & GF_FAILED:
+    if goish_load_state(&g.flags) & GF_FAILED:
         goish_set_bits(&g.flags, GF_RETRIEVED)
         try:
-            error = take_cancelled(g) if g.flags & GF_CANCELLED else g.wait
+            error = take_cancelled(g) if goish_load_state(&g.flags) & GF_CANCELLED else g.wait
         except BaseException as exc:
             error = exc
         goish_raise_here(<PyObject*>error)

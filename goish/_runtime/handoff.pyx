@@ -583,7 +583,7 @@ cdef bint chan_close(Chan ch) except -1:
     if ch.closed:
         goish_unlock(&ch.lock)
         return False
-    ch.closed = True
+    goish_store_state(&ch.closed, True)
     last = claim_all(&ch.receivers, last)
     last = claim_all(&ch.senders, last)
     last[0] = NULL

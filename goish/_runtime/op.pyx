@@ -59,7 +59,7 @@ cdef const char* op_name(PyObject* op) noexcept:
 cdef int op_step(PyObject* self, PyObject** result) noexcept:
     global goish_tls_spent
     cdef int r
-    if (<Op>self).state != OP_NEW:
+    if goish_load_state(&(<Op>self).state) != OP_NEW:
         return op_resume(<Op>self, result)
     if (<Op>self).flags & F_PAUSE:
         (<Op>self).flags &= ~F_PAUSE
@@ -92,7 +92,7 @@ cdef int op_resume(Op op, PyObject** result) noexcept:
         if kept:
             settle(op)
             return op_resume(op, result)
-        op.state = OP_SPENT
+        goish_store_state(&op.state, OP_SPENT)
         collectable(op)
         r = waits[op.kind].finish(op, result)
         op.owner = None  # not before: until a select has left its channels, others look at it there
@@ -108,7 +108,7 @@ cdef int op_resume(Op op, PyObject** result) noexcept:
         Py_INCREF(op.value)
         result[0] = <PyObject*>op.value
         return 1
-    if kept and not op.flags & F_BLOCKING:
+    if kept and state != OP_SPENT and not op.flags & F_BLOCKING:
         op.flags |= F_BLOCKING
         return 0
     PyErr_SetString(RuntimeError, already_awaited(op))
@@ -380,7 +380,7 @@ cdef class Op:
 
     def cancel(self, msg=None):
         """Cancels the wait: True if it then has not happened, False if it is over or not to be cancelled."""
-        if self.state == OP_WAITING:
+        if goish_load_state(&self.state) == OP_WAITING:
             return op_cancel(self, msg)
         if self.state == OP_NEW and not self.flags & F_PAUSE:
             self.value = cancelled_error(msg)
@@ -394,11 +394,11 @@ cdef class Op:
 
     def done(self):
         """Whether it has happened, failed or been cancelled."""
-        return self.state >= OP_DONE or (self.state == OP_NEW and self.flags & F_PAUSE != 0)
+        return goish_load_state(&self.state) >= OP_DONE or (self.state == OP_NEW and self.flags & F_PAUSE != 0)
 
     def result(self):
         """Its result; raises its exception, or InvalidStateError unless it is done and waited for as a future."""
-        if self.state == OP_DONE and type(self.owner) is Face:
+        if goish_load_state(&self.state) == OP_DONE and type(self.owner) is Face:
             settle(self)
         if self.state == OP_SETTLED:
             return self.value
@@ -410,7 +410,7 @@ cdef class Op:
 
     def exception(self):
         """Its exception or None; raises CancelledError if it was cancelled, InvalidStateError unless it is done."""
-        if self.state == OP_DONE and type(self.owner) is Face:
+        if goish_load_state(&self.state) == OP_DONE and type(self.owner) is Face:
             settle(self)
         if self.state == OP_FAILED:
             if isinstance(self.value, CancelledError):

@@ -67,10 +67,10 @@ cdef class Spawner:
 cdef class Pool:
     cdef object __weakref__
     cdef readonly str name           # of its executor
-    cdef readonly object start       # start(kind): makes a worker's thread
-    cdef readonly object make_loop   # make_loop(worker): for a plain worker that needs one after all
-    cdef readonly object tend        # tend(worker): runs that loop until its goroutines have ended
-    cdef readonly object pump        # pump(worker, op, seconds): runs it until the op is decided
+    cdef object start       # start(kind): makes a worker's thread
+    cdef object make_loop   # make_loop(worker): for a plain worker that needs one after all
+    cdef object tend        # tend(worker): runs that loop until its goroutines have ended
+    cdef object pump        # pump(worker, op, seconds): runs it until the op is decided
     cdef CallQueue[KINDS] queues
     cdef CallQueue active            # plain calls begun and not over, on whatever thread
     cdef IdleList[KINDS] idle
@@ -85,8 +85,8 @@ cdef class Pool:
     cdef Py_ssize_t pending          # how many calls may wait; -1: any number
     cdef uint8_t on_full         # what a full queue does
     cdef Py_ssize_t hopeful          # threads that wait for room in it
-    cdef readonly object wait_for_room
-    cdef readonly object there_is_room
+    cdef object wait_for_room
+    cdef object there_is_room
     cdef bint closed
     cdef goish_mutex lock            # guards all of it, the idle workers' fields, and the state of a queued goroutine
 

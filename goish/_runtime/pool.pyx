@@ -8,13 +8,14 @@
 # all the time and takes a further call whenever nothing else is runnable there. So any number of parked goroutines needs no
 # further thread.
 #
-# Invariants: `lock` guards the queues, the idle workers, the numbers and the step from QUEUED to anything else. A QUEUED goroutine is
-#   in its queue, which owns it; a plain one that runs is owned by the thread that runs it. If something is queued, then a worker
-#   is awake that will look again, or as many as may be are busy: summon() after each change that could make it otherwise.
+# Invariants: `lock` guards the queues, the idle workers, the numbers and the step from QUEUED to anything else. One that is
+#   QUEUED is in its queue, which owns it; a plain one that runs is in `active`, which owns it then. If something is
+#   queued, a worker is awake that will look again, or as many as may be are busy: summon() after each change to either.
 #   One wake-up at a time: whom summon() chose wakes the next, if there is still something queued when it has taken its own.
 # Threads: any. Not here: how a worker lives (worker.pyx), threads and loops being made (workers.py).
 
 cdef Scheduler limbo = new_limbo()  # of goroutines that are on no loop
+
 
 def set_panic_route(route):
     """Who hears of exceptions in pooled goroutines that nobody awaits: ``route(goroutine, exception)``, on any thread."""
@@ -73,7 +74,7 @@ cdef Call call_of(Goroutine g):
 cdef void swap_coro(Goroutine g, object coro) noexcept:
     # Another thread may be looking at the Call.
     goish_lock(end_lock(g))
-    before = g.coro  # dropped after unlocking
+    _before = g.coro  # dropped after unlocking
     g.coro = coro
     goish_unlock(end_lock(g))
 
@@ -147,7 +148,7 @@ cdef inline bint others_could(Pool p, int kind, PyObject* but, bint must) noexce
 
 
 cdef PyObject* summon(Pool p, int kind, PyObject* but) noexcept:
-    # Under the lock: the worker to be woken for what is queued, the pool itself for a new one, or NULL; rouse() it after unlocking.
+    # Under the lock: whom to rouse() after unlocking for what is queued: a worker, the pool itself for a new one, or NULL.
     cdef PyObject* w
     cdef PyObject* g = p.queues[kind].head
     cdef bint must
@@ -361,7 +362,8 @@ cdef int raise_refused(Pool p, int why) except -1:
         raise PoolShutdown(f"{p!r} is shut down and takes no more work; make another Executor")
     if why == 2:
         raise PoolFull(
-            f"{p!r} has its max_pending={p.pending} calls waiting; wait for some of them, raise max_pending, or choose another on_full"
+            f"{p!r} has its max_pending={p.pending} calls waiting; wait for some of them, raise max_pending, or choose "
+            "another on_full"
         )
     raise PoolFull(f"all {p.blocked} workers of {p!r} are blocked, and it may have no more (max_threads={p.most})")
 
@@ -472,7 +474,7 @@ cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
     # The end of a goroutine that was on no loop.
     cdef object extra
     cdef Call call = <Call>g.coro
-    cdef Call parent = call.parent
+    cdef Call _parent = call.parent  # dropped after unlocking
     goish_lock(&p.lock)
     call.parent = None
     goish_unlock(&p.lock)
@@ -552,7 +554,7 @@ class _Conclude:
 # ---- cancelling ----
 
 cdef int cancel_pooled(Goroutine g, object msg) except -1:
-    # 1: done; 0: it has meanwhile come to a loop. One that waits for a worker ends at once; one that runs is told, see check_cancel.
+    # 1: done; 0: it has meanwhile come to a loop. One that waits for a worker ends at once; one that runs is told (check_cancel).
     cdef Call call
     call = call_of(g)
     if call is None:
@@ -724,10 +726,6 @@ cdef class Pool:
 
     def _has_room(self):
         return self.closed or self.pending < 0 or self.queues[PLAIN].count + self.queues[LOOP].count < self.pending
-
-    def busy_with_anything(self):
-        """Whether a plain call waits or runs, or one of a coroutine function waits."""
-        return self.queues[PLAIN].count > 0 or self.queues[LOOP].count > 0 or self.active.count > 0
 
     def _numbers(self):
         cdef Py_ssize_t[10] n

@@ -100,6 +100,12 @@ cdef bint is_here(Scheduler s) noexcept:
     return PyThread_get_thread_ident() == s.thread and not s.loop.is_running()
 
 
+cdef inline void settle_here(Scheduler s) noexcept:
+    cdef unsigned long thread = PyThread_get_thread_ident()
+    if s.thread != thread:  # other threads read it
+        s.thread = thread
+
+
 def _after_fork():
     # The child has no goroutines: they are the parent's. It may make loops and run() of its own.
     global goish_tls_sched
@@ -202,10 +208,11 @@ cdef void drain(Scheduler s) except *:
     cdef bint debug = s.loop.get_debug()
     cdef double end
     goish_tls_sched = <PyObject*>s
-    s.thread = PyThread_get_thread_ident()
+    settle_here(s)
     s.draining = True
     s.armed = False
-    s.nests = nestable(s)
+    if s.nests != nestable(s):
+        s.nests = not s.nests  # other threads read it
     s.now = goish_monotonic()
     end = s.now + SLICE
     if s.worker is not None:
@@ -253,7 +260,7 @@ cdef void run_step(Scheduler s, PyObject* g) except *:
     cdef PyObject* outer_current = s.current
     cdef bint was_entered = outer_current != NULL and not (s.nests and asyncio_current_task(s.loop) is None)
     goish_tls_sched = <PyObject*>s
-    s.thread = PyThread_get_thread_ident()
+    settle_here(s)
     s.now = goish_monotonic()
     try:
         step(s, g)
@@ -397,7 +404,7 @@ cdef void look_at_failed(Scheduler s) except *:
     for i in range(len(failed)):
         lost = Py_REFCNT(PyList_GET_ITEM(failed, i)) == 1  # the list's own
         g = <Goroutine>PyList_GET_ITEM(failed, i)
-        if g.flags & GF_RETRIEVED:
+        if goish_load_state(&g.flags) & GF_RETRIEVED:
             report(g)
         elif lost:
             if not s.crash:

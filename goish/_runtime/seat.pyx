@@ -99,7 +99,9 @@ cdef object block(Op op, object timeout, str call, str instead):
 
 
 cdef int sit_through(Op op, double seconds, str call, PyObject** result) except? -1:
+    goish_lock(&seated_lock)
     blocks, goes_on = before_blocking, after_blocking
+    goish_unlock(&seated_lock)
     seat = Seat.__new__(Seat)
     if blocks is not None:
         blocks()  # may refuse, by raising: nothing has happened yet
@@ -170,7 +172,10 @@ def on_blocking(blocks, goes_on):
     For pools. ``blocks`` may raise: the call then has not happened, and raises that. Both None: nobody is told.
     """
     global before_blocking, after_blocking
+    goish_lock(&seated_lock)
+    _before, _after = before_blocking, after_blocking  # dropped after unlocking
     before_blocking, after_blocking = blocks, goes_on
+    goish_unlock(&seated_lock)
 
 
 def seated():

@@ -60,9 +60,9 @@ cdef class Goroutine:
             await gosched()
             print(g.cancelled())  # -> True
         """
-        if self.sched is limbo and self.state != G_DONE and cancel_pooled(self, msg):
+        if self.sched is limbo and goish_load_state(&self.state) != G_DONE and cancel_pooled(self, msg):
             return True
-        if self.state == G_DONE:
+        if goish_load_state(&self.state) == G_DONE:
             if is_task(self):
                 goish_set_bits(&self.flags, GF_RETRIEVED)  # as asyncio has it: whoever cancels it does not care
             return False
@@ -104,7 +104,7 @@ cdef class Goroutine:
 
     def cancelled(self):
         """Whether it ended by being cancelled."""
-        return goish_load_state(&self.state) == G_DONE and self.flags & GF_CANCELLED != 0
+        return goish_load_state(&self.state) == G_DONE and goish_load_state(&self.flags) & GF_CANCELLED != 0
 
     def done(self):
         """Whether it has ended, in whatever way. Any thread."""
@@ -133,9 +133,9 @@ cdef class Goroutine:
             return block(new_op(W_JOIN, self), timeout, "result(timeout)", "await it")
         if timeout is not ...:
             checked_timeout(timeout)
-        if self.flags & GF_CANCELLED:
+        if goish_load_state(&self.flags) & GF_CANCELLED:
             raise take_cancelled(self)
-        if self.flags & GF_FAILED:
+        if goish_load_state(&self.flags) & GF_FAILED:
             goish_set_bits(&self.flags, GF_RETRIEVED)
             raise self.wait
         return self.wait
@@ -148,9 +148,9 @@ cdef class Goroutine:
         """
         if goish_load_state(&self.state) != G_DONE:
             raise InvalidStateError(f"{self!r} is not done: await it")
-        if self.flags & GF_CANCELLED:
+        if goish_load_state(&self.flags) & GF_CANCELLED:
             raise take_cancelled(self)
-        if self.flags & GF_FAILED:
+        if goish_load_state(&self.flags) & GF_FAILED:
             goish_set_bits(&self.flags, GF_RETRIEVED)
             return self.wait
         return None
@@ -170,7 +170,7 @@ cdef class Goroutine:
             extra = extra_of(self)
             asked = [(fn, context) if asker is self.sched else (fn, context, asker)]
             goish_lock(end_lock(self))
-            done = self.state == G_DONE
+            done = goish_load_state(&self.state) == G_DONE
             if not done and extra.callbacks is None:
                 extra.callbacks = asked
             elif not done:
@@ -232,12 +232,12 @@ cdef class Goroutine:
     @property
     def state(self):
         """``"new"``, ``"runnable"``, ``"running"``, ``"waiting"`` or ``"done"``."""
-        return G_STATES[self.state]
+        return G_STATES[goish_load_state(&self.state)]
 
     @property
     def wait_reason(self):
         """What it waits for, in Go's words: ``"chan receive"``, ``"select"``, ...; None unless it waits."""
-        if self.state != G_WAITING or not in_sight(self):
+        if goish_load_state(&self.state) != G_WAITING or not in_sight(self):
             return None
         if type(self.wait) is not Op:
             return "asyncio future"
@@ -246,12 +246,12 @@ cdef class Goroutine:
     @property
     def waiting_on(self):
         """The Op or asyncio future it waits for; None unless it waits."""
-        return self.wait if self.state == G_WAITING and in_sight(self) else None
+        return self.wait if goish_load_state(&self.state) == G_WAITING and in_sight(self) else None
 
     @property
     def waiting_since(self):
         """When it began to wait, in seconds of the loop's clock (read once a slice); None unless it waits."""
-        return self.link.since if self.state == G_WAITING and in_sight(self) else None
+        return self.link.since if goish_load_state(&self.state) == G_WAITING and in_sight(self) else None
 
     @property
     def created_by(self):
@@ -287,7 +287,7 @@ cdef class Goroutine:
 
     @property
     def _state(self):
-        if self.state != G_DONE:
+        if goish_load_state(&self.state) != G_DONE:
             return "PENDING"
         return "CANCELLED" if self.flags & GF_CANCELLED else "FINISHED"
 
@@ -328,7 +328,7 @@ cdef class Goroutine:
 
     @property
     def _fut_waiter(self):
-        return self.wait if self.state == G_WAITING and in_sight(self) else None
+        return self.wait if goish_load_state(&self.state) == G_WAITING and in_sight(self) else None
 
     @property
     def _must_cancel(self):
@@ -364,7 +364,7 @@ cdef class Goroutine:
             return f"<Task {self._state.lower()} name={self.get_name()!r}>"
         if is_task(self):
             return f"<Task {' '.join(_task_repr_info(self))}>"
-        what = self.wait_reason or G_STATES[self.state]
+        what = self.wait_reason or G_STATES[goish_load_state(&self.state)]
         if self.cancelled():
             what = "cancelled"
         coro = getattr(self.coro, "__qualname__", None) if in_sight(self) else None
@@ -382,7 +382,7 @@ cdef tuple G_STATES = ("new", "new", "new", "runnable", "runnable", "running", "
 
 cdef inline bint in_sight(Goroutine g) noexcept:
     # Whether what it waits for and its coroutine may be looked at: without the GIL they may vanish at any instant elsewhere.
-    return not GOISH_LOCKS or g.state == G_DONE or is_here(g.sched)
+    return not GOISH_LOCKS or goish_load_state(&g.state) == G_DONE or is_here(g.sched)
 
 
 cdef object loop_of(Goroutine g):

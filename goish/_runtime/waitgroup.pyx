@@ -70,7 +70,7 @@ cdef bint unlink(Op op, WaitQueue* q, goish_mutex* lock) noexcept:
     if op.state != OP_WAITING:
         goish_unlock(lock)
         return False
-    op.state = OP_FAILED
+    goish_store_state(&op.state, OP_FAILED)
     cdef bint linked = op.flags & F_LINKED
     if linked:
         waitq_remove(q, op)

@@ -40,7 +40,7 @@ cdef inline bint claim(PyObject* op) noexcept:
         if not goish_swap_state(&(<Op>owner).state, OP_WAITING, OP_DONE):
             return False
         (<Op>owner).index = (<Op>op).index
-    (<Op>op).state = OP_DONE
+    goish_store_state(&(<Op>op).state, OP_DONE)
     return True
 
 

@@ -2,8 +2,8 @@
 #
 # A plain worker parks on a lock of its own, its gate. A loop worker parks in its loop, and its scheduler takes a call from the
 # pool whenever its own run queue is empty, once a slice in any case.
-# Invariants: `idle`, `told` and the idle list under the pool's lock. The gate is closed but between a wake-up and its being noticed;
-#   only who took the worker off the idle list opens it.
+# Invariants: `idle`, `told` and the idle list under the pool's lock. The gate is closed but between a wake-up and its being
+#   noticed; only who took the worker off the idle list opens it.
 # Threads: the worker's own; whoever wakes it.
 
 cdef Goroutine next_call(Worker w):
@@ -280,6 +280,11 @@ cdef class Worker:
                 g = None
         finally:
             goish_tls_worker = NULL
+
+    @property
+    def is_idle(self):
+        """Whether it waits for work, and there is none: it wakes nobody."""
+        return self.idle and self.pool.queues[self.kind].count == 0 and (self.sched is None or self.sched.live == 0)
 
     @property
     def scheduler(self):

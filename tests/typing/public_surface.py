@@ -7,7 +7,7 @@ import math
 from typing import Any, Literal, assert_type
 
 import goish
-from goish import Chan, Goroutine, Op, PriorityChan, Received, RecvChan, SendChan, WaitGroup
+from goish import Chan, FlowVar, Goroutine, Op, Pending, PriorityChan, Received, RecvChan, SendChan, WaitGroup
 
 
 async def fetch(url: str, *, retries: int = 0) -> bytes:
@@ -23,6 +23,25 @@ async def starting() -> None:
     assert_type(await asyncio.gather(goish.go(fetch, "x"), goish.go(fetch, "y")), tuple[bytes, bytes])
     goish.go(fetch, 5)  # type: ignore[call-overload]  # pyright: ignore
     goish.go(len, "x")  # type: ignore[call-overload]  # pyright: ignore
+
+
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+async def threads(ints: list[int]) -> None:
+    assert_type(goish.go_thread(add, 1, b=2), Goroutine[int])
+    assert_type(await goish.go_thread(fetch, "x"), bytes)
+    assert_type(goish.spawn(add, 1, 2), FlowVar[int])
+    assert_type(goish.submit(fetch, "x"), Pending[bytes])
+    assert_type(goish.sync(goish.spawn(add, 1, 2)), int)
+    assert_type(await goish.spawn(add, 1, 2), int)
+    assert_type(goish.sync_all(goish.spawn(add, 1, 2), goish.spawn(fetch, "x")), tuple[int, bytes])
+    assert_type(await goish.wait_all(goish.go_thread(add, 1, 2), goish.go(fetch, "x")), tuple[int, bytes])
+    assert_type(goish.parallel_map(str, ints), list[str])
+    assert_type(goish.Executor(workers=2).spawn(add, 1, 2), FlowVar[int])
+    goish.spawn(add, "x")  # type: ignore[call-overload]  # pyright: ignore
+    goish.go_thread(5)  # type: ignore[call-overload]  # pyright: ignore
 
 
 async def channels(ints: Chan[int]) -> None:
@@ -65,6 +84,18 @@ async def choosing(ints: Chan[int], texts: Chan[str]) -> None:
     assert_type(goish.try_select(ints.recv()), tuple[int, Any, bool])
     assert_type(goish.after(1.5), RecvChan[float])
     goish.select(5)  # type: ignore[arg-type]  # pyright: ignore
+
+
+def on_a_plain_thread(ints: Chan[int], g: goish.Goroutine[bytes]) -> None:
+    assert_type(ints.recv_blocking(timeout=1), int)
+    assert_type(ints.receiver.recv_ok_blocking(), tuple[int, Literal[True]] | tuple[None, Literal[False]])
+    assert_type(ints.sender.send_blocking(1, timeout=None), bool)
+    assert_type(list(ints.receiver), list[int])
+    assert_type(goish.select_blocking(ints.recv(), goish.NIL, timeout=0.5), tuple[int, Any, bool])
+    assert_type(g.result(timeout=1.5), bytes)
+    goish.WaitGroup().wait_blocking(1)
+    PriorityChan[str]().send_blocking("urgent", priority=-1)
+    ints.send_blocking("x")  # type: ignore[arg-type]  # pyright: ignore
 
 
 def running() -> None:

@@ -4,9 +4,10 @@ Comments in a page, which nobody sees rendered, say what a snippet cannot say it
 
     <!-- continues -->    the snippet needs the names of the one before it
     <!-- raises X -->     it ends in that exception
+    <!-- alone -->        it runs in a process of its own, for it leaves threads behind
     <!-- prints -->       this ```text block is what the snippet above it prints to standard output
 
-A snippet that imports a library of the dependency group "libraries" is skipped where that library is missing.
+A snippet that imports a library of the dependency groups "libraries" and "clusters" is skipped where that is missing.
 A snippet with an ``await`` outside of any function stands in the body of main: it runs under goish.run.
 Where a snippet has timers, its loops are PatientLoops: what it prints must not depend on how fast the machine is.
 """
@@ -17,6 +18,8 @@ import ast
 import asyncio
 import re
 import runpy
+import subprocess
+import sys
 import tomllib
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -32,11 +35,11 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-LIBRARIES = {re.split(r"\W", requirement)[0] for requirement in GROUPS["libraries"]}
+LIBRARIES = {re.split(r"\W", needed)[0]: group for group in ("libraries", "clusters") for needed in GROUPS[group]}
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENTS = re.compile(r"(?:<!-- [^\n]* -->\s*)+\Z")
-COMMENT = re.compile(r"<!-- (continues|prints|raises \w+) -->")
+COMMENT = re.compile(r"<!-- (continues|prints|alone|raises \w+) -->")
 CODE = re.compile(r"`[^`\n]+`")
 TIMER = re.compile(r"\b(after|timeout|sleep)\((?!0\))")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -68,12 +71,22 @@ class Snippet:
         except ModuleNotFoundError as missing:
             if missing.name not in LIBRARIES:
                 raise
-            pytest.skip(f"needs {missing.name}: pip install --group libraries")
+            pytest.skip(f"needs {missing.name}: pip install --group {LIBRARIES[missing.name]}")
         except BaseException as exc:
             if type(exc).__name__ != self.expected:
                 raise
         else:
             assert self.expected is None, f"ended without the {self.expected} that the page promises"
+
+    def run_alone(self, file: Path) -> str:
+        """What it prints."""
+        for name in LIBRARIES:
+            if f"import {name}" in self.source or f"from {name}" in self.source:
+                pytest.importorskip(name)
+        file.write_text(self.source)
+        run = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, timeout=100, check=False)
+        assert run.returncode == 0, run.stderr
+        return run.stdout
 
 
 def marks_above(text: str, start: int) -> list[str]:
@@ -106,15 +119,18 @@ CHAINS = [chain for page in PAGES for chain in snippets(page)]
 
 @pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: f"{chain[0].page.name}:{chain[0].line}")
 def test_snippet_runs(
-    chain: list[Snippet], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    chain: list[Snippet], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     namespace: dict[str, Any] = {"__name__": "__main__"}
     if any(TIMER.search(snippet.source) for snippet in chain):
         be_patient(monkeypatch.setattr)
     capsys.readouterr()
     for snippet in chain:
-        snippet.run(namespace)
-        printed = capsys.readouterr().out
+        if "alone" in snippet.marks:
+            printed = snippet.run_alone(tmp_path / "snippet.py")
+        else:
+            snippet.run(namespace)
+            printed = capsys.readouterr().out
         if snippet.output is not None:
             assert printed == snippet.output
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,27 @@ TIMED = ("select_timeout.py", "web_service.py")  # what comes in time must not d
 
 NEEDS = {"crawler.py": ("aiohttp",), "web_service.py": ("fastapi", "httpx", "uvicorn")}
 OUTPUT = {
+    "compute_and_deliver.py": """\
+goish 38061 is worth 00003335
+goish 73114 is worth 0000ad4d
+goish 185209 is worth 00009dac
+goish 213816 is worth 00003fa5
+goish 322481 is worth 00004b73
+""",
     "crawler.py": "40 pages, the last is /39\n",
     "fan_in.py": """\
 12 readings from 4 stations:
 east 1, east 2, east 3, north 1, north 2, north 3, south 1, south 2, south 3, west 1, west 2, west 3
+""",
+    "loaded_server.py": "400 clients, at most 100 for a worker\n",
+    "merge_sort.py": "20,000 numbers sorted\n",
+    "n_queens.py": "8 queens: 92 solutions\n",
+    "nested_threads.py": """\
+main is in thread 1
+mail is read in thread 1
+the report is made in thread 2
+its page is read in thread 2
+its chart is drawn in thread 3
 """,
     "pingpong.py": """\
 ping 1
@@ -41,6 +60,10 @@ OTHER
 SLEEPS
 """,
     "prime_sieve.py": "2 3 5 7 11 13 17 19 23 29 31 37 41 43 47 53 59 61 67 71 73 79 83 89 97 \n",
+    "process_pool.py": """\
+4203 primes
+4203 primes
+""",
     "select_timeout.py": """\
 answered after 0.01 s
 no answer within 0.1 s
@@ -68,7 +91,7 @@ def run_example(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_example_is_tested() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {*OUTPUT, "million_goroutines.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*OUTPUT, "mandelbrot.py", "million_goroutines.py"}
 
 
 @pytest.mark.parametrize("name", OUTPUT)
@@ -77,6 +100,33 @@ def test_example_prints(name: str) -> None:
         pytest.importorskip(library)
     run = run_example(name)
     assert (run.stdout, run.stderr, run.returncode) == (OUTPUT[name], "", 0)
+
+
+def test_mandelbrot_draws_a_picture(tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    run = run_example("mandelbrot.py", str(picture))
+    assert (run.stderr, run.returncode) == ("", 0)
+    assert run.stdout.startswith(f"{picture}: ")
+    rows = png_rows(picture.read_bytes())
+    assert rows == rows[::-1]  # the lower half is a mirror image of the upper one
+    middle = rows[len(rows) // 2]
+    assert middle[0] > 250
+    assert middle[len(middle) * 7 // 10] == 0  # the point 0, the heart of the set
+
+
+def png_rows(data: bytes) -> list[bytes]:
+    """The pixels of a picture in shades of grey."""
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    chunks, at = {}, 8
+    while at < len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        chunks[kind] = data[at + 8 : at + 8 + size]
+        assert zlib.crc32(data[at + 4 : at + 8 + size]) == struct.unpack_from(">I", data, at + 8 + size)[0]
+        at += 12 + size
+    width, height, *_ = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
+    pixels = zlib.decompress(chunks[b"IDAT"])
+    assert len(pixels) == height * (width + 1)
+    return [pixels[i + 1 : i + 1 + width] for i in range(0, len(pixels), width + 1)]
 
 
 def test_million_goroutines_ends_with_a_table() -> None:

@@ -1,7 +1,8 @@
 """Seeing inside: what every goroutine does (``dump``), and which of them nothing can ever wake (``leaks``).
 
 Both only look: they cost nothing until called and change nothing. A dump may be taken from a signal handler.
-Threads: each thread sees its own goroutines.
+Threads: a dump shows those of all threads (without the GIL, of other threads only what ``go_thread`` and executors were
+given to do); leaks are looked for on this thread.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import gc
 import inspect
 import os
 import sys
+import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +28,7 @@ from types import (
 )
 from typing import Any, Final, TextIO, TypeAlias
 
-from ._runtime.core import NIL, Goroutine, Op, Scheduler, debug_extra_refs, goroutines, parked_on
+from ._runtime.core import NIL, Goroutine, Op, Scheduler, debug_extra_refs, everyone, goroutines, loop_thread, parked_on
 
 __all__ = ["dump", "leaks"]
 
@@ -34,7 +36,7 @@ _Place: TypeAlias = tuple[str, int, str]  # file, line, function
 
 
 def dump(file: TextIO | None = None) -> None:
-    """Write what each live goroutine of this thread does to ``file`` (standard error): state, stack, origin.
+    """Write what each live goroutine does to ``file`` (standard error): state, stack, origin.
 
     Goroutines that do the same at the same place are shown once, with their number::
 
@@ -51,7 +53,7 @@ def dump(file: TextIO | None = None) -> None:
 
         goish.debug.dump()
     """
-    print(describe(goroutines()), file=file or sys.stderr)
+    print(describe(everyone()), file=file or sys.stderr)
 
 
 def describe(gs: Iterable[Goroutine[Any]]) -> str:
@@ -75,7 +77,12 @@ def origin(g: Goroutine[Any]) -> str | None:
 
 
 _RUNTIME: Final = os.path.join(os.path.dirname(__file__), "runtime.py")
-_OWN: Final = (__file__, _RUNTIME)  # what goish does itself on a goroutine's stack
+_OWN: Final = (
+    __file__,
+    _RUNTIME,
+    os.path.join(os.path.dirname(__file__), "workers.py"),
+    threading.__file__,
+)  # what goish does itself on a goroutine's stack
 _SHOWN_IDS: Final = 5  # enough to find them in a log
 
 
@@ -115,7 +122,7 @@ def _stack(g: Goroutine[Any]) -> tuple[_Place, ...]:
     """Where the goroutine stands: from the function it was started with down to the innermost await or call."""
     coro = g.get_coro()
     if g.state == "running":
-        return _running_stack(getattr(coro, "cr_frame", None))
+        return _running_stack(getattr(coro, "cr_frame", None), _frame_elsewhere(g))
     return tuple(_place(frame.f_code, frame.f_lineno) for frame in _await_chain(coro))
 
 
@@ -127,10 +134,18 @@ def _source_lines(stack: Iterable[_Place]) -> list[str]:
     return StackSummary.from_list([FrameSummary(file, line, name) for file, line, name in stack]).format()
 
 
-def _running_stack(outermost: FrameType | None) -> tuple[_Place, ...]:
+def _frame_elsewhere(g: Goroutine[Any]) -> FrameType | None:
+    """The innermost frame of one that runs on another thread; None for one of this thread."""
+    from .workers import thread_of  # it stands on panics.py, which stands on this
+
+    thread = loop_thread(g) or thread_of(g)
+    return None if thread in (None, threading.get_ident()) else sys._current_frames().get(thread)
+
+
+def _running_stack(outermost: FrameType | None, innermost: FrameType | None) -> tuple[_Place, ...]:
     """The calls from the goroutine's coroutine down to the caller of this module (who runs awaits nothing)."""
     places: list[_Place] = []
-    frame: FrameType | None = inspect.currentframe()
+    frame = innermost or inspect.currentframe()
     while frame is not None:
         if frame.f_code.co_filename not in _OWN:
             places.append(_place(frame.f_code, frame.f_lineno))

@@ -34,6 +34,15 @@ GRACE: Final = 1.0  # seconds that threads get to leave when the interpreter end
 _all: weakref.WeakSet[Threads] = weakref.WeakSet()
 
 
+def thread_of(g: Goroutine[Any]) -> int | None:
+    """The thread on which this goroutine's function runs at this moment; None if nobody can tell."""
+    for threads in list(_all):
+        for thread, worker in threads.alive():
+            if worker.current is g:
+                return thread.ident
+    return None
+
+
 class Threads:
     """Makes the threads of one pool, and knows them until they end."""
 

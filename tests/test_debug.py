@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import io
+import math
 import random
 import sys
+import threading
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from helpers import FREE_THREADED
 
+import goish
 from goish import NIL, Chan, PriorityChan, WaitGroup, after, chan, debug, go, gosched, run, select, sleep
 from goish.runtime import goroutines
 
@@ -680,3 +684,41 @@ def test_leaks_outside_of_any_loop_is_empty() -> None:
     else:
         with pytest.raises(NotImplementedError, match="with the GIL"):
             debug.leaks()
+
+
+# ── other threads ──
+
+
+@pytest.mark.skipif(FREE_THREADED, reason="what runs on another thread cannot be looked at without the GIL")
+def test_dump_shows_what_runs_and_waits_on_worker_threads() -> None:
+    began, go_on = chan(math.inf), threading.Event()
+    text = io.StringIO()
+
+    def computes() -> None:
+        began.send_blocking(None)
+        go_on.wait()
+
+    async def listens(ch: Chan[None]) -> None:
+        await began.send(None)
+        await ch.recv_ok()
+
+    async def main() -> None:
+        ch: Chan[None] = chan()
+        handles = [goish.go_thread(computes), goish.go_thread(listens, ch)]
+        for _ in handles:
+            await began.recv()
+        parked = handles[1]
+        while parked.wait_reason is None:
+            await asyncio.sleep(0)
+        debug.dump(text)
+        go_on.set()
+        ch.close()
+        await goish.wait_all(*handles)
+
+    run(main)
+    running = next(part for part in text.getvalue().split("\n\n") if "computes" in part)
+    assert "[running]" in running
+    assert "go_on.wait()" in running
+    assert "workers.py" not in running
+    waiting = next(part for part in text.getvalue().split("\n\n") if "await ch.recv_ok()" in part)
+    assert "[chan receive]" in waiting

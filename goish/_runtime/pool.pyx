@@ -747,6 +747,13 @@ cdef class Pool:
         return self.closed
 
 
+cdef list calls_in_pools():
+    cdef list found = []
+    for p in all_pools():
+        found += p.queued() + p.running()
+    return found
+
+
 cdef Py_ssize_t live_in_pools():
     cdef Py_ssize_t count = 0
     for p in all_pools():

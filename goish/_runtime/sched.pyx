@@ -619,6 +619,23 @@ def goroutines():
     return found
 
 
+def everyone():
+    """For dumps: all goroutines that may be looked at from here, queued calls and running functions of workers included.
+
+    Without the GIL the goroutines of other threads' loops are not among them: they change while one looks.
+    """
+    cdef list found = []
+    for s in all_schedulers():
+        if not GOISH_LOCKS or (<Scheduler>s).thread == PyThread_get_thread_ident():
+            found += (<Scheduler>s).goroutines()
+    return found + calls_in_pools()
+
+
+def loop_thread(Goroutine g):
+    """For dumps: the thread of the loop of ``g``; 0 if it is on none, as the functions of workers."""
+    return 0 if g.sched is None else g.sched.thread
+
+
 def num_goroutine():
     """How many goroutines live in this process, on all loops, main included. Any thread. Go's ``runtime.NumGoroutine``.
 

@@ -287,6 +287,11 @@ cdef class Worker:
         return self.idle and self.pool.queues[self.kind].count == 0 and (self.sched is None or self.sched.live == 0)
 
     @property
+    def current(self):
+        """The goroutine of the function that runs on it; None without one, and without the GIL, where it may end meanwhile."""
+        return None if GOISH_LOCKS or self.current == NULL else <object>self.current
+
+    @property
     def scheduler(self):
         """Of its loop; None before it needs one."""
         return self.sched

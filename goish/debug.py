@@ -77,7 +77,8 @@ def origin(g: Goroutine[Any]) -> str | None:
 
 
 _RUNTIME: Final = os.path.join(os.path.dirname(__file__), "runtime.py")
-_OWN: Final = (
+_HERE: Final = os.path.dirname(__file__)
+_OWN: Final = (__file__, _RUNTIME, os.path.join(_HERE, "workers.py"), threading.__file__)  # what goish does itself
     __file__,
     _RUNTIME,
     os.path.join(os.path.dirname(__file__), "workers.py"),

@@ -76,14 +76,9 @@ def origin(g: Goroutine[Any]) -> str | None:
     return f"created by {code.co_qualname} at {code.co_filename}:{line}"
 
 
-_RUNTIME: Final = os.path.join(os.path.dirname(__file__), "runtime.py")
 _HERE: Final = os.path.dirname(__file__)
+_RUNTIME: Final = os.path.join(_HERE, "runtime.py")
 _OWN: Final = (__file__, _RUNTIME, os.path.join(_HERE, "workers.py"), threading.__file__)  # what goish does itself
-    __file__,
-    _RUNTIME,
-    os.path.join(os.path.dirname(__file__), "workers.py"),
-    threading.__file__,
-)  # what goish does itself on a goroutine's stack
 _SHOWN_IDS: Final = 5  # enough to find them in a log
 
 

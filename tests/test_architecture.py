@@ -115,7 +115,10 @@ def functions(part: str) -> dict[str, str]:
 
 
 # What may run user code, or call into a loop: never between lock and unlock.
-FORBIDDEN = r"\b(rouse|rouse_quietly|tell_room|op_wake|ready|ready_here|wake_chain|undelivered|chan_settle|face_wake|logger|call_soon)\b"
+FORBIDDEN = (
+    r"\b(rouse|rouse_quietly|tell_room|op_wake|ready|ready_here|wake_chain|undelivered|chan_settle|face_wake|logger"
+    r"|call_soon)\b"
+)
 
 
 @pytest.mark.parametrize("part", FLOORS)

@@ -157,26 +157,9 @@ cdef class Goroutine:
         It is called in ``context``, a copy of the current one if that is None. TypeError if ``context`` is no
         contextvars.Context.
         """
-        cdef list asked
-        cdef Extra extra
-        cdef bint done = goish_load_state(&self.state) == G_DONE
         cdef Scheduler asker = who_asks(self)
         context = checked_context(context)
-        if not done:
-            extra = extra_of(self)
-            asked = [(fn, context) if asker is self.sched else (fn, context, asker)]
-            goish_lock(end_lock(self))
-            done = goish_load_state(&self.state) == G_DONE
-            if done:
-                pass
-            elif extra.callbacks is not None:
-                extra.callbacks += asked
-            elif extra.callback_context is None and asker is self.sched:
-                extra.callback, extra.callback_context = fn, context
-            else:
-                extra.callbacks = asked
-            goish_unlock(end_lock(self))
-        if not done:
+        if goish_load_state(&self.state) != G_DONE and ask(self, asker, fn, context):
             return
         if call_back(asker, fn, self, context) is False:
             raise RuntimeError(f"the event loop of {self!r} is closed: it calls nobody back any more")
@@ -406,6 +389,30 @@ cdef Scheduler who_asks(Goroutine g):
     if g.sched is limbo:
         raise RuntimeError(f"no event loop runs on this thread to call back on; {g!r} may be waited for by result(timeout)")
     return g.sched
+
+
+cdef bint ask(Goroutine g, Scheduler asker, object fn, object context) except -1:
+    # Notes a done callback; False: it is done already. The first of its own loop needs no list.
+    cdef Extra extra = extra_of(g)
+    cdef list asked = None
+    cdef bint noted = False
+    cdef bint done = False
+    while not (noted or done):
+        if asker is not g.sched or extra.callback_context is not None or extra.callbacks is not None:
+            asked = [(fn, context) if asker is g.sched else (fn, context, asker)]
+        goish_lock(end_lock(g))
+        done = goish_load_state(&g.state) == G_DONE
+        if not done and asked is not None:
+            if extra.callbacks is None:
+                extra.callbacks = asked
+            else:
+                extra.callbacks += asked
+            noted = True
+        elif not done and extra.callback_context is None and extra.callbacks is None:
+            extra.callback, extra.callback_context = fn, context
+            noted = True
+        goish_unlock(end_lock(g))
+    return noted
 
 
 cdef list callbacks_of(Goroutine g):

@@ -504,3 +504,47 @@ def test_loops_on_several_threads_share_a_channel_until_one_after_the_other_is_c
     assert sorted(received) == [(who, i) for who in range(3) for i in range(each)]
     for who in range(3):
         assert [i for sender, i in received if sender == who] == list(range(each))
+
+
+def test_a_finally_block_of_an_abandoned_goroutine_may_wait_for_another_thread_that_makes_a_loop(
+    new_loop: NewLoop,
+) -> None:
+    ended = []
+
+    def first_goroutine_of_a_thread() -> None:
+        loop = new_loop()
+        use(loop)
+        loop.close()
+
+    async def waits_for_a_thread(ch: Chan[Any]) -> None:
+        try:
+            await ch.recv()
+        finally:
+            other = threading.Thread(target=first_goroutine_of_a_thread)
+            other.start()
+            other.join(PATIENCE)
+            ended.append(other.is_alive())
+
+    old = new_loop()
+    park(old, "goroutine", waits_for_a_thread, chan())
+    old.close()
+    use(new_loop())
+    assert ended == [False]
+
+
+def test_a_finally_block_of_an_abandoned_goroutine_may_make_a_loop(new_loop: NewLoop) -> None:
+    ended = []
+
+    async def makes_a_loop(ch: Chan[Any]) -> None:
+        try:
+            await ch.recv()
+        finally:
+            use(new_loop())
+            ended.append(None)
+
+    old = new_loop()
+    handles = [park(old, "goroutine", makes_a_loop, chan()) for _ in range(3)]
+    old.close()
+    use(new_loop())
+    assert len(ended) == 3
+    assert [g.cancelled() for g in handles] == [True] * 3

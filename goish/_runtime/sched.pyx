@@ -35,8 +35,20 @@ cdef Scheduler scheduler_of(object loop):
     s = scheduler_made(loop)
     if s is None:
         with making:  # two threads may ask at once
-            s = scheduler_made(loop) or new_scheduler(loop)
+            s = scheduler_made(loop)
+            fresh = s is None
+            if fresh:
+                s = new_scheduler(loop)
+        if fresh:
+            abandon_closed()
     return <Scheduler>s
+
+
+cdef void abandon_closed() except *:
+    # Not under the lock: abandoning runs finally blocks, which may wait for a thread that starts its first goroutine.
+    for old in all_schedulers():
+        if (<Scheduler>old).loop.is_closed():
+            (<Scheduler>old).abandon()
 
 
 cdef object scheduler_made(object loop):
@@ -68,10 +80,6 @@ cdef Scheduler new_scheduler(object loop):
         on_odd_loops[loop] = s
     known = id(s)
     schedulers[known] = weak_reference(s, lambda _: schedulers.pop(known, None))
-    # Last, because abandoning runs finally blocks, which may start goroutines: on this loop.
-    for old in all_schedulers():
-        if (<Scheduler>old).loop.is_closed():
-            (<Scheduler>old).abandon()
     return s
 
 

@@ -6,6 +6,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CORE := setup.py pyproject.toml $(wildcard goish/_runtime/*.pyx goish/_runtime/*.pxd goish/_runtime/*.h)
 ARGS ?=
+# So that type checkers find it too.
+EDITABLE := --config-settings editable_mode=compat
 
 .PHONY: build demo test stress mutants conformance lint types docs bench debug sanitize clean
 
@@ -17,7 +19,7 @@ $(VENV)/.pip:
 	touch $@
 
 $(VENV)/.built: $(VENV)/.pip $(CORE)
-	$(BIN)/python -m pip install -q -e . --group test
+	$(BIN)/python -m pip install -q -e . --group test $(EDITABLE)
 	touch $@
 
 # A dependency group, installed once: make .venv/.lint
@@ -63,13 +65,13 @@ bench: $(VENV)/.bench
 
 # Invariants checked at every channel operation, no optimisation; then the tests with Python's own checks on.
 debug: $(VENV)/.pip
-	GOISH_DEBUG=1 $(BIN)/python -m pip install -q -e . --group test
+	GOISH_DEBUG=1 $(BIN)/python -m pip install -q -e . --group test $(EDITABLE)
 	$(BIN)/python -X dev -m pytest -q $(ARGS)
 	rm -f $(VENV)/.built
 
 # The whole suite under AddressSanitizer.
 sanitize: $(VENV)/.pip
-	GOISH_SANITIZE=address GOISH_DEBUG=1 $(BIN)/python -m pip install -q -e . --group test
+	GOISH_SANITIZE=address GOISH_DEBUG=1 $(BIN)/python -m pip install -q -e . --group test $(EDITABLE)
 	PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$$(cc -print-file-name=libasan.so) \
 		$(BIN)/python -X faulthandler -m pytest -q -p no:faulthandler $(ARGS)
 	rm -f $(VENV)/.built

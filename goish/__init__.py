@@ -10,6 +10,8 @@ Running goroutines: ``run``, ``go``, ``Goroutine``, ``gosched``, ``sleep``, ``go
 never ready, and closing it raises ``CloseOfNil``.
 """
 
+from goish import debug as debug
+from goish import runtime as runtime
 from goish._runtime.core import (
     NIL,
     CancelToken,

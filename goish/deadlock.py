@@ -67,7 +67,9 @@ class Detector:
     def _arm(self, delay: float) -> None:
         self._delay = delay
         self._steps = self._sched.steps
-        self._timer = self._loop.call_later(delay, self._look)
+        self._timer = self._sched.call_later(
+            delay, self._look
+        )  # one of its own: those of a goish loop may wake somebody
 
     def _disarm(self) -> None:
         if self._timer is not None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from typing import cast
 
-from ._runtime.core import task_factory
+from ._runtime.core import Clock, task_factory
 
 __all__ = ["new_event_loop", "task_factory"]
 
@@ -14,7 +16,8 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
     Whatever takes a loop factory takes this: ``asyncio.Runner(loop_factory=goish.new_event_loop)``,
     ``uvicorn app:app --loop goish:new_event_loop``, ``goish.run(main, loop=goish.new_event_loop)``. All libraries that
-    run on it start their tasks as goroutines then (see ``task_factory``). Any thread may call it.
+    run on it start their tasks as goroutines then (see ``task_factory``), and its timers, of which every timeout is
+    one, are goish's own. Any thread may call it.
 
     Example::
 
@@ -24,11 +27,29 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
         with asyncio.Runner(loop_factory=goish.new_event_loop) as runner:
             print(runner.run(main()))  # -> Goroutine
     """
+    loop = _with_clock(_best_loop())()
+    loop.set_task_factory(task_factory)
+    return loop
+
+
+def _best_loop() -> type[asyncio.AbstractEventLoop]:
     try:
         import uvloop
     except ImportError:
-        loop = asyncio.new_event_loop()
+        pass
     else:
-        loop = uvloop.new_event_loop()
-    loop.set_task_factory(task_factory)
-    return loop
+        return uvloop.Loop
+    if sys.platform == "win32":
+        return asyncio.ProactorEventLoop
+    return asyncio.SelectorEventLoop
+
+
+_with_clocks: dict[type, type[asyncio.AbstractEventLoop]] = {}
+
+
+def _with_clock(base: type[asyncio.AbstractEventLoop]) -> type[asyncio.AbstractEventLoop]:
+    if base not in _with_clocks:
+        # Under the name of its base, by which some libraries recognise uvloop.
+        made = type(base.__name__, (Clock, base), {"__module__": base.__module__})
+        _with_clocks[base] = cast("type[asyncio.AbstractEventLoop]", made)
+    return _with_clocks[base]

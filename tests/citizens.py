@@ -17,22 +17,24 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import pytest
-from helpers import LOOPS, REAL_LOOPS
+import uvloop
+from helpers import LOOPS, REAL_LOOPS, patience
 
 import goish
 from goish import NIL
+from goish.loops import _with_clock
 
 T = TypeVar("T")
 CONTROL, GO, FACTORY = "asyncio.Task", "go", "factory"
-PATIENCE = 20.0  # seconds after which a test that hangs is cancelled, to show where it stands
 
 
 class Citizen:
     """Runs async functions as one kind of citizen, on one kind of loop."""
 
-    def __init__(self, loop: str, kind: str) -> None:
+    def __init__(self, loop: str, kind: str, patience: float = 60.0) -> None:
         self.loop = loop
         self.kind = kind
+        self.patience = patience  # seconds after which a test that hangs is cancelled, to show where it stands
         self.heard: list[dict[str, Any]] = []  # what the loop's exception handler was told
 
     @property
@@ -40,9 +42,10 @@ class Citizen:
         return self.kind != CONTROL
 
     def new_loop(self) -> asyncio.AbstractEventLoop:
-        loop = LOOPS[self.loop]()
-        if self.kind == FACTORY:
-            loop.set_task_factory(goish.task_factory)
+        if self.kind != FACTORY:
+            return LOOPS[self.loop]()
+        loop = _with_clock(uvloop.Loop if self.loop == "uvloop" else asyncio.SelectorEventLoop)()
+        loop.set_task_factory(goish.task_factory)
         return loop
 
     def __call__(self, main: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
@@ -59,7 +62,7 @@ class Citizen:
         loop.set_exception_handler(lambda _, context: self.heard.append(context))
         this = asyncio.current_task()
         assert this is not None
-        guard = loop.call_later(PATIENCE, this.cancel, "the test hangs") if self.kind != GO else None
+        guard = loop.call_later(self.patience, this.cancel, "the test hangs") if self.kind != GO else None
         try:
             return await main(*args)
         finally:
@@ -85,7 +88,7 @@ def citizens(*kinds: str) -> Any:
 
     @pytest.fixture(params=pairs, ids="-".join)
     def drive(request: pytest.FixtureRequest) -> Citizen:
-        return Citizen(*request.param)
+        return Citizen(*request.param, patience(request.node) / 3)
 
     return drive
 

@@ -18,13 +18,14 @@ import asyncio
 import faulthandler
 import functools
 import inspect
+import logging
 import os
 import random
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 import pytest
-from helpers import LOOPS, REAL_LOOPS, SEED
+from helpers import LOOPS, REAL_LOOPS, SEED, patience, unhurried
 
 import goish
 from goish import Goroutine, go
@@ -68,13 +69,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if skipped:
         config.hook.pytest_deselected(items=skipped)
         items[:] = [item for item in items if item not in skipped]
-
-
-def patience(node: pytest.Item) -> float:
-    """Seconds that this test does not take unless it hangs."""
-    if mark := node.get_closest_marker("patience"):
-        return float(mark.args[0])
-    return 900.0 if any(node.get_closest_marker(mark) for mark in ("slow", "million")) else 180.0
 
 
 # ── drivers ──
@@ -202,6 +196,15 @@ def pytest_runtest_makereport(
     if report.failed:
         item.stash[FAILED] = True
     return report
+
+
+@pytest.fixture(autouse=True)
+def no_hurry() -> Generator[None]:
+    """In asyncio's debug mode, what is slow is logged: here that says only how fast the machine is."""
+    logger = logging.getLogger("asyncio")
+    logger.addFilter(unhurried)
+    yield
+    logger.removeFilter(unhurried)
 
 
 @pytest.fixture(autouse=True)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 drive = citizens()
 LONG = 3600.0
+HANGING = "import time; print('here I am', flush=True); time.sleep(600)"
 
 WAITS: dict[str, Callable[[], Awaitable[Any]]] = {
     "recv": lambda: chan().recv(),
@@ -695,8 +696,13 @@ async def test_sockets_serve_and_close(drive: Citizen) -> None:
 async def test_subprocess_runs_and_is_killed_by_its_scope(drive: Citizen) -> None:
     async def body() -> Any:
         result = await anyio.run_process([sys.executable, "-c", "print(5)"])
-        with move_on_after(0.05) as scope:
-            await anyio.run_process([sys.executable, "-c", "import time; time.sleep(600)"])
+        with CancelScope() as scope:
+            async with await anyio.open_process([sys.executable, "-c", HANGING]) as process:
+                assert process.stdout is not None
+                assert await process.stdout.receive()  # it runs
+                scope.cancel()
+                await process.wait()
+        assert process.returncode not in (0, None), "killed"
         return result.stdout.strip(), scope.cancelled_caught
 
     assert await drive.spawn(body) == (b"5", True)

@@ -11,6 +11,7 @@ import contextvars
 import socket
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from citizens import GO, awaiting, citizens, fail, forever, give
 from helpers import LOOPS, outcome, settle, turn, until, waiting
 
 import goish
-from goish import chan, go, gosched
+from goish import Chan, WaitGroup, chan, go, gosched, select, sleep
 
 if TYPE_CHECKING:
     from citizens import Citizen
@@ -739,3 +740,97 @@ def test_debug_mode_finds_nothing_to_say(loop: str, caplog: pytest.LogCaptureFix
 
     goish.run(main, loop=new_loop, debug=True)
     assert [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+
+
+# ── an operation is a future in every hand ──
+
+
+def full(capacity: int, **options: Any) -> Chan[int]:
+    ch: Chan[int] = chan(capacity, **options)
+    for n in range(capacity):
+        ch.try_send(n)
+    return ch
+
+
+def closed(buffered: int = 0) -> Chan[int]:
+    ch = full(buffered)
+    ch.close()
+    return ch
+
+
+OPERATIONS: dict[str, Callable[[], Any]] = {
+    "select, default": lambda: select(chan().recv(), default=True),
+    "select, ready beside default": lambda: select(full(1).recv(), default=True),
+    "select, ready": lambda: select(chan().recv(), full(1).recv()),
+    "select, biased": lambda: select(full(1).recv(), full(1).recv(), biased=True),
+    "select, send on closed": lambda: select(closed().send(1)),
+    "select, closed": lambda: select(closed().recv()),
+    "send, full with an error": lambda: full(1, overflow="error").send(9),
+    "send, drops the oldest": lambda: full(1, overflow="drop_oldest").send(9),
+    "send, drops the newest": lambda: full(1, overflow="drop_newest").send(9),
+    "send, closed": lambda: closed().send(1),
+    "send": lambda: chan(1).send(1),
+    "recv_ok, closed": lambda: closed().recv_ok(),
+    "recv, closed": lambda: closed().recv(),
+    "recv_info, closed": lambda: closed().recv_info(),
+    "recv_info": lambda: full(2).recv_info(),
+    "next": lambda: anext(full(1)),
+    "wait group": lambda: WaitGroup().wait(),
+    "sleep": lambda: sleep(-1),
+    "goroutine": lambda: go(asyncio.sleep, 0, 3),
+}
+
+
+async def as_a_task(op: Any) -> object:
+    async def wait() -> object:
+        return await op
+
+    return await asyncio.create_task(wait())
+
+
+async def by_wait(op: Any) -> object:
+    done, _ = await asyncio.wait([asyncio.ensure_future(op)])
+    return await done.pop()
+
+
+async def by_as_completed(op: Any) -> object:
+    return await next(iter(asyncio.as_completed([op])))
+
+
+async def by_gather(op: Any) -> object:
+    return (await asyncio.gather(op))[0]
+
+
+async def by_wait_for(op: Any) -> object:
+    return await asyncio.wait_for(op, LONG)
+
+
+@pytest.mark.parametrize("way", [as_a_task, by_wait, by_as_completed, by_gather, by_wait_for, asyncio.shield])
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_operation_gives_the_same_however_it_is_awaited(drive: Citizen, name: str, way: Any) -> None:
+    make = OPERATIONS[name]
+
+    async def direct() -> object:
+        return await make()
+
+    async def by_asyncio() -> object:
+        return await way(make())
+
+    expected = await drive.spawn(outcome, direct())
+    assert await drive.spawn(outcome, by_asyncio()) == expected
+
+
+async def test_exception_of_a_task_does_not_collect_the_frames_of_those_who_await_it(drive: Citizen) -> None:
+    async def broken() -> None:
+        raise LookupError
+
+    g = drive.spawn(broken)
+    depths = []
+    for _ in range(4):
+        try:
+            await g
+        except LookupError as exc:
+            depths.append(len(list(traceback.walk_tb(exc.__traceback__))))
+    assert depths[0] >= 2
+    assert depths[1:] == [depths[1]] * 3
+    assert depths[1] < depths[0]

@@ -9,6 +9,7 @@ Comments in a page, which nobody sees rendered, say what a snippet cannot say it
 
 A snippet that imports a library of the dependency groups "libraries" and "clusters" is skipped where that is missing.
 A snippet with an ``await`` outside of any function stands in the body of main: it runs under goish.run.
+Where a snippet has timers, its loops are PatientLoops: what it prints must not depend on how fast the machine is.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from virtual_clock import be_patient
 
 import goish
 
@@ -39,6 +41,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENTS = re.compile(r"(?:<!-- [^\n]* -->\s*)+\Z")
 COMMENT = re.compile(r"<!-- (continues|prints|alone|raises \w+) -->")
 CODE = re.compile(r"`[^`\n]+`")
+TIMER = re.compile(r"\b(after|timeout|sleep)\((?!0\))")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -115,8 +118,12 @@ CHAINS = [chain for page in PAGES for chain in snippets(page)]
 
 
 @pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: f"{chain[0].page.name}:{chain[0].line}")
-def test_snippet_runs(chain: list[Snippet], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_snippet_runs(
+    chain: list[Snippet], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     namespace: dict[str, Any] = {"__name__": "__main__"}
+    if any(TIMER.search(snippet.source) for snippet in chain):
+        be_patient(monkeypatch.setattr)
     capsys.readouterr()
     for snippet in chain:
         if "alone" in snippet.marks:

@@ -608,13 +608,15 @@ def test_idle_workers_hide_no_deadlock() -> None:
 
 
 def test_a_deadlock_with_a_blocked_worker_is_one() -> None:
+    never: goish.Chan[None] = chan()
+
     async def main() -> None:
-        never: goish.Chan[None] = chan()
         go_thread(int)
-        await go_thread(never.recv_blocking)
+        await go_thread(never.recv_ok_blocking)
 
     with pytest.raises(goish.DeadlockError, match="threads blocked in goish calls: goish-"):
         goish.run(main, grace=0)
+    never.close()
 
 
 def test_a_call_that_runs_may_wake_somebody() -> None:

@@ -385,8 +385,8 @@ def test_what_is_buffered_in_a_channel_that_is_held_is_not_collected() -> None:
 
 # ── large buffers ──
 
-MANY = 20_000  # a ring of 256 KiB
-LITTLE = 64 * 1024
+MANY = 80_000  # a ring of 1 MiB
+LITTLE = 256 * 1024  # what the rest of the process may do meanwhile
 
 
 @pytest.fixture

@@ -168,15 +168,20 @@ def test_second_interrupt_dumps_all_goroutines_and_ends_at_once(loop: Any) -> No
 def test_second_interrupt_ends_a_goroutine_that_never_waits(loop: Any) -> None:
     code, said, errors = outcome(
         """
+        beats = 0
+
         def press():
             for _ in range(2):
-                time.sleep(0.05)
-                interrupt()
+                signal.raise_signal(signal.SIGINT)
+                seen = beats
+                while beats < seen + 2:  # until main has heard of it: two that come together are one
+                    time.sleep(0.001)
 
         async def main():
-            threading.Thread(target=press).start()
+            global beats
+            threading.Thread(target=press, daemon=True).start()
             while True:
-                pass
+                beats += 1
 
         try:
             run(main, loop=LOOP)

@@ -58,7 +58,7 @@ cdef void timer_arm(Chan ch) noexcept:
         extra.alarm = alarm
     goish_unlock(&ch.lock)
     if mine:
-        timers_add(s, alarm, extra.deadline)
+        timers_add(s, <PyObject*>alarm, extra.deadline)
 
 
 cdef void timer_disarm(Chan ch) noexcept:
@@ -70,7 +70,7 @@ cdef void timer_disarm(Chan ch) noexcept:
         extra.alarm = None
     goish_unlock(&ch.lock)
     if alarm is not None:
-        timers_remove(extra.sched, alarm)
+        timers_remove(extra.sched, <PyObject*>alarm)
 
 
 cdef void timer_fire(Op op) noexcept:

@@ -341,8 +341,13 @@ cdef class Chan:
         raise TypeError("a channel cannot be copied or pickled: pass it itself, goroutines share it")
 
 
-cdef Prioritized prioritized(PriorityChan ch, object value, double priority):
+cdef Prioritized prioritized(PriorityChan ch, object value, object given):
     cdef Prioritized item = Prioritized.__new__(Prioritized)
+    cdef double priority
+    try:
+        priority = given
+    except TypeError:
+        raise TypeError(f"a priority is a number, got {given!r} of type {type(given).__name__}") from None
     if priority != priority:
         raise ValueError("a priority is a number, not NaN")
     item.priority = priority

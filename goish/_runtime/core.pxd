@@ -36,7 +36,6 @@ cdef extern from "slots.h":
     int goish_take_bell(void* bell, double seconds, bint interruptible) noexcept
     bint goish_gc_take(PyObject* o) noexcept
     void goish_gc_return(PyObject* o) noexcept
-    bint goish_gc_tracked(PyObject* o) noexcept
     PyObject* goish_take_exception() noexcept
     void goish_raise(PyObject* exc) noexcept
     void goish_raise_here(PyObject* exc) noexcept
@@ -54,9 +53,13 @@ cdef extern from "slots.h":
     int goish_recycle_ops(
         PyTypeObject* op_type, int (*fate)(PyObject*, PyObject**) noexcept, const char* (*name)(PyObject*) noexcept
     ) except -1
-    void goish_take_attributes(PyTypeObject* goroutine_type, Py_ssize_t offset) noexcept
+    void goish_take_attributes(
+        PyTypeObject* goroutine_type, Py_ssize_t offset,
+        void (*attribute_set)(PyObject*) noexcept, void (*own_up)(PyObject*) noexcept
+    ) noexcept
     void goish_hear(PyTypeObject* goroutine_type, bint (*unseen)(PyObject*) noexcept, void (*hear)(PyObject*) noexcept) noexcept
     void goish_forbid_new(PyTypeObject* type) noexcept
+    void goish_forbid_subclasses(PyTypeObject* type) noexcept
     uint64_t goish_next_id() noexcept
     uint64_t goish_next(uint64_t* last) noexcept
     bint goish_deferrable(PyObject* fn, Py_ssize_t n) noexcept
@@ -75,6 +78,7 @@ include "waitq.pxd"
 include "op.pxd"
 include "goroutine.pxd"
 include "timers.pxd"
+include "clock.pxd"
 include "inbox.pxd"
 include "pool.pxd"
 include "sched.pxd"

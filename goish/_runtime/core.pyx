@@ -13,6 +13,7 @@ from threading import RLock, current_thread
 from types import BuiltinFunctionType, GenericAlias, ModuleType
 from weakref import ref as weak_reference
 
+import atexit
 import os
 import sys
 # Before _asyncio, which imports parts of it: the other way round asyncio falls back to its Python tasks.
@@ -23,12 +24,13 @@ from asyncio import CancelledError, InvalidStateError
 from asyncio import _get_running_loop as asyncio_running_loop
 from asyncio import current_task as asyncio_current_task
 from asyncio.base_events import BaseEventLoop
+from asyncio.base_futures import _future_repr_info
 from asyncio.base_tasks import _task_get_stack, _task_print_stack, _task_repr_info
 from asyncio.coroutines import iscoroutine as asyncio_iscoroutine
-from asyncio.format_helpers import extract_stack
+from asyncio.format_helpers import _format_callback_source, extract_stack
 from asyncio.log import logger as asyncio_logger
 from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
-from contextvars import Context, ContextVar, copy_context
+from contextvars import Context, ContextVar
 
 from goish.errors import ChanClosed, ChanFull, CloseOfClosed, CloseOfNil, FlavorError, SendOnClosed
 from goish.errors import FlowVarConsumed, NotSpawned, PoolFull, PoolShutdown, SyncOnLoop
@@ -47,10 +49,13 @@ cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
     bint PyCoro_CheckExact(object o)
     object PyContext_CopyCurrent()
+    bint PyContext_CheckExact(object o)
     ctypedef struct PyCodeObject:
         pass
     int PyCode_Addr2Line(PyCodeObject* code, int lasti)
     Py_ssize_t Py_REFCNT(PyObject* o) noexcept
+    bint PyObject_IS_GC(PyObject* o) noexcept
+    Py_ssize_t PyObject_Size(PyObject* o) noexcept
     unsigned long PyThread_get_thread_ident() noexcept
     unsigned long PyThread_get_thread_native_id() noexcept
     int PySet_Add(object s, object o) except -1
@@ -94,6 +99,7 @@ include "goroutine.pyx"
 include "task.pyx"
 include "go.pyx"
 include "timers.pyx"
+include "clock.pyx"
 include "inbox.pyx"
 include "sched.pyx"
 include "pool.pyx"
@@ -117,14 +123,15 @@ on_blocking(before_blocking_here, after_blocking_here)
 goish_install_slots(<PyTypeObject*>Op, op_step)
 goish_free_goroutines_flat(<PyTypeObject*>Goroutine)
 goish_recycle_ops(<PyTypeObject*>Op, op_fate, op_name)
-goish_take_attributes(<PyTypeObject*>Goroutine, <Py_ssize_t>&(<Goroutine>NULL).attributes)
+goish_take_attributes(<PyTypeObject*>Goroutine, <Py_ssize_t>&(<Goroutine>NULL).attributes, attribute_set, own_up)
 goish_hear(<PyTypeObject*>Goroutine, unseen, last_words)
 goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)
 goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)
 goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)
 for internal in (
-    Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Seat, Note, Extra, ChanExtra, Prioritized, Go,
+    Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Seat, Note, Extra, Wake, TimerHandle, ChanExtra, Prioritized, Go,
     GoThread, Call, Worker, Outcome, FlowVar, Pending,
 ):
     goish_forbid_new(<PyTypeObject*>internal)
 del internal
+goish_forbid_subclasses(<PyTypeObject*>RecvChan)

@@ -23,9 +23,12 @@ def task_factory(loop, coro, *, name=None, context=None, eager_start=None, **opt
         task = asyncio.create_task(double(21))
         print(type(task).__name__, await task)  # -> Goroutine 42
     """
-    cdef Scheduler s = scheduler_of(loop)
+    cdef Scheduler s = scheduler_at(loop)
     cdef Goroutine g
     cdef object extra = TASK
+    cdef bint debug = s.get_debug()
+    if debug and not is_here(s):
+        raise RuntimeError("Non-thread-safe operation invoked on an event loop other than the current one")
     if not PyCoro_CheckExact(coro) and not asyncio_iscoroutine(coro):
         raise TypeError(f"a coroutine was expected, got {coro!r}")
     if name is not None:
@@ -33,22 +36,22 @@ def task_factory(loop, coro, *, name=None, context=None, eager_start=None, **opt
         (<Extra>extra).is_task = True
         (<Extra>extra).name = str(name)
     g = make_goroutine(s, coro, None if context is None else checked_context(context), extra)
-    if loop.get_debug():
+    if debug:
         extra_of(g).source = extract_stack(sys._getframe())
     register(g)
     if eager_start and running_loop() is loop:
         run_eagerly(s, g)
         return g
-    if s.yields > 0:
-        resume_by_loop(s, g)  # behind those that yielded before, as with asyncio
-        return g
-    if not s.armed and not s.draining:
-        try:
+    try:
+        if s.yields > 0:
+            resume_by_loop(s, g)  # behind those that yielded before, as with asyncio
+            return g
+        if not s.armed and not s.draining:
             s.call_soon(s.drain_callback, context=own_context(s))
             s.armed = True
-        except BaseException:
-            never_began(s, g)
-            raise
+    except BaseException:
+        never_began(s, g)
+        raise
     if s.current != NULL and not s.has_gone:
         young_push(s, <PyObject*>g)
     else:
@@ -68,7 +71,7 @@ cdef void run_eagerly(Scheduler s, Goroutine g) except *:
     try:
         run_step(s, <PyObject*>g)
         if g.state == G_DONE:
-            g.coro = None  # as asyncio has it
+            drop_coro(g)  # as asyncio has it
     finally:
         if before is not None and type(before) is not Goroutine and enter_task(s, <PyObject*>before) < 0:
             raise_pending()

@@ -12,13 +12,14 @@ cdef enum:
 
 cdef enum:
     GF_MUST_CANCEL = 1   # a cancel to be delivered at the next wait
+    GF_HANDED = 1        # when it is done: somebody was given its exception
     GF_FAILED = 2        # `wait` is an exception (a CancelledError when GF_CANCELLED)
     GF_LATE = 2          # while it lives: the cancel of GF_MUST_CANCEL came after what it waited for had happened
     GF_CANCELLED = 4     # while it lives: RUNNABLE to be told that its wait was cancelled, so a further cancel adds nothing
     GF_RETRIEVED = 8     # somebody saw the exception
     GF_EXITED = 16       # ended by goexit()
     GF_REGISTERED = 32   # known to asyncio.all_tasks()
-    GF_GC_TAKEN = 64     # its coroutine was taken out of the collector
+    GF_GC_TAKEN = 64     # its coroutine is out of the collector
     GF_CTX_TAKEN = 128   # likewise its Context, which is its own
 
 cdef union Link:
@@ -47,13 +48,21 @@ cdef class Goroutine:
 
 
 @cython.final
+cdef class Wake:
+    # The done callback of the asyncio future that a goroutine waits for.
+    cdef Goroutine g
+
+
+@cython.final
 cdef class Extra:
     # What few goroutines have.
     cdef object name
     cdef object cancel_msg
     cdef object throw        # an exception to throw at the next step
     cdef object wg           # the WaitGroup it reports to
-    cdef list callbacks      # of (callback, context)
+    cdef object callback     # the first done callback and its Context, or None and None: nearly always the only one
+    cdef object callback_context
+    cdef list callbacks      # further ones, of (callback, context)
     cdef WaitQueue joiners   # ops of those that await it
     cdef object source       # where it was made, a stack summary: tasks in asyncio's debug mode
     cdef bint is_task        # made by the task factory

@@ -46,7 +46,7 @@ cdef inline Goroutine make_goroutine(Scheduler s, object coro, object context, o
     else:
         g.ctx = context
     # A live goroutine is a root: the collector need not look at it, its suspended frame or its Context (architecture: a
-    # million parked ones are otherwise traversed again and again). Given back in release().
+    # million parked ones are otherwise traversed again and again). Given back in release() or, at the latest, own_up().
     take_coro(g)
     goish_gc_take(<PyObject*>g)
     registry_add(s, g)
@@ -206,11 +206,11 @@ cdef PySendResult throw_into(Goroutine g, PyObject** result) noexcept:
 
 
 cdef inline void park(Scheduler s, Goroutine g, Op op) noexcept:
+    if not s.managed and not g.flags & GF_REGISTERED:
+        register(g)
     if op.flags & F_PAUSE or op.kind == W_GOSCHED:
         op.state = OP_NEW if op.flags & F_PAUSE else OP_DONE
         goish_store_state(&g.state, G_YIELDED)
-        if not s.managed and not g.flags & GF_REGISTERED:
-            register(g)
         run_push(s, <PyObject*>g)
         return
     op.owner = g
@@ -232,8 +232,6 @@ cdef inline void park(Scheduler s, Goroutine g, Op op) noexcept:
     g.link.since = s.now
     goish_store_state(&g.state, G_WAITING)
     s.blocked += waits[op.kind].native
-    if not s.managed and not g.flags & GF_REGISTERED:
-        register(g)
     if not op_arm(op):
         ready_here(s, g)
 
@@ -247,13 +245,7 @@ cdef void await_foreign(Scheduler s, Goroutine g, object awaited) except *:
     try:
         error = foreign_error(s, g, awaited)
         if error is None:
-            awaited._asyncio_future_blocking = False
-            g.wait = awaited
-            g.link.since = s.now
-            goish_store_state(&g.state, G_WAITING)
-            if not g.flags & GF_REGISTERED:
-                register(g)
-            awaited.add_done_callback(g._wakeup, context=own_context(s))
+            wait_for_future(s, g, awaited)
             if g.flags & GF_MUST_CANCEL and awaited.cancel(msg=cancel_message(g)):
                 g.flags &= ~GF_MUST_CANCEL
             return
@@ -266,14 +258,43 @@ cdef void await_foreign(Scheduler s, Goroutine g, object awaited) except *:
     arm_drain(s)
 
 
+cdef object FUTURE = _asyncio.Future
+cdef object future_loop = _asyncio.Future.get_loop
+cdef object future_add_done_callback = _asyncio.Future.add_done_callback
+
+
+cdef void wait_for_future(Scheduler s, Goroutine g, object awaited) except *:
+    cdef PyObject* args[3]
+    cdef Wake wake = Wake.__new__(Wake)
+    wake.g = g
+    if not g.flags & GF_REGISTERED:
+        register(g)
+    awaited._asyncio_future_blocking = False
+    g.wait = awaited
+    g.link.since = s.now
+    goish_store_state(&g.state, G_WAITING)
+    base = own_context(s)
+    if type(awaited) is not FUTURE:
+        awaited.add_done_callback(wake, context=base)
+        return
+    args[0] = <PyObject*>awaited
+    args[1] = <PyObject*>wake
+    args[2] = <PyObject*>base
+    called(PyObject_Vectorcall(<PyObject*>future_add_done_callback, args, 2, <PyObject*>context_keyword))
+
+
 cdef void resume_by_loop(Scheduler s, Goroutine g) except *:
     goish_store_state(&g.state, G_YIELDED)
-    s.yields += 1
     s.call_soon(g._resume, context=own_context(s))
+    s.yields += 1
 
 
 cdef object foreign_error(Scheduler s, Goroutine g, object awaited):
-    blocking = getattr(awaited, "_asyncio_future_blocking", None)
+    cdef PyObject* future = <PyObject*>awaited
+    if type(awaited) is FUTURE and awaited._asyncio_future_blocking:
+        if called(PyObject_Vectorcall(<PyObject*>future_loop, &future, 1, NULL)) is s.loop:
+            return None
+    blocking = True if type(awaited) is Goroutine else getattr(awaited, "_asyncio_future_blocking", None)
     if blocking is None:
         if isgenerator(awaited):
             return RuntimeError(f"yield was used instead of yield from for generator in {g!r} with {awaited!r}")
@@ -293,12 +314,22 @@ cdef object foreign_error(Scheduler s, Goroutine g, object awaited):
 cdef void resume_now(Goroutine g) except *:
     # A loop callback that steps one goroutine in the future's own turn, so that asyncio's order is kept.
     if g.state == G_WAITING:
-        if g.flags & GF_MUST_CANCEL and g.wait.cancelled():
-            g.flags &= ~GF_MUST_CANCEL  # a second cancel before it could run: one CancelledError, the future's own
+        if g.flags & GF_MUST_CANCEL:
+            look_before_cancel(g)
         g.wait = None
         goish_store_state(&g.state, G_YIELDED)
     if g.state == G_YIELDED:
         run_step(g.sched, <PyObject*>g)
+
+
+cdef void look_before_cancel(Goroutine g) noexcept:
+    # A cancel before it could run. The outcome of what it waited for counts as seen; a cancel of that is the same cancel.
+    try:
+        g.wait.result()
+    except CancelledError:
+        g.flags &= ~GF_MUST_CANCEL
+    except BaseException:
+        pass
 
 
 # ---- waking ----
@@ -348,7 +379,7 @@ cdef void failed(Scheduler s, Goroutine g) except *:
 cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *:
     cdef object extra
     goish_lock(end_lock(g))
-    g.flags &= ~GF_LATE
+    goish_clear_bits(&g.flags, GF_LATE | GF_MUST_CANCEL)
     if failed:
         g.flags |= GF_FAILED
     g.wait = outcome  # None before
@@ -357,8 +388,8 @@ cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *
     goish_unlock(end_lock(g))
     if goish_load_state(&g.flags) & GF_REGISTERED:
         unregister(g)
-    release(g)
-    if failed and not goish_load_state(&g.flags) & (GF_CANCELLED | GF_RETRIEVED) and s.managed and not is_task(g):
+    release(g, failed)
+    if failed and not goish_load_state(&g.flags) & (GF_CANCELLED | GF_RETRIEVED) and not is_task(g):
         keep_failed(s, g)  # reports to its wait group when it is known whether this is a panic
     elif extra is not None:
         report(g)
@@ -385,18 +416,51 @@ cdef void last_words(PyObject* g) noexcept:
         Py_DECREF(<object>pending)
 
 
-cdef void release(Goroutine g) noexcept:
-    # Lets go of coroutine and Context, back in the collector: their deallocators count on it.
-    if g.flags & GF_GC_TAKEN:
-        goish_gc_return(<PyObject*>g.coro)
-    if g.flags & GF_CTX_TAKEN:
-        goish_gc_return(<PyObject*>g.ctx)
-    goish_clear_bits(&g.flags, GF_GC_TAKEN | GF_CTX_TAKEN)
+cdef void release(Goroutine g, bint failed) noexcept:
+    # One that has ended may be part of a cycle, unless nothing that it keeps could lead back to it. That is the common case,
+    # and those whose handles are kept by the thousand would be new to the collector just when they are of no interest.
     if not is_task(g):  # asyncio's tasks keep theirs, to be shown
-        g.coro = None
+        drop_coro(g)
+    if failed or PyObject_IS_GC(<PyObject*>g.wait) or g.attributes != NULL or not bare_context(g) or not bare_extra(g):
+        give_back(g)
+
+
+cdef inline bint bare_context(Goroutine g) noexcept:
+    return g.flags & GF_CTX_TAKEN and PyObject_Size(<PyObject*>g.ctx) == 0
+
+
+cdef inline bint bare_extra(Goroutine g) noexcept:
+    if type(g.extra) is not Extra:
+        return True
+    return (<Extra>g.extra).cancel_msg is None and (<Extra>g.extra).source is None
+
+
+cdef void give_back(Goroutine g) noexcept:
+    own_up(<PyObject*>g)
     if type(g.extra) is Extra:
         goish_gc_return(<PyObject*>g.extra)
     goish_gc_return(<PyObject*>g)
+
+
+cdef void own_up(PyObject* g) noexcept:
+    # Before it lets go of coroutine and Context they must be in the collector again: their deallocators count on it.
+    if (<Goroutine>g).flags & GF_GC_TAKEN:
+        goish_gc_return(<PyObject*>(<Goroutine>g).coro)
+    if (<Goroutine>g).flags & GF_CTX_TAKEN:
+        goish_gc_return(<PyObject*>(<Goroutine>g).ctx)
+    goish_clear_bits(&(<Goroutine>g).flags, GF_GC_TAKEN | GF_CTX_TAKEN)
+
+
+cdef inline void drop_coro(Goroutine g) noexcept:
+    if g.flags & GF_GC_TAKEN:
+        goish_gc_return(<PyObject*>g.coro)
+        goish_clear_bits(&g.flags, GF_GC_TAKEN)
+    g.coro = None
+
+
+cdef void attribute_set(PyObject* g) noexcept:
+    if (<Goroutine>g).state == G_DONE:
+        give_back(<Goroutine>g)
 
 
 cdef void report(Goroutine g) except *:
@@ -423,26 +487,31 @@ cdef void report(Goroutine g) except *:
 cdef void notify(Scheduler s, Goroutine g, Extra extra) except *:
     cdef list callbacks
     goish_lock(end_lock(g))
+    callback, context = extra.callback, extra.callback_context
     callbacks = extra.callbacks
-    extra.callbacks = None
+    extra.callback = extra.callback_context = extra.callbacks = None
     goish_unlock(end_lock(g))
-    if callbacks is None or (s.dead and s.worker is None):
+    if (context is None and callbacks is None) or (s.dead and s.worker is None):
         wake_joiners(g, extra)
         return
     # asyncio calls back in the order of asking, and who awaits a task has asked last: TaskGroup and others count on it.
     if not is_task(g):
         wake_joiners(g, extra)
-    for entry in callbacks:
-        call_back(s if len(entry) == 2 else entry[2], entry[0], g, entry[1])
+    if context is not None:
+        call_back(s, callback, g, context)
+    if callbacks is not None:
+        for entry in callbacks:
+            call_back(s if len(entry) == 2 else entry[2], entry[0], g, entry[1])
     if extra.joiners.head != NULL:
         s.call_soon(g._wake_joiners, context=own_context(s))
 
 
 cdef object call_back(Scheduler s, object fn, Goroutine g, object context):
     # False: its loop is closed.
-    if is_here(s):
-        return s.call_soon(fn, g, context=context)
-    return post(s, fn, (g,), context)
+    if not is_here(s):
+        return post(s, fn, (g,), context)
+    call_soon(s, fn, g, context)
+    return True
 
 
 cdef void wake_joiners(Goroutine g, Extra extra) noexcept:
@@ -478,8 +547,6 @@ cdef Extra extra_of(Goroutine g):
     if extra is not None:
         return extra
     extra = new_extra()
-    if goish_load_state(&g.state) == G_DONE:
-        goish_gc_return(<PyObject*>extra)
     goish_lock(end_lock(g))
     if type(g.extra) is not Extra:  # another thread may have made one
         if g.extra is TASK:
@@ -488,6 +555,8 @@ cdef Extra extra_of(Goroutine g):
             extra.wg = g.extra
         g.extra = extra
     goish_unlock(end_lock(g))
+    if goish_load_state(&g.state) == G_DONE:
+        give_back(g)
     return <Extra>g.extra
 
 
@@ -506,6 +575,14 @@ cdef object take_cancelled(Goroutine g):
     if exc.args:
         set_cancel_message(g, exc.args[0])
     return exc
+
+
+cdef object take_exception(Goroutine g):
+    # The first who gets it sees where it comes from. Each raise adds the frames of the one who gets it; kept, they would grow.
+    if goish_load_state(&g.flags) & GF_HANDED:
+        g.wait.__traceback__ = None
+    goish_set_bits(&g.flags, GF_RETRIEVED | GF_HANDED)
+    return g.wait
 
 
 cdef Extra extra_made(Goroutine g):
@@ -573,6 +650,7 @@ cdef int join_attempt(Op op, PyObject** result) noexcept:
             else "a goroutine cannot await itself: it would wait for ever",
         )
         return -1
+    extra_of(g)  # here, where nothing is linked yet: the collector may run user code in it
     return 0
 
 
@@ -611,7 +689,7 @@ cdef int join_finish(Op op, PyObject** result) noexcept:
     if goish_load_state(&g.flags) & GF_FAILED:
         goish_set_bits(&g.flags, GF_RETRIEVED)
         try:
-            error = take_cancelled(g) if goish_load_state(&g.flags) & GF_CANCELLED else g.wait
+            error = take_cancelled(g) if goish_load_state(&g.flags) & GF_CANCELLED else take_exception(g)
         except BaseException as exc:
             error = exc
         goish_raise_here(<PyObject*>error)
@@ -623,17 +701,42 @@ cdef int join_finish(Op op, PyObject** result) noexcept:
 
 cdef bint pass_cancel(Op op, object msg) noexcept:
     # asyncio's rule for tasks: who cancels the one that awaits a task cancels that task. Of a goroutine of go(), only the await.
-    if not is_task(<Goroutine>op.target):
+    cdef Goroutine g = <Goroutine>op.target
+    if not is_task(g):
         return False
+    while awaits_task(g):  # not by recursion: tasks may await each other a million deep
+        g.cancels = min(g.cancels + 1, 65535)
+        g = <Goroutine>(<Op>g.wait).target
     try:
-        return op.target.cancel(msg)
+        return g.cancel(msg)
     except BaseException as exc:
-        logger.error("cancel of %r failed", op.target, exc_info=exc)
+        logger.error("cancel of %r failed", g, exc_info=exc)
         return False
+
+
+cdef bint awaits_task(Goroutine g) noexcept:
+    # That is alive, of the same loop, so that its cancel does not fail.
+    if g.state != G_WAITING or type(g.wait) is not Op or (<Op>g.wait).kind != W_JOIN or (<Op>g.wait).owner is not g:
+        return False
+    target = <Goroutine>(<Op>g.wait).target
+    return is_task(target) and target.state != G_DONE and target.sched is g.sched
 
 
 waits[<int>W_JOIN] = Wait("goroutine", True, join_attempt, NULL, join_arm, join_withdraw, join_finish, NULL, NULL, NULL, NULL)
 
 
+@cython.freelist(64)
 cdef class Extra:
     pass
+
+
+# Out of the collector: the goroutine, to which alone it leads, is a root while it waits.
+@cython.no_gc
+@cython.freelist(64)
+cdef class Wake:
+    def __call__(self, future, /):
+        resume_now(self.g)
+
+    @property
+    def __qualname__(self):  # as asyncio shows a callback
+        return f"Goroutine[{self.g.id}].wakeup"

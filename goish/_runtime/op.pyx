@@ -147,6 +147,22 @@ cdef void settle(Op op) noexcept:
         op.state = OP_FAILED
 
 
+cdef bint attempted(Op op) noexcept:
+    # As an await begins; what happens at once is kept for whoever asks.
+    cdef PyObject* result = NULL
+    cdef int r = waits[op.kind].attempt(op, &result)
+    if r == 0:
+        return False
+    if r == 1:
+        op.value = <object>result
+        Py_DECREF(<object>result)
+        op.state = OP_SETTLED
+    else:
+        op.value = pending_exception()
+        op.state = OP_FAILED
+    return True
+
+
 cdef void op_wake(Op op) noexcept:
     # Tells the owner of a decided op. Not under a lock: a foreign loop's call_soon is Python code.
     cdef PyObject* owner = <PyObject*>op.owner
@@ -358,7 +374,7 @@ cdef class Op:
             face.sched = scheduler_of(face.loop)
             face.callbacks = [(fn, context)]
             self.owner = face
-            if not op_arm(self):
+            if (self.state == OP_NEW and attempted(self)) or not op_arm(self):
                 face_wake(self, face)
         elif type(self.owner) is Face and self.state == OP_WAITING:
             (<Face>self.owner).callbacks.append((fn, context))
@@ -497,7 +513,10 @@ cdef object insist(object loop, object call, tuple args, object context):
         loop.call_soon_threadsafe(_raise, error)
         return handle
     except BaseException:
-        logger.exception("%r does not take a callback", loop)
+        try:
+            logger.exception("%r does not take a callback", loop)
+        except BaseException:
+            pass  # as when there is no room for another call
         return False
 
 
@@ -505,10 +524,19 @@ def _raise(error):
     raise error
 
 
+cdef object called(PyObject* result):
+    # What a call gave, owned; raises what it raised.
+    if result == NULL:
+        raise_pending()
+    value = <object>result
+    Py_DECREF(value)
+    return value
+
+
 cdef object checked_context(object context):
     if context is None:
-        return copy_context()
-    if not isinstance(context, Context):
+        return PyContext_CopyCurrent()
+    if not PyContext_CheckExact(context):
         raise TypeError(f"context must be a contextvars.Context, got {context!r} of type {type(context).__name__}")
     return context
 

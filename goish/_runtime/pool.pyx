@@ -372,7 +372,7 @@ cdef void never_was(Goroutine g) noexcept:
     # It never was: nobody has its handle, nobody is told.
     g.state = G_DONE
     g.flags |= GF_CANCELLED | GF_FAILED
-    release(g)
+    release(g, True)
 
 
 cdef bint claim_call(Pool p, Goroutine g) except -1:
@@ -485,7 +485,7 @@ cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
     g.wait = outcome  # None before
     goish_store_state(&g.state, G_DONE)
     goish_unlock(end_lock(g))
-    release(g)
+    release(g, flags & GF_FAILED != 0)
     extra = g.extra
     try:
         if type(extra) is Extra:

@@ -4,7 +4,9 @@
 cdef class Scheduler:
     cdef object __weakref__
     cdef readonly object loop
+    cdef object get_debug
     cdef object call_soon
+    cdef readonly object call_later  # the loop's own: that of a goish loop comes back to us (Clock)
     cdef object call_soon_threadsafe
     cdef object drain_callback
     cdef object base             # the Context of loop callbacks: one per scheduler, a Context can be entered once at a time

@@ -49,7 +49,9 @@ cdef object scheduler_made(object loop):
 cdef Scheduler new_scheduler(object loop):
     cdef Scheduler s = Scheduler.__new__(Scheduler)
     s.loop = loop
+    s.get_debug = loop.get_debug
     s.call_soon = loop.call_soon
+    s.call_later = loops_call_later(loop)
     s.call_soon_threadsafe = loop.call_soon_threadsafe
     s.drain_callback = s._drain
     s.base = Context()
@@ -177,6 +179,14 @@ cdef inline void arm_drain(Scheduler s) noexcept:
 cdef object context_keyword = ("context",)
 
 
+cdef void call_soon(Scheduler s, object callback, object argument, object context) except *:
+    cdef PyObject* args[3]
+    args[0] = <PyObject*>callback
+    args[1] = <PyObject*>argument
+    args[2] = <PyObject*>context
+    called(PyObject_Vectorcall(<PyObject*>s.call_soon, args, 2, <PyObject*>context_keyword))
+
+
 cdef void post_drain(Scheduler s) noexcept:
     cdef PyObject* args[2]
     cdef PyObject* handle
@@ -191,8 +201,9 @@ cdef void post_drain(Scheduler s) noexcept:
     error = pending_exception()
     # Closed: nothing runs there any more, and whoever woke us must not suffer for it. Otherwise it was a signal handler.
     s.armed = insist(s.loop, s.call_soon, (s.drain_callback,), own_context(s)) is not False
-    s.dead = not s.armed
-    if s.armed:
+    if not s.armed:
+        s.dead = s.loop.is_closed()
+    else:
         insist(s.loop, s.loop.call_soon_threadsafe, (_raise, error), own_context(s))
 
 
@@ -205,7 +216,7 @@ cdef void drain(Scheduler s) except *:
     cdef bint was_entered = outer_current != NULL and not (s.nests and asyncio_current_task(s.loop) is None)
     cdef bint nested = s.draining
     cdef unsigned int steps = 0
-    cdef bint debug = s.loop.get_debug()
+    cdef bint debug = s.get_debug()
     cdef double end
     goish_tls_sched = <PyObject*>s
     settle_here(s)
@@ -352,8 +363,12 @@ cdef object unregister_task = getattr(_asyncio, "_unregister_eager_task", _unreg
 
 
 cdef void register(Goroutine g) noexcept:
+    # User code may run here (the collector, a signal handler): neither state nor wait of the goroutine is set yet.
     g.flags |= GF_REGISTERED
-    register_task(g)
+    try:
+        register_task(g)
+    except BaseException as exc:
+        insist(g.sched.loop, g.sched.call_soon_threadsafe, (_raise, exc), own_context(g.sched))
 
 
 cdef void unregister(Goroutine g) noexcept:
@@ -418,7 +433,17 @@ cdef void look_at_failed(Scheduler s) except *:
     s.reminded = reminded
     if len(s.failed) > reminded and not s.failed_watched:
         s.failed_watched = True
-        s.loop.call_later(1.0, s._remind, context=own_context(s))
+        s.call_later(1.0, s._remind, context=own_context(s))
+
+
+def _at_exit():
+    # Those whose handles outlive their loop would speak when the interpreter can no longer say anything.
+    for s in all_schedulers():
+        for g in (<Scheduler>s).unretrieved():
+            panic(<Scheduler>s, <Goroutine>g)
+
+
+atexit.register(_at_exit)
 
 
 cdef void panic(Scheduler s, Goroutine g) except *:
@@ -450,13 +475,14 @@ cdef void end_one(Scheduler s, Goroutine g) except *:
     if g.state == G_WAITING and type(g.wait) is Op:
         waits[(<Op>g.wait).kind].withdraw(<Op>g.wait)
         s.blocked -= waits[(<Op>g.wait).kind].native
+    state, g.state = g.state, G_RUNNING  # its finally blocks are user code: whoever comes here meanwhile leaves it alone
     try:
-        if g.state == G_NEW:
+        if state == G_NEW:
             g.coro.close()
         elif type(g.coro) is Call:
             if PyCoro_CheckExact((<Call>g.coro).fn):
                 (<Call>g.coro).fn.close()
-        elif g.state != G_CALLED:
+        elif state != G_CALLED:
             g.ctx.run(g.coro.close)  # an op that was decided hands its value to on_undelivered
     except BaseException as exc:
         logger.error("%r raised while it was abandoned", g, exc_info=exc)

@@ -170,8 +170,6 @@ static inline void goish_gc_return(PyObject *o) {
     if (!PyObject_GC_IsTracked(o)) PyObject_GC_Track(o);
 }
 
-static inline int goish_gc_tracked(PyObject *o) { return PyObject_GC_IsTracked(o); }
-
 /* The values in a channel's ring, which Cython cannot see, belong to the collector too. */
 typedef struct {
     PyObject **slots;  /* owned references at head .. head+count (a heap: 0 .. count) */
@@ -288,6 +286,8 @@ static void goish_hear(PyTypeObject *goroutine_type, int (*unseen)(PyObject *), 
 static Py_ssize_t goish_attributes;
 static traverseproc goish_goroutine_fields;
 static inquiry goish_goroutine_clear_fields;
+static void (*goish_goroutine_attribute_set)(PyObject *);
+static void (*goish_goroutine_own_up)(PyObject *); /* puts back what it owns and has kept out of the collector */
 #define GOISH_ATTRIBUTES(self) (*(PyObject **)((char *)(self) + goish_attributes))
 
 static int goish_goroutine_traverse(PyObject *self, visitproc visit, void *arg) {
@@ -296,12 +296,23 @@ static int goish_goroutine_traverse(PyObject *self, visitproc visit, void *arg) 
 }
 
 static int goish_goroutine_clear(PyObject *self) {
+    goish_goroutine_own_up(self);
     Py_CLEAR(GOISH_ATTRIBUTES(self));
     return goish_goroutine_clear_fields(self);
 }
 
-static void goish_take_attributes(PyTypeObject *goroutine_type, Py_ssize_t offset) {
+static int goish_goroutine_setattr(PyObject *self, PyObject *name, PyObject *value) {
+    if (PyObject_GenericSetAttr(self, name, value) < 0) return -1;
+    if (GOISH_ATTRIBUTES(self) != NULL) goish_goroutine_attribute_set(self);
+    return 0;
+}
+
+static void goish_take_attributes(PyTypeObject *goroutine_type, Py_ssize_t offset, void (*attribute_set)(PyObject *),
+                                  void (*own_up)(PyObject *)) {
     goish_attributes = offset;
+    goish_goroutine_attribute_set = attribute_set;
+    goish_goroutine_own_up = own_up;
+    goroutine_type->tp_setattro = goish_goroutine_setattr;
     goish_goroutine_fields = goroutine_type->tp_traverse;
     goish_goroutine_clear_fields = goroutine_type->tp_clear;
     goroutine_type->tp_traverse = goish_goroutine_traverse;
@@ -311,6 +322,7 @@ static void goish_take_attributes(PyTypeObject *goroutine_type, Py_ssize_t offse
 }
 
 static void goish_goroutine_release(PyObject *self) {
+    goish_goroutine_own_up(self);
     Py_CLEAR(GOISH_ATTRIBUTES(self));
     goish_goroutine_free(self);
 }
@@ -567,6 +579,12 @@ static PyObject *goish_no_new(PyTypeObject *type, PyObject *args, PyObject *kwar
 static void goish_forbid_new(PyTypeObject *type) {
     type->tp_new = goish_no_new;
     type->tp_vectorcall = NULL; /* Cython's shortcut past tp_new */
+}
+
+/* A type that has subclasses here and is to have no others. */
+static void goish_forbid_subclasses(PyTypeObject *type) {
+    type->tp_flags &= ~Py_TPFLAGS_BASETYPE;
+    PyType_Modified(type);
 }
 
 /* ---- calling go ---- */

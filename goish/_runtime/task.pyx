@@ -31,9 +31,6 @@ cdef class Goroutine:
     def __iter__(self):
         return new_op(W_JOIN, self)
 
-    def _wakeup(self, future):
-        resume_now(self)
-
     def _wake_joiners(self):
         if self.state == G_DONE and type(self.extra) is Extra:
             wake_joiners(self, <Extra>self.extra)
@@ -136,8 +133,7 @@ cdef class Goroutine:
         if goish_load_state(&self.flags) & GF_CANCELLED:
             raise take_cancelled(self)
         if goish_load_state(&self.flags) & GF_FAILED:
-            goish_set_bits(&self.flags, GF_RETRIEVED)
-            raise self.wait
+            raise take_exception(self)
         return self.wait
 
     def exception(self):
@@ -171,10 +167,14 @@ cdef class Goroutine:
             asked = [(fn, context) if asker is self.sched else (fn, context, asker)]
             goish_lock(end_lock(self))
             done = goish_load_state(&self.state) == G_DONE
-            if not done and extra.callbacks is None:
-                extra.callbacks = asked
-            elif not done:
+            if done:
+                pass
+            elif extra.callbacks is not None:
                 extra.callbacks += asked
+            elif extra.callback_context is None and asker is self.sched:
+                extra.callback, extra.callback_context = fn, context
+            else:
+                extra.callbacks = asked
             goish_unlock(end_lock(self))
         if not done:
             return
@@ -345,6 +345,7 @@ cdef class Goroutine:
     @_cancel_message.setter
     def _cancel_message(self, value):
         set_cancel_message(self, value)
+        attribute_set(<PyObject*>self)
 
     def _make_cancelled_error(self):
         return take_cancelled(self) if self.cancelled() else cancelled_error_of(self)
@@ -361,7 +362,8 @@ cdef class Goroutine:
         if is_task(self) and not in_sight(self):
             return f"<Task {self._state.lower()} name={self.get_name()!r}>"
         if is_task(self) and self.coro is None:  # it has ended in its eager step
-            return f"<Task {self._state.lower()} name={self.get_name()!r}>"
+            state, *end = _future_repr_info(self)
+            return f"<Task {' '.join([state, f'name={self.get_name()!r}', *end])}>"
         if is_task(self):
             return f"<Task {' '.join(_task_repr_info(self))}>"
         what = self.wait_reason or G_STATES[goish_load_state(&self.state)]
@@ -409,23 +411,30 @@ cdef Scheduler who_asks(Goroutine g):
 cdef list callbacks_of(Goroutine g):
     cdef list asked = []
     goish_lock(end_lock(g))
-    if type(g.extra) is Extra and (<Extra>g.extra).callbacks is not None:
-        asked += (<Extra>g.extra).callbacks
+    if type(g.extra) is Extra:
+        if (<Extra>g.extra).callback_context is not None:
+            asked.append(((<Extra>g.extra).callback, (<Extra>g.extra).callback_context))
+        if (<Extra>g.extra).callbacks is not None:
+            asked += (<Extra>g.extra).callbacks
     goish_unlock(end_lock(g))
     return asked
 
 
-cdef bint forget_callback(Goroutine g, object entry) noexcept:
-    # By identity. False: it has been called meanwhile.
-    cdef list callbacks
+cdef bint forget_callback(Goroutine g, tuple entry) noexcept:
+    # By what it is made of. False: it has been called meanwhile.
+    cdef Extra extra = <Extra>g.extra
+    cdef object one = None
     cdef Py_ssize_t i
     cdef bint found = False
     goish_lock(end_lock(g))
-    callbacks = (<Extra>g.extra).callbacks
-    if callbacks is not None:
-        for i in range(len(callbacks)):
-            if callbacks[i] is entry:
-                del callbacks[i]  # the caller keeps the entry
+    if extra.callback is entry[0] and extra.callback_context is entry[1]:
+        found = True
+        extra.callback = extra.callback_context = None
+    elif extra.callbacks is not None:
+        for i in range(len(extra.callbacks)):
+            one = extra.callbacks[i]
+            if one[0] is entry[0] and one[1] is entry[1]:
+                del extra.callbacks[i]  # the caller keeps the entry
                 found = True
                 break
     goish_unlock(end_lock(g))

@@ -1,6 +1,6 @@
-# timers.pyx - sleeping, and the alarms of after() channels.
+# timers.pyx - sleeping, and the alarms of after() channels and of asyncio's libraries (clock.pyx).
 #
-# Invariants: heap[i] is not later than its children; op.index == i for the op at i; a loop timer is armed for the earliest
+# Invariants: heap[i] is not later than its children; waiter.index == i for the one at i; a loop timer is armed for the earliest
 #   alarm (alarm_handle, alarm_at) whenever the heap is not empty. It may be earlier than needed: taking out the earliest leaves
 #   it, so that a loop of select(..., after(60)) does not arm a loop timer each time round.
 # Threads: `lock` guards the heap, into which another thread may put the alarm of an after() channel; the rest is the scheduler's.
@@ -11,13 +11,21 @@ cdef double clock(Scheduler s) except? -1.0:
     return s.loop_time()
 
 
+cdef double loop_clock(Scheduler s) except? -1.0:
+    # The clock by which the loop's own timers go; uvloop's stands still in a turn, and counts whole milliseconds.
+    return s.loop.time() if s.coarse_timers else clock(s)
+
+
 cdef inline bint earlier(Alarm* a, Alarm* b) noexcept:
     return a.when < b.when or (a.when == b.when and a.order < b.order)
 
 
 cdef inline void place(Alarm* heap, Py_ssize_t i, Alarm alarm) noexcept:
     heap[i] = alarm
-    (<Op>alarm.op).index = <uint32_t>i
+    if goish_is(alarm.waiter, <PyObject*>Op):
+        (<Op>alarm.waiter).index = <uint32_t>i
+    else:
+        (<TimerHandle>alarm.waiter).index = <uint32_t>i
 
 
 cdef void sift_up(Alarm* heap, Py_ssize_t i, Alarm alarm) noexcept:
@@ -44,7 +52,7 @@ cdef void sift_down(Alarm* heap, Py_ssize_t count, Py_ssize_t i, Alarm alarm) no
     place(heap, i, alarm)
 
 
-cdef bint timers_add(Scheduler s, Op op, double when) noexcept:
+cdef bint timers_add(Scheduler s, PyObject* waiter, double when) noexcept:
     # False: no memory.
     cdef Timers* t = &s.alarms
     cdef Alarm* heap
@@ -61,11 +69,14 @@ cdef bint timers_add(Scheduler s, Op op, double when) noexcept:
         t.size = size
     alarm.when = when
     alarm.order = t.order
-    alarm.op = <PyObject*>op
+    alarm.waiter = waiter
     t.order += 1
     t.count += 1
-    Py_INCREF(op)
-    op.flags |= F_LINKED
+    Py_INCREF(<object>waiter)
+    if goish_is(waiter, <PyObject*>Op):
+        (<Op>waiter).flags = (<Op>waiter).flags | F_LINKED
+    else:
+        (<TimerHandle>waiter).linked = True
     sift_up(t.heap, t.count - 1, alarm)
     goish_unlock(&t.lock)
     if is_here(s):
@@ -75,21 +86,33 @@ cdef bint timers_add(Scheduler s, Op op, double when) noexcept:
     return True
 
 
-cdef void timers_remove(Scheduler s, Op op) noexcept:
+cdef void timers_remove(Scheduler s, PyObject* waiter) noexcept:
     # The heap's reference is dropped: the caller holds one.
-    cdef bint linked
+    cdef bint was
     goish_lock(&s.alarms.lock)
-    linked = op.flags & F_LINKED
-    if linked:
-        timers_take(&s.alarms, op)
+    was = linked(waiter)
+    if was:
+        timers_take(&s.alarms, waiter)
     goish_unlock(&s.alarms.lock)
-    if linked:
-        Py_DECREF(op)
+    if was:
+        Py_DECREF(<object>waiter)
 
 
-cdef void timers_take(Timers* t, Op op) noexcept:
-    cdef Py_ssize_t i = op.index
+cdef inline bint linked(PyObject* waiter) noexcept:
+    if goish_is(waiter, <PyObject*>Op):
+        return (<Op>waiter).flags & F_LINKED
+    return (<TimerHandle>waiter).linked
+
+
+cdef void timers_take(Timers* t, PyObject* waiter) noexcept:
+    cdef Py_ssize_t i
     cdef Alarm last
+    if goish_is(waiter, <PyObject*>Op):
+        (<Op>waiter).flags = (<Op>waiter).flags & ~F_LINKED
+        i = (<Op>waiter).index
+    else:
+        (<TimerHandle>waiter).linked = False
+        i = (<TimerHandle>waiter).index
     t.count -= 1
     last = t.heap[t.count]
     if i < t.count:
@@ -97,17 +120,16 @@ cdef void timers_take(Timers* t, Op op) noexcept:
             sift_up(t.heap, i, last)
         else:
             sift_down(t.heap, t.count, i, last)
-    op.flags &= ~F_LINKED
 
 
-cdef bint timers_pop(Timers* t, double latest, PyObject** op) noexcept:
+cdef bint timers_pop(Timers* t, double latest, PyObject** waiter) noexcept:
     # The earliest alarm, with its reference, unless it is later than that.
     cdef bint due
     goish_lock(&t.lock)
     due = t.count > 0 and t.heap[0].when <= latest
     if due:
-        op[0] = t.heap[0].op
-        timers_take(t, <Op>op[0])
+        waiter[0] = t.heap[0].waiter
+        timers_take(t, waiter[0])
     goish_unlock(&t.lock)
     return due
 
@@ -120,6 +142,8 @@ cdef double timers_first(Timers* t) noexcept:
     goish_unlock(&t.lock)
     return when
 
+
+cdef double LEAST_DELAY = 0.0005  # seconds: below, uvloop calls in this turn or the next
 
 cdef enum:
     FAR = 86400  # seconds: a loop may refuse a timer that is years away; waking once a day costs nothing
@@ -136,14 +160,14 @@ cdef void set_alarm(Scheduler s) noexcept:
     if s.alarm_handle is not None:
         s.alarm_handle.cancel()
     try:
-        delay = min(max(when - clock(s), 0.0), <double>FAR)
+        delay = min(max(when - loop_clock(s), 0.0), <double>FAR)
     except BaseException:
         logger.exception("the clock of %r failed", s.loop)
         delay = 0.0
     if s.coarse_timers:
         delay = ceil(delay * 1000.0) / 1000.0
     s.alarm_at = when
-    s.alarm_handle = insist(s.loop, s.loop.call_later, (delay, s._alarm), own_context(s))
+    s.alarm_handle = insist(s.loop, s.call_later, (delay, s._alarm), own_context(s))
     if s.alarm_handle is False:
         s.alarm_handle = None
         s.dead = True  # the loop is closed
@@ -151,9 +175,11 @@ cdef void set_alarm(Scheduler s) noexcept:
 
 cdef void drop_alarms(Scheduler s) noexcept:
     # The loop is closed: no alarm goes off any more. Who sleeps in a foreign task stays so until that is cancelled.
-    cdef PyObject* op
-    while timers_pop(&s.alarms, INFINITY, &op):
-        Py_DECREF(<object>op)
+    cdef PyObject* waiter
+    while timers_pop(&s.alarms, INFINITY, &waiter):
+        if not goish_is(waiter, <PyObject*>Op):
+            timer_over(<TimerHandle>waiter, T_CANCELLED)
+        Py_DECREF(<object>waiter)
     clear_alarm(s)
 
 
@@ -164,13 +190,19 @@ cdef void clear_alarm(Scheduler s) noexcept:
 
 
 cdef void alarms_due(Scheduler s) except *:
-    cdef double now = clock(s)
-    cdef PyObject* op
+    cdef double now = loop_clock(s)
+    cdef PyObject* waiter
     s.alarm_handle = None
-    while timers_pop(&s.alarms, now, &op):
-        waits[(<Op>op).kind].fire(<Op>op)
-        Py_DECREF(<object>op)
-    set_alarm(s)
+    try:
+        while timers_pop(&s.alarms, now, &waiter):
+            due = <object>waiter
+            Py_DECREF(due)
+            if goish_is(waiter, <PyObject*>Op):
+                waits[(<Op>due).kind].fire(<Op>due)
+            else:
+                timer_run(<TimerHandle>due)
+    finally:
+        set_alarm(s)
 
 
 # ---- sleep ----
@@ -188,7 +220,7 @@ cdef bint sleep_arm(Op op) noexcept:
     try:
         s = op_scheduler(op)
         op.target = s
-        if timers_add(s, op, clock(s) + <double>op.value):
+        if timers_add(s, <PyObject*>op, clock(s) + <double>op.value):
             return True
         raise MemoryError
     except BaseException as exc:
@@ -201,7 +233,7 @@ cdef bint sleep_withdraw(Op op) noexcept:
     if op.state != OP_WAITING:
         return False
     op.state = OP_FAILED
-    timers_remove(<Scheduler>op.target, op)
+    timers_remove(<Scheduler>op.target, <PyObject*>op)
     return True
 
 

@@ -85,7 +85,12 @@ def sync_any(*handles: Blockable[T], timeout: float | None = None) -> tuple[int,
     _check(handles, "sync_any", (Goroutine, FlowVar, Pending))
     _check_not_empty(handles, "sync_any")
     _check_no_loop("sync_any", "wait_any")
-    i = go_thread(_first, handles).result(timeout=timeout)
+    first = go_thread(_first, handles)
+    try:
+        i = first.result(timeout=timeout)
+    except BaseException:
+        first.cancel("nobody waits any more")
+        raise
     return i, sync(handles[i])
 
 

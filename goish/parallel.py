@@ -179,33 +179,45 @@ class _Loop(Generic[T]):
         done: list[Any] = []
         try:
             done.append(piece(self.items[start:end], self._is_over))
-        except BaseException:
+        except BaseException as exc:
             self.failed = True
-            _all(later, quietly=True)
+            if isinstance(exc, asyncio.CancelledError):
+                self._cancel(later)
+            self._all(later, quietly=True)
             raise
         try:
-            for part in _all(list(reversed(later))):
+            for part in self._all(list(reversed(later))):
                 done += part
         except BaseException:
             self.failed = True
             raise
         return done
 
+    def _all(self, fvs: list[FlowVar[Any]], quietly: bool = False) -> list[Any]:
+        """The results of all; the first exception, when all are over. A cancel of this thread's call ends them."""
+        results: list[Any] = []
+        first: BaseException | None = None
+        left = list(reversed(fvs))
+        while left:
+            fv = left[-1]
+            try:
+                results.append(fv.sync())
+            except BaseException as exc:
+                if not fv.is_consumed:
+                    self._cancel(left)
+                    if not isinstance(exc, asyncio.CancelledError):
+                        raise
+                first = exc if first is None or not fv.is_consumed else first
+            if fv.is_consumed:
+                left.pop()
+        if first is not None and not quietly:
+            raise first
+        return results
+
+    def _cancel(self, left: list[FlowVar[Any]]) -> None:
+        self.failed = True
+        for fv in left:
+            fv.cancel("its parallel loop is cancelled")
+
     def _is_over(self) -> bool:
         return self.failed
-
-
-def _all(fvs: list[Any], quietly: bool = False) -> list[Any]:
-    """The results of all; the first exception, when all are over."""
-    results: list[Any] = []
-    first: BaseException | None = None
-    for fv in fvs:
-        try:
-            results.append(fv.sync())
-        except BaseException as exc:
-            if not fv.is_consumed:
-                raise
-            first = first or exc
-    if first is not None and not quietly:
-        raise first
-    return results

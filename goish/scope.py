@@ -81,16 +81,15 @@ class sync_scope:  # noqa: N801
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         current_scope.reset(self._token)
+        cancelled: asyncio.CancelledError | None = None
         if exc is not None:
             self._cancel()
         while (g := self._next()) is not None:
-            try:
-                join_helping(g)
-            except BaseException:
-                g.cancel("its sync_scope ends")
-                self._cancel()
-                raise
+            if (error := self._join(g)) is not None:
+                cancelled = error
             self._note_error(g)
+        if cancelled is not None and exc is None:
+            raise cancelled
         self._finish(exc)
 
     async def __aenter__(self) -> Self:
@@ -121,6 +120,21 @@ class sync_scope:  # noqa: N801
         if self._token is not None:
             raise RuntimeError("a sync_scope is entered once; make another")
         self._token = current_scope.set(self)
+
+    def _join(self, g: Goroutine[Any]) -> asyncio.CancelledError | None:
+        """Block until it is over, also when this thread's own call is cancelled: then that is returned."""
+        cancelled: asyncio.CancelledError | None = None
+        while True:
+            try:
+                join_helping(g)
+            except BaseException as exc:
+                g.cancel("its sync_scope ends")
+                self._cancel()
+                if not isinstance(exc, asyncio.CancelledError):
+                    raise
+                cancelled = exc
+            else:
+                return cancelled
 
     def _cancel(self) -> None:
         with self._lock:

@@ -445,6 +445,236 @@ async def test_a_function_that_does_not_look_ends_as_if_nothing_were() -> None:
     assert await g is True
 
 
+def _receive() -> Any:
+    return chan().recv_blocking()
+
+
+def _receive_ok() -> Any:
+    return chan().recv_ok_blocking()
+
+
+def _receive_with_timeout() -> Any:
+    return chan().recv_blocking(timeout=PATIENCE)
+
+
+def _send() -> Any:
+    chan().send_blocking(1)
+
+
+def _select() -> Any:
+    a, b = chan(), chan()
+    return goish.select_blocking(a.recv(), b.send(1))
+
+
+def _select_with_a_timer() -> Any:
+    return goish.select_blocking(chan().recv(), goish.after(PATIENCE).recv())
+
+
+def _iterate() -> Any:
+    return list(chan())
+
+
+def _wait() -> Any:
+    group = goish.WaitGroup()
+    group.add(1)
+    group.wait_blocking()
+
+
+def _wait_for_goroutine(sync: Any) -> Any:
+    token = goish.CancelToken()
+    other = go_thread(token.recv_ok_blocking)
+    try:
+        return sync(other)
+    finally:
+        token.cancel()
+
+
+def _result() -> Any:
+    return _wait_for_goroutine(lambda g: g.result(timeout=None))
+
+
+def _sync() -> Any:
+    return _wait_for_goroutine(goish.sync)
+
+
+def _sync_any() -> Any:
+    return _wait_for_goroutine(goish.sync_any)
+
+
+def _with_goroutines() -> Any:
+    token = goish.CancelToken()
+
+    async def child() -> None:
+        await token.recv_ok()
+
+    go(child)
+    try:
+        return chan().recv_blocking()
+    finally:
+        token.cancel()
+
+
+BLOCKED = [
+    _receive,
+    _receive_ok,
+    _receive_with_timeout,
+    _send,
+    _select,
+    _select_with_a_timer,
+    _iterate,
+    _wait,
+    _result,
+    _sync,
+    _sync_any,
+    _with_goroutines,
+]
+
+
+async def blocked(n: int = 1) -> None:
+    while goish.default_executor().stats().blocked < n:
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("body", BLOCKED, ids=lambda body: body.__name__.strip("_"))
+async def test_a_cancel_wakes_a_function_that_is_blocked_in_goish(body: Any, caplog: pytest.LogCaptureFixture) -> None:
+    g = go_thread(body)
+    await blocked()
+    assert g.cancel("enough")
+    with pytest.raises(asyncio.CancelledError, match="enough"):
+        await g
+    assert g.cancelled()
+    until(lambda: goish.num_goroutine() - (asyncio.current_task() is goish.current_goroutine()) == 0)
+    assert goish.runtime.seated() == frozenset() and not caplog.text
+
+
+@pytest.mark.parametrize("body", BLOCKED, ids=lambda body: body.__name__.strip("_"))
+async def test_a_cancel_before_a_blocking_call_is_raised_by_it(body: Any) -> None:
+    go_on = threading.Event()
+
+    def late() -> Any:
+        go_on.wait()
+        return body()
+
+    g = go_thread(late)
+    while g.state == "new":
+        await asyncio.sleep(0.001)
+    g.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await g
+
+
+async def test_a_cancel_is_told_once_and_cleaning_up_may_block() -> None:
+    ends: goish.Chan[str] = chan()
+
+    def body() -> None:
+        try:
+            chan().recv_blocking()
+        finally:
+            ends.send_blocking("cleaned up")
+
+    g = go_thread(body)
+    await blocked()
+    g.cancel()
+    assert await ends.recv() == "cleaned up"
+    with pytest.raises(asyncio.CancelledError):
+        await g
+
+
+async def test_what_happened_before_the_cancel_is_delivered_and_the_cancel_comes_with_the_next_call() -> None:
+    """Whatever the order: each value is received once, or left with the sender."""
+    for kind in range(2):
+        for _ in range(300):
+            values: goish.Chan[int] = chan()
+            got: list[int] = []
+
+            def body(values: Any = values, got: Any = got) -> None:
+                while True:
+                    got.append(values.recv_blocking() if kind else goish.select_blocking(values.recv())[1])
+
+            async def sender(values: Any = values) -> int:
+                sent = 0
+                while True:
+                    try:
+                        async with asyncio.timeout(0.001 if g.cancelling() else PATIENCE):
+                            await values.send(sent)
+                    except TimeoutError:
+                        return sent
+                    sent += 1
+                    if sent == 3:
+                        threading.Thread(target=g.cancel).start()
+
+            g = go_thread(body)
+            sent = await sender()
+            with pytest.raises(asyncio.CancelledError):
+                await g
+            assert got == list(range(sent))
+
+
+async def test_a_scope_whose_body_fails_ends_calls_that_are_blocked() -> None:
+    def body() -> None:
+        with goish.sync_scope():
+            go_thread(_receive)
+            raise LookupError("of the body")
+
+    with pytest.raises(LookupError, match="of the body"):
+        await go_thread(body)
+
+
+async def test_a_cancelled_scope_outlives_none_of_its_calls() -> None:
+    inner: list[Goroutine[Any]] = []
+
+    def body() -> None:
+        with goish.sync_scope():
+            inner.extend(go_thread(_receive) for _ in range(3))
+
+    g = go_thread(body)
+    await blocked(4)
+    g.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await g
+    assert all(one.done() for one in inner)
+
+
+async def test_a_cancel_reaches_the_call_that_a_function_runs_while_it_waits_for_it() -> None:
+    goish.set_workers(1)
+    seen: list[Any] = []
+
+    def nested(depth: int) -> Any:
+        seen.append(threading.get_ident())
+        return goish.sync(goish.spawn(nested, depth - 1)) if depth else _receive()
+
+    g = go_thread(nested, 20)
+    while len(seen) < 21 or not goish.default_executor().stats().blocked:
+        await asyncio.sleep(0.001)
+    g.cancel("enough")
+    with pytest.raises(asyncio.CancelledError, match="enough"):
+        await g
+    assert await go_thread(int) == 0
+
+
+async def test_a_cancelled_parallel_loop_ends_its_pieces() -> None:
+    never: goish.Chan[Any] = chan()
+    g = go_thread(goish.parallel_for, lambda _: never.recv_blocking(), range(4), grain=1)
+    await blocked(2)
+    g.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await g
+    assert len(never) == 0
+
+
+def test_workers_that_wait_for_jobs_hold_up_no_end_of_a_program(caplog: pytest.LogCaptureFixture) -> None:
+    jobs: goish.Chan[int] = chan()
+
+    async def main() -> None:
+        for _ in range(3):
+            go_thread(list, jobs)
+        await blocked(3)
+
+    goish.run(main, grace=PATIENCE)
+    assert goish.num_goroutine() == 0 and not caplog.text
+
+
 async def test_check_cancel_tells_a_goroutine_too() -> None:
     async def body() -> str:
         try:
@@ -541,8 +771,10 @@ def test_without_a_program_the_log_tells_of_a_panic(caplog: pytest.LogCaptureFix
 
 def test_what_a_program_leaves_on_workers_is_cancelled() -> None:
     seen: list[str] = []
+    started: goish.Chan[str] = chan(3)
 
     def looks() -> None:
+        started.send_blocking("plain")
         try:
             while True:
                 check_cancel()
@@ -550,6 +782,7 @@ def test_what_a_program_leaves_on_workers_is_cancelled() -> None:
             seen.append("plain")
 
     async def waits(name: str) -> None:
+        await started.send(name)
         try:
             await sleep(PATIENCE)
         finally:
@@ -562,7 +795,7 @@ def test_what_a_program_leaves_on_workers_is_cancelled() -> None:
     async def main() -> None:
         go_thread(looks)
         go_thread(parent)
-        await sleep(0.05)
+        assert sorted([await started.recv() for _ in range(3)]) == ["child", "parent", "plain"]
 
     goish.run(main, grace=PATIENCE)
     assert sorted(seen) == ["child", "parent", "plain"]
@@ -615,8 +848,8 @@ def test_a_deadlock_with_a_blocked_worker_is_one() -> None:
         await go_thread(never.recv_ok_blocking)
 
     with pytest.raises(goish.DeadlockError, match="threads blocked in goish calls: goish-"):
-        goish.run(main, grace=0)
-    never.close()
+        goish.run(main)
+    assert goish.num_goroutine() == 0
 
 
 def test_a_call_that_runs_may_wake_somebody() -> None:

@@ -136,9 +136,14 @@ def goroutine_behind(Outcome fv):
 
 def join_helping(Goroutine g):
     """Blocks until ``g`` is done, running it or what it has spawned meanwhile. Its outcome is left alone."""
+    cdef PyObject* here = plain_here()
+    if here != NULL:
+        plain_call(here).told = False
     try:
         await_blocking(g, None, "sync_scope")
     except BaseException as exc:
+        if here != NULL and plain_call(here).told:
+            raise
         if goish_load_state(&g.state) != G_DONE or (exc is not g.wait and not g.flags & GF_CANCELLED):
             raise
         goish_clear_bits(&g.flags, GF_RETRIEVED)
@@ -171,15 +176,18 @@ cdef int await_blocking(Goroutine g, object timeout, str what) except -1:
     # Until it is done, helping meanwhile.
     cdef Goroutine other
     cdef Call call = call_of(g) if timeout is None else None
+    look_for_cancel()
     if call is not None and call.where == ANYWHERE:
         if call.kind == PLAIN and claim_call(call.pool, g):
             run_call(g)
+            look_for_cancel()
         elif goish_tls_worker != NULL:
             while goish_load_state(&g.state) != G_DONE:
                 other = claim_descendant(call)
                 if other is None:
                     break
                 run_call(other)
+                look_for_cancel()
     if goish_load_state(&g.state) != G_DONE:
         block(new_op(W_JOIN, g), timeout, what, "await it")
     return 0
@@ -240,7 +248,7 @@ def sync(fv, /, timeout=None):
     """Blocks this thread until the result of a FlowVar (or Pending) is there, takes it and returns it.
 
     A call that no worker has begun is run here and now; while one runs, this thread runs what that has spawned. In a
-    worker that has to wait another worker takes its place. ``timeout``: seconds, None for ever.
+    worker that has to wait another worker takes its place. A cancel of the call that waits ends the wait. ``timeout``: seconds, None for ever.
 
     Raises the call's exception, TimeoutError if it takes longer (the result may be taken later), FlowVarConsumed if it
     was taken, NotSpawned if it is empty, SyncOnLoop on a thread whose event loop runs: ``await`` it there.

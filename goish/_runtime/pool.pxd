@@ -28,6 +28,10 @@ cdef class Call:
     cdef uint8_t kind
     cdef uint8_t where
     cdef unsigned int born   # in which process of a line of forks
+    cdef Op waits            # what its thread is blocked by, to be withdrawn by a cancel; None: by nothing
+    cdef Scheduler pumped    # of its worker, which runs meanwhile; None: nothing does, the thread sits
+    cdef Goroutine inner     # the call that its thread runs meanwhile, since this one waits for it
+    cdef bint told           # CancelledError was raised by a blocking call; this thread only
     cdef bint foreign        # `fn` is a concurrent.futures.Future: it runs on somebody else's executor
 
 

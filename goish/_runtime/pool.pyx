@@ -400,11 +400,15 @@ cdef void run_call(Goroutine g) except *:
     cdef PyObject* outer_worker = goish_tls_worker
     cdef PyObject* outer = w.current
     goish_tls_worker = <PyObject*>w
+    if outer != NULL and set_inner(<Goroutine>outer, g):
+        cancel_pooled(g, cancel_message(<Goroutine>outer))
     w.current = <PyObject*>g
     try:
         call_and_conclude(p, g)
     finally:
         w.current = outer
+        if outer != NULL:
+            set_inner(<Goroutine>outer, None)
         goish_tls_worker = outer_worker
     if w.sched is not None and w.sched.live > 0 and outer == NULL:
         tend(w, p)
@@ -478,9 +482,9 @@ cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
     goish_lock(&p.lock)
     call.parent = None
     goish_unlock(&p.lock)
-    goish_clear_bits(&g.flags, GF_LATE)
-    goish_set_bits(&g.flags, flags)
     swap_coro(g, None)
+    goish_clear_bits(&g.flags, GF_LATE | GF_MUST_CANCEL)  # no cancel comes any more
+    goish_set_bits(&g.flags, flags)
     goish_lock(end_lock(g))
     g.wait = outcome  # None before
     goish_store_state(&g.state, G_DONE)
@@ -554,7 +558,8 @@ class _Conclude:
 # ---- cancelling ----
 
 cdef int cancel_pooled(Goroutine g, object msg) except -1:
-    # 1: done; 0: it has meanwhile come to a loop. One that waits for a worker ends at once; one that runs is told (check_cancel).
+    # 1: done; 0: it has meanwhile come to a loop. One that waits for a worker ends at once; one that is blocked is woken; one that
+    # runs is told (check_cancel).
     cdef Call call
     call = call_of(g)
     if call is None:
@@ -574,14 +579,15 @@ cdef int cancel_pooled(Goroutine g, object msg) except -1:
         set_cancel_message(g, msg)
     if g.cancels < 65535:
         g.cancels += 1
-    goish_set_bits(&g.flags, GF_MUST_CANCEL)
+    cancel_blocked(g, call, msg)
     return 1
 
 
 def check_cancel():
     """Raises CancelledError if the running goroutine or ``go_thread`` call was cancelled; for code that computes.
 
-    A function on a worker thread cannot be interrupted: it looks from time to time. After the CancelledError the cancel
+    A function on a worker thread cannot be interrupted while it computes: it looks from time to time. A goish call that
+    blocks (``recv_blocking``, ``sync`` ...) looks by itself. After the CancelledError the cancel
     counts as delivered. Elsewhere it does nothing. Any thread may call it; it takes a fraction of a microsecond.
 
     Example::
@@ -598,7 +604,7 @@ def check_cancel():
             print("cancelled")  # -> cancelled
     """
     cdef PyObject* g = running_here()
-    if g != NULL and (<Goroutine>g).flags & GF_MUST_CANCEL:
+    if g != NULL and goish_load_state(&(<Goroutine>g).flags) & GF_MUST_CANCEL:
         goish_clear_bits(&(<Goroutine>g).flags, GF_MUST_CANCEL)
         raise cancelled_error_of(<Goroutine>g)
 

@@ -6,7 +6,10 @@
 # Invariants: the bell is rung once for each op that was decided by another than its own thread. A thread that gives up withdraws
 #   its op first; if that is refused, the op has happened, and it waits for the bell, which is about to ring: so nobody
 #   touches seat or op any more when it goes on.
-# Threads: the one that sits; seat_wake() from any.
+# A plain call of a pool can be cancelled while its thread is blocked: `waits` of its Call is the op, from when it is armed until it
+#   is over. It and GF_MUST_CANCEL change under end_lock() of the goroutine: so either who cancels finds the op, or who is about to
+#   block finds the cancel. If the op has been decided, the cancel stays for the next blocking call, or check_cancel().
+# Threads: the one that sits; seat_wake() and cancel_blocked() from any.
 # Not here: what an op does (handoff.pyx, select.pyx, goroutine.pyx, waitgroup.pyx).
 
 # Who is told that a thread is about to block, and that it goes on: a pool that starts another worker meanwhile.
@@ -83,6 +86,10 @@ cdef object block(Op op, object timeout, str call, str instead):
     seconds = checked_timeout(timeout)
     if asyncio_running_loop() is not None:
         raise RuntimeError(f"{call} would block the event loop that runs on this thread: {instead}")
+    if cancelled_here():
+        op.state = OP_YIELDED
+        op_drop(op)
+        raise_cancel_here()
     if has_children():
         return pump(op, seconds)
     op.state = OP_SPENT
@@ -108,7 +115,7 @@ cdef int sit_through(Op op, double seconds, str call, PyObject** result) except?
     try:
         op.owner = seat
         if op_arm(op):
-            sit(op, <Seat>seat, seconds, call)
+            sit_cancellable(op, <Seat>seat, seconds, call)
     finally:
         if goes_on is not None:
             tell(goes_on)
@@ -121,6 +128,19 @@ cdef void tell(object goes_on) noexcept:
         goes_on()
     except BaseException:
         logger.exception("%r failed after a thread had blocked", goes_on)
+
+
+cdef void sit_cancellable(Op op, Seat seat, double seconds, str call) except *:
+    if not waits_now(op, None):
+        if give_up(op, seat):
+            raise_cancel_here()
+        return
+    try:
+        sit(op, seat, seconds, call)
+    finally:
+        waits_no_more()
+        if op.state == OP_FAILED and plain_here() != NULL:
+            plain_call(plain_here()).told = True
 
 
 cdef void sit(Op op, Seat seat, double seconds, str call) except *:
@@ -159,11 +179,140 @@ cdef bint give_up(Op op, Seat seat) noexcept:
 cdef void stand_up(Op op, Seat seat, object exc) except *:
     # A signal handler has raised, as Ctrl-C does. What was received by then nobody would see: it is undelivered.
     if not give_up(op, seat):
+        if op.state == OP_FAILED and plain_here() != NULL:  # a cancel was first: it comes later
+            goish_set_bits(&(<Goroutine>plain_here()).flags, GF_MUST_CANCEL)
         if op.kind == W_SEND and op.flags & F_OK:
             exc.add_note("goish: the value had been sent when this was raised")
         op_drop(op)
         op.owner = op.value = None
     raise exc
+
+
+# ---- cancelling a plain call that is blocked ----
+
+cdef inline PyObject* plain_here() noexcept:
+    # Borrowed: the goroutine of the plain call that runs on this thread, or NULL.
+    return (<Worker>goish_tls_worker).current if goish_tls_worker != NULL else NULL
+
+
+cdef inline Call plain_call(PyObject* g):
+    # On its thread: until the call is over nobody else changes `coro`.
+    return <Call>(<Goroutine>g).coro
+
+
+cdef inline bint cancelled_here() noexcept:
+    cdef PyObject* g = plain_here()
+    return g != NULL and goish_load_state(&(<Goroutine>g).flags) & GF_MUST_CANCEL != 0
+
+
+cdef int raise_cancel_here() except -1:
+    cdef Goroutine g = <Goroutine>plain_here()
+    goish_clear_bits(&g.flags, GF_MUST_CANCEL)
+    plain_call(<PyObject*>g).told = True
+    raise cancelled_error_of(g)
+
+
+cdef int look_for_cancel() except -1:
+    if cancelled_here():
+        raise_cancel_here()
+    return 0
+
+
+cdef bint waits_now(Op op, Scheduler pumped):
+    # False: it was cancelled before.
+    cdef Goroutine g
+    cdef Call call
+    cdef bint cancelled
+    if plain_here() == NULL:
+        return True
+    g = <Goroutine>plain_here()
+    call = plain_call(<PyObject*>g)
+    goish_lock(end_lock(g))
+    cancelled = goish_load_state(&g.flags) & GF_MUST_CANCEL
+    if not cancelled:
+        call.waits = op
+        call.pumped = pumped
+    goish_unlock(end_lock(g))
+    return not cancelled
+
+
+cdef void waits_no_more() noexcept:
+    cdef Goroutine g
+    cdef Call call
+    if plain_here() == NULL:
+        return
+    g = <Goroutine>plain_here()
+    call = plain_call(<PyObject*>g)
+    goish_lock(end_lock(g))
+    call.waits = None  # the caller holds both
+    call.pumped = None
+    goish_unlock(end_lock(g))
+
+
+cdef bint set_inner(Goroutine g, Goroutine inner) noexcept:
+    # Whether the outer one was cancelled before.
+    cdef Call call = plain_call(<PyObject*>g)
+    cdef Goroutine _before  # dropped after unlocking
+    goish_lock(end_lock(g))
+    _before = call.inner
+    call.inner = inner
+    goish_unlock(end_lock(g))
+    return goish_load_state(&g.flags) & GF_MUST_CANCEL != 0
+
+
+cdef int cancel_blocked(Goroutine g, Call call, object msg) except -1:
+    # Any thread. Wakes a plain call that is blocked, or leaves the cancel for when it looks. What its thread runs meanwhile is
+    # cancelled with it: nobody else could get it out of there.
+    while call is not None:
+        g = cancel_one(g, call, msg)
+        if g is None:
+            return 0
+        call = call_of(g)
+        if msg is not None:
+            set_cancel_message(g, msg)
+    return 0
+
+
+cdef Goroutine cancel_one(Goroutine g, Call call, object msg):
+    # The call that is to be cancelled with it, or None.
+    cdef Op op
+    cdef Op before = None
+    cdef Goroutine inner
+    cdef Scheduler pumped
+    while True:
+        goish_lock(end_lock(g))
+        op = call.waits
+        pumped = call.pumped
+        inner = call.inner
+        if <PyObject*>g.coro == <PyObject*>call and (op is None or op is before or pumped is not None):
+            goish_set_bits(&g.flags, GF_MUST_CANCEL)
+        goish_unlock(end_lock(g))
+        if pumped is not None:
+            post(pumped, cancel_pumped, (g,), None)
+            return None
+        if op is None or op is before:
+            return inner
+        if op_fail(op, cancelled_error(msg)):
+            return None
+        before = op  # decided: but it may have come to the next one meanwhile
+
+
+def cancel_pumped(Goroutine g):
+    # On its worker, whose loop runs while the call is blocked.
+    cdef Call call = call_of(g)
+    cdef Op op = None if call is None else call.waits
+    if op is None or not goish_load_state(&g.flags) & GF_MUST_CANCEL:
+        return
+    if op.flags & F_PAUSE:  # it has not begun yet
+        call.pumped.loop.call_soon(cancel_pumped, g)
+        return
+    if op.state == OP_NEW:
+        op.value = cancelled_error_of(g)
+        op.state = OP_FAILED
+    elif goish_load_state(&op.state) != OP_WAITING or not op_fail(op, cancelled_error_of(g)):
+        return
+    goish_clear_bits(&g.flags, GF_MUST_CANCEL)
+    call.told = True
 
 
 def on_blocking(blocks, goes_on):

@@ -217,7 +217,12 @@ cdef object pump(Op op, double seconds):
     cdef Worker w = <Worker>goish_tls_worker
     cdef bint counted = worker_blocks()
     try:
-        return w.pool.pump(w, op, None if seconds == INFINITY else seconds)
+        if not waits_now(op, w.sched):
+            raise_cancel_here()
+        try:
+            return w.pool.pump(w, op, None if seconds == INFINITY else seconds)
+        finally:
+            waits_no_more()
     finally:
         if counted:
             worker_goes_on()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextvars
 import functools
 import gc
@@ -286,6 +287,71 @@ async def test_bodies_that_block_are_made_up_for() -> None:
     assert sorted([await results.recv() for _ in range(n)]) == list(range(n))
     await goish.wait_all(*senders)
     until(lambda: goish.default_executor().stats().workers <= 7)  # those in excess leave
+
+
+@pytest.mark.parametrize("n", [2, 4, 100, 1000])
+async def test_waiting_bodies_are_spread_over_the_loops_of_all_workers(n: int) -> None:
+    async def body() -> int:
+        group.done()
+        await gate.recv_ok()
+        return threading.get_ident()
+
+    async with goish.Executor(workers=4) as ex:
+        gate: goish.Chan[None] = chan()
+        group = goish.WaitGroup()
+        group.add(n)
+        bodies = [ex.go_thread(body) for _ in range(n)]
+        await group.wait()
+        gate.close()
+        counts = collections.Counter(await asyncio.gather(*bodies))
+    assert len(counts) == min(n, 4), counts
+
+
+async def all_idle(ex: goish.Executor) -> None:
+    while ex.stats().idle < ex.stats().workers:
+        await asyncio.sleep(0.001)
+
+
+async def test_bodies_one_after_the_other_are_spread_too() -> None:
+    async def body(started: goish.Chan[int]) -> None:
+        await started.send(threading.get_ident())
+        await gate.recv_ok()
+
+    async with goish.Executor(workers=3) as ex:
+        gate: goish.Chan[None] = chan()
+        started: goish.Chan[int] = chan()
+        counts: collections.Counter[int] = collections.Counter()
+        for _ in range(9):
+            ex.go_thread(body, started)
+            counts[await started.recv()] += 1
+            await all_idle(ex)
+        gate.close()
+    assert sorted(counts.values()) == [3, 3, 3]
+
+
+async def test_what_a_body_starts_counts_as_its_workers() -> None:
+    async def child() -> None:
+        group.done()
+        await gate.recv_ok()
+
+    async def parent() -> int:
+        for _ in range(50):
+            go(child)
+        await gate.recv_ok()
+        return threading.get_ident()
+
+    async with goish.Executor(workers=2) as ex:
+        gate: goish.Chan[None] = chan()
+        group = goish.WaitGroup()
+        group.add(50)
+        first = ex.go_thread(parent)
+        await group.wait()
+        others = []
+        for _ in range(10):
+            await all_idle(ex)
+            others.append(await ex.go_thread(this_thread_async))
+        gate.close()
+        assert await first not in others
 
 
 async def test_a_started_goroutine_stays_on_its_worker(rng: Any) -> None:

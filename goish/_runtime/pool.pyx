@@ -8,6 +8,9 @@
 # all the time and takes a further call whenever nothing else is runnable there. So any number of parked goroutines needs no
 # further thread.
 #
+# Calls for loops are spread: a loop with live goroutines leaves the next call to one that has fewer, or to a further worker while
+# there may be one. The more it has, the less a few matter (SLACK), so that not each of thousands costs a wake-up.
+#
 # Invariants: `lock` guards the queues, the idle workers, the numbers and the step from QUEUED to anything else. One that is
 #   QUEUED is in its queue, which owns it; a plain one that runs is in `active`, which owns it then. If something is
 #   queued, a worker is awake that will look again, or as many as may be are busy: summon() after each change to either.
@@ -100,7 +103,29 @@ cdef PyObject* calls_next(Pool p, Worker w) noexcept:
             return NULL
         while g != NULL and (<Call>(<Goroutine>g).coro).where == ELSEWHERE and (<Call>(<Goroutine>g).coro).origin == <PyObject*>w:
             g = (<Goroutine>g).all_next
-    return g
+        return g
+    return NULL if w.kind == LOOP and rather_for_another(p, w, g) else g
+
+
+cdef enum:
+    SLACK = 8  # a loop with n goroutines is as good as one with n - n/8
+
+
+cdef bint rather_for_another(Pool p, Worker w, PyObject* g) noexcept:
+    # Under the lock: whether somebody with fewer goroutines comes, or is summoned if this worker does not take it.
+    cdef PyObject* origin = (<Call>(<Goroutine>g).coro).origin
+    cdef bint must = (<Call>(<Goroutine>g).coro).where == ELSEWHERE and origin != NULL
+    cdef Py_ssize_t load = w.sched.live
+    cdef Py_ssize_t limit = load - load // SLACK
+    cdef PyObject* other
+    if load == 0:
+        return False
+    if p.searching[LOOP] and not w.told:
+        return p.coming < limit
+    if may_start(p, LOOP, must):
+        return True
+    other = idle_lightest(p, <PyObject*>w, origin)
+    return other != NULL and (<Worker>other).load < limit
 
 
 # ---- who is to be woken ----
@@ -135,6 +160,29 @@ cdef inline PyObject* idle_other(Pool p, int kind, PyObject* but, PyObject* nor)
     return w
 
 
+cdef PyObject* idle_lightest(Pool p, PyObject* but, PyObject* nor) noexcept:
+    # The idle worker whose loop has the fewest goroutines.
+    cdef PyObject* w = p.idle[LOOP].head
+    cdef PyObject* best = NULL
+    while w != NULL:
+        if w != but and w != nor and (best == NULL or (<Worker>w).load < (<Worker>best).load):
+            best = w
+        w = (<Worker>w).idle_next
+    return best
+
+
+cdef PyObject* idle_for(Pool p, int kind, PyObject* g, PyObject* but, bint must) noexcept:
+    # The idle worker to be woken for this call; NULL: none, or a further one is better.
+    cdef PyObject* origin = (<Call>(<Goroutine>g).coro).origin
+    cdef PyObject* w
+    if kind == PLAIN:
+        return idle_other(p, kind, but, origin if must else NULL)
+    w = idle_lightest(p, but, origin)
+    if (w == NULL or (<Worker>w).load > 0) and may_start(p, kind, must):
+        return NULL
+    return idle_lightest(p, but, NULL) if w == NULL and not must else w
+
+
 cdef inline bint may_start(Pool p, int kind, bint must) noexcept:
     if p.starved:
         return False
@@ -155,7 +203,8 @@ cdef PyObject* summon(Pool p, int kind, PyObject* but) noexcept:
     if g == NULL or p.searching[kind] or (kind == PLAIN and p.busy >= p.size):
         return NULL
     must = (<Call>(<Goroutine>g).coro).where == ELSEWHERE and (<Call>(<Goroutine>g).coro).origin != NULL
-    w = idle_other(p, kind, but, (<Call>(<Goroutine>g).coro).origin if must else NULL)
+    w = idle_for(p, kind, g, but, must)
+    p.coming = 0 if w == NULL or kind == PLAIN else (<Worker>w).load
     if w != NULL:
         idle_remove(p, <Worker>w)
         (<Worker>w).told = True

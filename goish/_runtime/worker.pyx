@@ -113,6 +113,7 @@ cdef void worker_idle(Scheduler s) noexcept:
         return
     if not w.idle:
         idle_push(p, w)
+    w.load = s.live
     other = summon(p, LOOP, <PyObject*>w)
     if p.closed and w.idle and p.queues[LOOP].count == 0 and s.live == 0:
         w.left = True

@@ -122,7 +122,7 @@ async def test_an_exception_has_the_traceback_of_the_thread() -> None:
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
-async def test_the_end_of_the_program_raised_on_a_worker_comes_to_the_awaiter(error: Any) -> None:
+async def test_without_a_program_its_end_raised_on_a_worker_comes_to_the_awaiter(run_foreign: Any, error: Any) -> None:
     def fail() -> None:
         raise error("from there")
 
@@ -780,6 +780,13 @@ def raising(error: type[BaseException]) -> Any:
     return body
 
 
+def raising_async(error: type[BaseException]) -> Any:
+    async def body() -> None:
+        raise error("there")
+
+    return body
+
+
 def raising_in_a_child(error: type[BaseException]) -> Any:
     async def child() -> None:
         raise error("there")
@@ -808,13 +815,19 @@ def test_a_panic_on_a_worker_ends_the_program(body: Any, loop: Any, capsys: pyte
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
-def test_the_end_of_the_program_raised_on_a_worker_ends_it(error: Any) -> None:
+@pytest.mark.parametrize("body", [raising, raising_async, raising_in_a_child])
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize("loop", REAL_LOOPS)
+def test_the_end_of_the_program_raised_on_a_worker_ends_it_at_once(body: Any, error: Any, held: bool, loop: Any) -> None:
     async def main() -> None:
-        go_thread(raising(error))
+        held_until_the_end = go_thread(body(error))
+        if not held:
+            del held_until_the_end
         await sleep(PATIENCE)
+        raise AssertionError("too late")
 
     with pytest.raises(error, match="there"):
-        goish.run(main)
+        goish.run(main, loop=loop)
 
 
 def test_a_panic_on_a_worker_reaches_the_programs_own_listener() -> None:

@@ -25,6 +25,27 @@ def set_panic_route(route):
     limbo.on_panic = route
 
 
+cdef object end_program = None
+
+
+def set_program_end(end):
+    """Who hears at once of SystemExit and KeyboardInterrupt on workers: ``end(goroutine, exception)``, on any thread.
+
+    It returns whether there is a program that this ends.
+    """
+    global end_program
+    end_program = end
+
+
+cdef bint ends_program(Goroutine g, object error) noexcept:
+    # Whoever holds the handle: these two end the program, as from any goroutine.
+    try:
+        return isinstance(error, (KeyboardInterrupt, SystemExit)) and end_program is not None and end_program(g, error)
+    except BaseException as exc:
+        logger.error("%r could not be reported", error, exc_info=exc)
+        return False
+
+
 cdef dict pools = {}  # by id, as weak references
 
 
@@ -485,6 +506,8 @@ cdef void call_and_conclude(Pool p, Goroutine g) except *:
     elif PyErr_ExceptionMatches(GoExit):
         flags = GF_EXITED
     error = pending_exception()
+    if ends_program(g, error):
+        flags |= GF_RETRIEVED
     conclude(p, g, None if flags == GF_EXITED else error, flags)
 
 

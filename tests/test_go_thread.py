@@ -818,7 +818,9 @@ def test_a_panic_on_a_worker_ends_the_program(body: Any, loop: Any, capsys: pyte
 @pytest.mark.parametrize("body", [raising, raising_async, raising_in_a_child])
 @pytest.mark.parametrize("held", [True, False])
 @pytest.mark.parametrize("loop", REAL_LOOPS)
-def test_the_end_of_the_program_raised_on_a_worker_ends_it_at_once(body: Any, error: Any, held: bool, loop: Any) -> None:
+def test_the_end_of_the_program_raised_on_a_worker_ends_it_at_once(
+    body: Any, error: Any, held: bool, loop: Any
+) -> None:
     async def main() -> None:
         held_until_the_end = go_thread(body(error))
         if not held:

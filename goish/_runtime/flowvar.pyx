@@ -267,7 +267,7 @@ def sync(fv, /, timeout=None):
         return sync_one(<Outcome>fv, timeout)
     if isinstance(fv, Goroutine):
         return fv.result(timeout=timeout)
-    raise TypeError(f"sync() takes what spawn() or submit() returned, got {fv!r} of type {type(fv).__name__}")
+    raise TypeError(f"sync() takes what spawn(), submit() or go_thread() returned, got {fv!r} of type {type(fv).__name__}")
 
 
 cdef FlowVar spawn_on(Pool p, object fn, tuple args, dict kwargs):

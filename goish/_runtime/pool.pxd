@@ -111,6 +111,7 @@ cdef class Worker:
     cdef Py_ssize_t load         # of an idle one with a loop: its live goroutines
     cdef bint idle               # in the list of idle ones
     cdef bint told               # it is the pool's `searching` one
+    cdef bint excess             # woken to leave, unless something waits
     cdef bint blocked            # in a goish call: another may run meanwhile
     cdef bint left               # its thread ends
     cdef unsigned int born       # in which process of a line of forks

@@ -333,6 +333,12 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
 current_scope = ContextVar("goish.scope", default=None)
 
 
+def check_plain(fn):
+    """TypeError for a coroutine function or a coroutine: an executor of others runs functions."""
+    if kind_of(fn) == LOOP:
+        raise TypeError(f"an adopted executor runs plain functions (def), got {fn!r}: go_thread(fn) runs a coroutine function")
+
+
 cdef int kind_of(object fn) except -1:
     cdef int found = goish_makes_coroutine(<PyObject*>fn)
     if found >= 0:
@@ -435,7 +441,7 @@ cdef int raise_refused(Pool p, int why) except -1:
             f"{p!r} has its max_pending={p.pending} calls waiting; wait for some of them, raise max_pending, or choose "
             "another on_full"
         )
-    raise PoolFull(f"all {p.blocked} workers of {p!r} are blocked, and it may have no more (max_threads={p.most})")
+    raise PoolFull(f"all {p.most} workers of {p!r} are blocked, and it may have no more (max_threads={p.most})")
 
 
 cdef void never_was(Goroutine g) noexcept:
@@ -554,6 +560,7 @@ cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
     goish_lock(&p.lock)
     call.parent = None
     goish_unlock(&p.lock)
+    count_finished(p, call)
     swap_coro(g, None)
     goish_clear_bits(&g.flags, GF_LATE | GF_MUST_CANCEL)  # no cancel comes any more
     goish_set_bits(&g.flags, flags)
@@ -570,12 +577,20 @@ cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
         end_active(p, g, call)
 
 
+cdef void count_finished(Pool p, Call call) noexcept:
+    # Before anybody is told that it is over: who has its result finds it counted.
+    if call.born != forks:
+        return
+    goish_lock(&p.lock)
+    p.finished += 1
+    goish_unlock(&p.lock)
+
+
 cdef void end_active(Pool p, Goroutine g, Call call) noexcept:
     if call.born != forks:
         return  # it is the parent's, and so is the list that it was in
     goish_lock(&p.lock)
     calls_remove(&p.active, <PyObject*>g)
-    p.finished += 1
     goish_unlock(&p.lock)
     Py_DECREF(g)  # the caller has another
 
@@ -733,6 +748,20 @@ cdef class Pool:
         self.starved = False
         goish_unlock(&self.lock)
         self._look()
+        self._thin_out()
+
+    def _thin_out(self):
+        # Idle plain workers beyond what may be busy are woken, to leave.
+        cdef PyObject* w = <PyObject*>self
+        while w != NULL:
+            goish_lock(&self.lock)
+            w = self.idle[PLAIN].head if self.idle[PLAIN].count > self.size else NULL
+            if w != NULL:
+                idle_remove(self, <Worker>w)
+                (<Worker>w).excess = True
+                self.busy += 1
+            goish_unlock(&self.lock)
+            rouse(self, PLAIN, w)
 
     def _limit(self, pending, int on_full):
         self.pending = -1 if pending is None else pending

@@ -85,7 +85,7 @@ cdef object block(Op op, object timeout, str call, str instead):
     op.used |= U_USED
     seconds = checked_timeout(timeout)
     if asyncio_running_loop() is not None:
-        raise RuntimeError(f"{call} would block the event loop that runs on this thread: {instead}")
+        raise SyncOnLoop(f"{call} would block the event loop that runs on this thread: {instead}")
     if cancelled_here():
         op.state = OP_YIELDED
         op_drop(op)

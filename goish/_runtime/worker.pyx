@@ -28,7 +28,7 @@ cdef Goroutine next_call(Worker w):
             tell_room(p)
             return <Goroutine>g
         p.busy -= 1
-        if (p.closed and p.queues[PLAIN].count == 0) or p.idle[PLAIN].count > p.size:
+        if (p.closed and p.queues[PLAIN].count == 0) or p.idle[PLAIN].count > p.size or w.excess:
             p.started[PLAIN] -= 1
             w.left = True
         else:

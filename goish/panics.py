@@ -88,7 +88,7 @@ PROGRAM: ContextVar[Callable[[Goroutine[Any], BaseException], bool] | None] = Co
 
 
 def end_program(g: Goroutine[Any], exc: BaseException) -> bool:
-    """End the program that ``g`` belongs to with SystemExit or KeyboardInterrupt; False if there is none. Any thread."""
+    """End the program of ``g`` with SystemExit or KeyboardInterrupt; False if there is none. Any thread."""
     tell = g.get_context().get(PROGRAM)
     return tell is not None and tell(g, exc)
 

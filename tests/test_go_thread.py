@@ -647,34 +647,37 @@ async def test_a_cancel_is_told_once_and_cleaning_up_may_block() -> None:
         await g
 
 
-async def test_what_happened_before_the_cancel_is_delivered_and_the_cancel_comes_with_the_next_call() -> None:
+@pytest.mark.parametrize("selects", [False, True])
+async def test_what_happened_before_the_cancel_is_delivered_and_the_cancel_comes_with_the_next_call(
+    selects: bool,
+) -> None:
     """Whatever the order: each value is received once, or left with the sender."""
-    for kind in range(2):
-        for _ in range(300):
-            values: goish.Chan[int] = chan()
-            got: list[int] = []
+    for _ in range(300):
+        await one_round_of_send_against_cancel(selects)
 
-            def body(values: Any = values, got: Any = got) -> None:
-                while True:
-                    got.append(values.recv_blocking() if kind else goish.select_blocking(values.recv())[1])
 
-            async def sender(values: Any = values) -> int:
-                sent = 0
-                while True:
-                    try:
-                        async with asyncio.timeout(0.001 if g.cancelling() else PATIENCE):
-                            await values.send(sent)
-                    except TimeoutError:
-                        return sent
-                    sent += 1
-                    if sent == 3:
-                        threading.Thread(target=g.cancel).start()
+async def one_round_of_send_against_cancel(selects: bool) -> None:
+    values: goish.Chan[int] = chan()
+    got: list[int] = []
 
-            g = go_thread(body)
-            sent = await sender()
-            with pytest.raises(asyncio.CancelledError):
-                await g
-            assert got == list(range(sent))
+    def body() -> None:
+        while True:
+            got.append(goish.select_blocking(values.recv())[1] if selects else values.recv_blocking())
+
+    g = go_thread(body)
+    sent = 0
+    while True:
+        try:
+            async with asyncio.timeout(0.001 if g.cancelling() else PATIENCE):
+                await values.send(sent)
+        except TimeoutError:
+            break
+        sent += 1
+        if sent == 3:
+            threading.Thread(target=g.cancel).start()
+    with pytest.raises(asyncio.CancelledError):
+        await g
+    assert got == list(range(sent))
 
 
 async def test_a_scope_whose_body_fails_ends_calls_that_are_blocked() -> None:

@@ -107,7 +107,8 @@ def after(seconds):
     if goish_tls_sched == NULL and goish_tls_worker == NULL and running_loop() is None:
         raise RuntimeError(
             "after() counts by an event loop's clock, and none runs on this thread: give the call a timeout, such as "
-            "ch.recv_blocking(timeout=seconds) or select_blocking(..., timeout=seconds), or start the program with goish.run(main)"
+            "ch.recv_blocking(timeout=seconds) or select_blocking(..., timeout=seconds), or start the program with "
+            "goish.run(main)"
         )
     extra.sched = scheduler_here()
     extra.deadline = clock(extra.sched) + max(duration, 0.0)

@@ -248,7 +248,8 @@ def sync(fv, /, timeout=None):
     """Blocks this thread until the result of a FlowVar (or Pending) is there, takes it and returns it.
 
     A call that no worker has begun is run here and now; while one runs, this thread runs what that has spawned. In a
-    worker that has to wait another worker takes its place. A cancel of the call that waits ends the wait. ``timeout``: seconds, None for ever.
+    worker that has to wait another worker takes its place. A cancel of the call that waits ends the wait.
+    ``timeout``: seconds, None for ever.
 
     Raises the call's exception, TimeoutError if it takes longer (the result may be taken later), FlowVarConsumed if it
     was taken, NotSpawned if it is empty, SyncOnLoop on a thread whose event loop runs: ``await`` it there.

@@ -645,8 +645,8 @@ class _Conclude:
 # ---- cancelling ----
 
 cdef int cancel_pooled(Goroutine g, object msg) except -1:
-    # 1: done; 0: it has meanwhile come to a loop. One that waits for a worker ends at once; one that is blocked is woken; one that
-    # runs is told (check_cancel).
+    # 1: done; 0: it has meanwhile come to a loop. One that waits for a worker ends at once; one that is blocked is woken; one
+    # that runs is told (check_cancel).
     cdef Call call
     call = call_of(g)
     if call is None:

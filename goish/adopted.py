@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
+import inspect
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar
 
-from ._runtime.core import FlowVar, Goroutine, Pending, Pool, foreign_goroutine, outcome_of
+from ._runtime.core import FlowVar, Goroutine, Pending, Pool, Spawner, check_plain, foreign_goroutine, outcome_of
 from .cpus import cpu_count
+from .errors import SyncOnLoop
 
 __all__ = ["AdoptedExecutor", "adopt"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+
+def _check_no_loop(what: str, instead: str) -> None:
+    if asyncio._get_running_loop() is not None:
+        raise SyncOnLoop(f"{what} would block the event loop that runs on this thread: {instead}")
 
 
 class AdoptedExecutor:
@@ -40,30 +48,36 @@ class AdoptedExecutor:
 
         Example::
 
-            with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
+            async with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
                 print(await ex.spawn(pow, 2, 3))  # -> 8
         """
-        return outcome_of(self._pool, self._executor.submit(fn, *args, **kwargs), False)
+        return outcome_of(self._pool, self._given(fn, args, kwargs), False)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]:
         """Give it ``fn(*args, **kwargs)``; returns the ``Pending``.
 
         Example::
 
-            with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
+            async with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
                 print(await ex.submit(pow, 2, 3))  # -> 8
         """
-        return outcome_of(self._pool, self._executor.submit(fn, *args, **kwargs), True)
+        return outcome_of(self._pool, self._given(fn, args, kwargs), True)
 
     def go_thread(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Goroutine[T]:
         """Give it ``fn(*args, **kwargs)``; returns a ``Goroutine`` to await, or block on, any number of times.
 
         Example::
 
-            with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
+            async with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
                 print(await ex.go_thread(pow, 2, 3))  # -> 8
         """
-        return foreign_goroutine(self._pool, self._executor.submit(fn, *args, **kwargs))
+        return foreign_goroutine(self._pool, self._given(fn, args, kwargs))
+
+    def _given(
+        self, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> concurrent.futures.Future[T]:
+        check_plain(fn)
+        return self._executor.submit(fn, *args, **kwargs)
 
     def map(self, fn: Callable[[Any], T], items: Iterable[Any], chunksize: int) -> list[T]:
         """The list of ``fn(item)``, in order: ``concurrent.futures.Executor.map``. For the parallel loops.
@@ -78,19 +92,38 @@ class AdoptedExecutor:
     def shutdown(self, wait: bool = True, *, cancel: bool = False) -> None:
         """Shut the executor itself down: see ``concurrent.futures.Executor.shutdown``.
 
+        ``wait``: until its calls are over; SyncOnLoop on a thread whose event loop runs: use ``async with``, or
+        ``wait=False``. ``cancel``: what has not begun is cancelled.
+
         Example::
 
             adopt(concurrent.futures.ThreadPoolExecutor(2)).shutdown()
         """
-        self._executor.shutdown(wait=wait, cancel_futures=cancel)
+        if wait:
+            _check_no_loop("shutdown", "use `async with`, or shutdown(wait=False)")
+        if cancel:
+            for g in self._pool.running():
+                g.cancel("its executor is shut down")
+        # Executors of others may not know cancel_futures: Dask's does not.
+        knows = "cancel_futures" in inspect.signature(self._executor.shutdown).parameters
+        self._executor.shutdown(wait, **({"cancel_futures": True} if cancel and knows else {}))
 
     def __enter__(self) -> Self:
+        _check_no_loop("with adopt(...)", "use `async with`")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.shutdown()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.shutdown)
 
     def __repr__(self) -> str:
         return f"<AdoptedExecutor {self._executor!r}>"
@@ -105,9 +138,13 @@ def adopt(executor: concurrent.futures.Executor, *, workers: int | None = None) 
 
     Example::
 
-        with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
+        async with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
             print(await go_thread(parallel_map, abs, [-1, 2, -3], executor=ex))  # -> [1, 2, 3]
     """
+    if isinstance(executor, Spawner):
+        raise TypeError(
+            f"adopt() takes a concurrent.futures.Executor; {executor!r} is one of goish already: use it as it is"
+        )
     if not isinstance(executor, concurrent.futures.Executor):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(
             f"adopt() takes a concurrent.futures.Executor, got {executor!r} of type {type(executor).__name__}"

@@ -32,7 +32,7 @@ class ExecutorStats(NamedTuple):
     ``workers``: its threads. ``idle``: those of them that wait for work. ``pending``: calls that wait for a worker.
     ``running``: calls of plain functions that run. ``goroutines``: coroutine functions, and what they have started, on
     the loops of its workers. ``blocked``: workers that are blocked in a goish call and are replaced by others.
-    ``finished``: calls of plain functions that are over.
+    ``finished``: calls of plain functions that are over, and of coroutine functions that were begun on a loop.
 
     Example::
 
@@ -173,6 +173,8 @@ class Executor(Spawner):
             self._threads.join()
 
     def __enter__(self) -> Self:
+        if asyncio._get_running_loop() is not None:
+            raise SyncOnLoop("an Executor's end would block the event loop that runs on this thread: use `async with`")
         return self
 
     def __exit__(

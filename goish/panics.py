@@ -87,6 +87,12 @@ def format_panic(g: Goroutine[Any], exc: BaseException) -> str:
 PROGRAM: ContextVar[Callable[[Goroutine[Any], BaseException], bool] | None] = ContextVar("goish.program", default=None)
 
 
+def end_program(g: Goroutine[Any], exc: BaseException) -> bool:
+    """End the program of ``g`` with SystemExit or KeyboardInterrupt; False if there is none. Any thread."""
+    tell = g.get_context().get(PROGRAM)
+    return tell is not None and tell(g, exc)
+
+
 def route(g: Goroutine[Any], exc: BaseException) -> None:
     """Tell the program that ``g`` belongs to of its panic; without one the log tells it. Any thread."""
     tell = g.get_context().get(PROGRAM)

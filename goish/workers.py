@@ -21,8 +21,18 @@ from contextvars import Context
 from time import monotonic
 from typing import Any, Final
 
-from ._runtime.core import Goroutine, Op, Pool, Worker, after_fork, new_worker, scheduler, set_panic_route
-from .panics import route
+from ._runtime.core import (
+    Goroutine,
+    Op,
+    Pool,
+    Worker,
+    after_fork,
+    new_worker,
+    scheduler,
+    set_panic_route,
+    set_program_end,
+)
+from .panics import end_program, route
 
 __all__ = ["Threads", "end_goroutines", "is_idle"]
 
@@ -293,3 +303,4 @@ threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 set_panic_route(route)
+set_program_end(end_program)

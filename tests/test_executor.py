@@ -409,3 +409,69 @@ def test_ray_is_an_executor() -> None:
     from ray.util.joblib import register_ray  # noqa: F401
 
     pytest.skip("Ray has no concurrent.futures.Executor of its own in this version")
+
+
+class Elsewhere(concurrent.futures.Executor):
+    """As Dask's: it runs threads, and its shutdown() knows no cancel_futures."""
+
+    def __init__(self) -> None:
+        self.inner = concurrent.futures.ThreadPoolExecutor(1)
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return self.inner.submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True) -> None:  # type: ignore[override]
+        self.inner.shutdown(wait)
+
+
+def test_an_executor_that_knows_no_cancel_futures_can_be_shut_down(hold: threading.Event) -> None:
+    with adopt(Elsewhere()) as ex:
+        assert sync(ex.spawn(pow, 3, 2)) == 9
+    ex = adopt(Elsewhere())
+    first, second = ex.go_thread(hold.wait), ex.go_thread(int)
+    ex.shutdown(wait=False, cancel=True)
+    hold.set()
+    assert first.result(timeout=PATIENCE) is True or first.cancelled()
+    with pytest.raises(asyncio.CancelledError):
+        second.result(timeout=PATIENCE)
+
+
+async def test_a_block_that_would_hold_up_the_loop_is_refused_before_it_begins() -> None:
+    inner = concurrent.futures.ThreadPoolExecutor(1)
+    for ex in (Executor(workers=1), adopt(inner)):
+        with pytest.raises(SyncOnLoop, match="use `async with`"):
+            with ex:
+                raise AssertionError("entered")
+        async with ex:
+            assert await ex.spawn(pow, 3, 2) == 9
+
+
+def test_adopted_executors_run_functions_of_others_only() -> None:
+    async def body() -> None: ...
+
+    with adopt(concurrent.futures.ThreadPoolExecutor(1)) as ex:
+        for give in (ex.spawn, ex.submit, ex.go_thread):
+            with pytest.raises(TypeError, match=r"runs plain functions .* go_thread\(fn\)"):
+                give(body)
+    with pytest.raises(TypeError, match="one of goish already"):
+        adopt(goish.default_executor())  # type: ignore[arg-type]
+
+
+def test_fewer_workers_are_fewer_threads() -> None:
+    with Executor(workers=8).run_in_background() as ex:
+        until(lambda: ex.stats().idle == 8)
+        ex.set_workers(2)
+        until(lambda: ex.stats().workers == 2)
+        assert sync(ex.submit(int)) == 0
+
+
+def test_a_call_whose_result_is_there_is_counted() -> None:
+    with Executor(workers=2) as ex:
+        for n in range(1, 200):
+            sync(ex.submit(int))
+            assert ex.stats().finished == n
+
+
+def test_after_on_a_plain_thread_says_what_to_use_instead() -> None:
+    with pytest.raises(RuntimeError, match=r"after\(\) counts by an event loop's clock.*timeout"):
+        goish.after(1)

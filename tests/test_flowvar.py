@@ -163,7 +163,7 @@ async def test_as_a_goroutine_it_may_be_awaited_often() -> None:
 
 @pytest.mark.parametrize("given", [5, None, "fv"])
 def test_sync_takes_what_spawn_gave(given: Any) -> None:
-    with pytest.raises(TypeError, match=r"takes what spawn\(\) or submit\(\) returned"):
+    with pytest.raises(TypeError, match=r"takes what spawn\(\), submit\(\) or go_thread\(\) returned"):
         sync(given)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextvars
 import functools
 import gc
@@ -121,7 +122,7 @@ async def test_an_exception_has_the_traceback_of_the_thread() -> None:
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
-async def test_the_end_of_the_program_raised_on_a_worker_comes_to_the_awaiter(error: Any) -> None:
+async def test_without_a_program_its_end_raised_on_a_worker_comes_to_the_awaiter(run_foreign: Any, error: Any) -> None:
     def fail() -> None:
         raise error("from there")
 
@@ -286,6 +287,71 @@ async def test_bodies_that_block_are_made_up_for() -> None:
     assert sorted([await results.recv() for _ in range(n)]) == list(range(n))
     await goish.wait_all(*senders)
     until(lambda: goish.default_executor().stats().workers <= 7)  # those in excess leave
+
+
+@pytest.mark.parametrize("n", [2, 4, 100, 1000])
+async def test_waiting_bodies_are_spread_over_the_loops_of_all_workers(n: int) -> None:
+    async def body() -> int:
+        group.done()
+        await gate.recv_ok()
+        return threading.get_ident()
+
+    async with goish.Executor(workers=4) as ex:
+        gate: goish.Chan[None] = chan()
+        group = goish.WaitGroup()
+        group.add(n)
+        bodies = [ex.go_thread(body) for _ in range(n)]
+        await group.wait()
+        gate.close()
+        counts = collections.Counter(await asyncio.gather(*bodies))
+    assert len(counts) == min(n, 4), counts
+
+
+async def all_idle(ex: goish.Executor) -> None:
+    while ex.stats().idle < ex.stats().workers:
+        await asyncio.sleep(0.001)
+
+
+async def test_bodies_one_after_the_other_are_spread_too() -> None:
+    async def body(started: goish.Chan[int]) -> None:
+        await started.send(threading.get_ident())
+        await gate.recv_ok()
+
+    async with goish.Executor(workers=3) as ex:
+        gate: goish.Chan[None] = chan()
+        started: goish.Chan[int] = chan()
+        counts: collections.Counter[int] = collections.Counter()
+        for _ in range(9):
+            ex.go_thread(body, started)
+            counts[await started.recv()] += 1
+            await all_idle(ex)
+        gate.close()
+    assert sorted(counts.values()) == [3, 3, 3]
+
+
+async def test_what_a_body_starts_counts_as_its_workers() -> None:
+    async def child() -> None:
+        group.done()
+        await gate.recv_ok()
+
+    async def parent() -> int:
+        for _ in range(50):
+            go(child)
+        await gate.recv_ok()
+        return threading.get_ident()
+
+    async with goish.Executor(workers=2) as ex:
+        gate: goish.Chan[None] = chan()
+        group = goish.WaitGroup()
+        group.add(50)
+        first = ex.go_thread(parent)
+        await group.wait()
+        others = []
+        for _ in range(10):
+            await all_idle(ex)
+            others.append(await ex.go_thread(this_thread_async))
+        gate.close()
+        assert await first not in others
 
 
 async def test_a_started_goroutine_stays_on_its_worker(rng: Any) -> None:
@@ -581,34 +647,37 @@ async def test_a_cancel_is_told_once_and_cleaning_up_may_block() -> None:
         await g
 
 
-async def test_what_happened_before_the_cancel_is_delivered_and_the_cancel_comes_with_the_next_call() -> None:
+@pytest.mark.parametrize("selects", [False, True])
+async def test_what_happened_before_the_cancel_is_delivered_and_the_cancel_comes_with_the_next_call(
+    selects: bool,
+) -> None:
     """Whatever the order: each value is received once, or left with the sender."""
-    for kind in range(2):
-        for _ in range(300):
-            values: goish.Chan[int] = chan()
-            got: list[int] = []
+    for _ in range(300):
+        await one_round_of_send_against_cancel(selects)
 
-            def body(values: Any = values, got: Any = got) -> None:
-                while True:
-                    got.append(values.recv_blocking() if kind else goish.select_blocking(values.recv())[1])
 
-            async def sender(values: Any = values) -> int:
-                sent = 0
-                while True:
-                    try:
-                        async with asyncio.timeout(0.001 if g.cancelling() else PATIENCE):
-                            await values.send(sent)
-                    except TimeoutError:
-                        return sent
-                    sent += 1
-                    if sent == 3:
-                        threading.Thread(target=g.cancel).start()
+async def one_round_of_send_against_cancel(selects: bool) -> None:
+    values: goish.Chan[int] = chan()
+    got: list[int] = []
 
-            g = go_thread(body)
-            sent = await sender()
-            with pytest.raises(asyncio.CancelledError):
-                await g
-            assert got == list(range(sent))
+    def body() -> None:
+        while True:
+            got.append(goish.select_blocking(values.recv())[1] if selects else values.recv_blocking())
+
+    g = go_thread(body)
+    sent = 0
+    while True:
+        try:
+            async with asyncio.timeout(0.001 if g.cancelling() else PATIENCE):
+                await values.send(sent)
+        except TimeoutError:
+            break
+        sent += 1
+        if sent == 3:
+            threading.Thread(target=g.cancel).start()
+    with pytest.raises(asyncio.CancelledError):
+        await g
+    assert got == list(range(sent))
 
 
 async def test_a_scope_whose_body_fails_ends_calls_that_are_blocked() -> None:
@@ -714,6 +783,13 @@ def raising(error: type[BaseException]) -> Any:
     return body
 
 
+def raising_async(error: type[BaseException]) -> Any:
+    async def body() -> None:
+        raise error("there")
+
+    return body
+
+
 def raising_in_a_child(error: type[BaseException]) -> Any:
     async def child() -> None:
         raise error("there")
@@ -742,13 +818,21 @@ def test_a_panic_on_a_worker_ends_the_program(body: Any, loop: Any, capsys: pyte
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
-def test_the_end_of_the_program_raised_on_a_worker_ends_it(error: Any) -> None:
+@pytest.mark.parametrize("body", [raising, raising_async, raising_in_a_child])
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize("loop", REAL_LOOPS)
+def test_the_end_of_the_program_raised_on_a_worker_ends_it_at_once(
+    body: Any, error: Any, held: bool, loop: Any
+) -> None:
     async def main() -> None:
-        go_thread(raising(error))
+        held_until_the_end = go_thread(body(error))
+        if not held:
+            del held_until_the_end
         await sleep(PATIENCE)
+        raise AssertionError("too late")
 
     with pytest.raises(error, match="there"):
-        goish.run(main)
+        goish.run(main, loop=loop)
 
 
 def test_a_panic_on_a_worker_reaches_the_programs_own_listener() -> None:

@@ -104,6 +104,12 @@ def after(seconds):
     cdef Chan ch = Chan.__new__(Chan)
     cdef ChanExtra extra = ChanExtra.__new__(ChanExtra)
     cdef double duration = checked_seconds(seconds, "after")
+    if goish_tls_sched == NULL and goish_tls_worker == NULL and running_loop() is None:
+        raise RuntimeError(
+            "after() counts by an event loop's clock, and none runs on this thread: give the call a timeout, such as "
+            "ch.recv_blocking(timeout=seconds) or select_blocking(..., timeout=seconds), or start the program with "
+            "goish.run(main)"
+        )
     extra.sched = scheduler_here()
     extra.deadline = clock(extra.sched) + max(duration, 0.0)
     ch.capacity = 1

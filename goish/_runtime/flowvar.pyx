@@ -248,7 +248,8 @@ def sync(fv, /, timeout=None):
     """Blocks this thread until the result of a FlowVar (or Pending) is there, takes it and returns it.
 
     A call that no worker has begun is run here and now; while one runs, this thread runs what that has spawned. In a
-    worker that has to wait another worker takes its place. A cancel of the call that waits ends the wait. ``timeout``: seconds, None for ever.
+    worker that has to wait another worker takes its place. A cancel of the call that waits ends the wait.
+    ``timeout``: seconds, None for ever.
 
     Raises the call's exception, TimeoutError if it takes longer (the result may be taken later), FlowVarConsumed if it
     was taken, NotSpawned if it is empty, SyncOnLoop on a thread whose event loop runs: ``await`` it there.
@@ -267,7 +268,7 @@ def sync(fv, /, timeout=None):
         return sync_one(<Outcome>fv, timeout)
     if isinstance(fv, Goroutine):
         return fv.result(timeout=timeout)
-    raise TypeError(f"sync() takes what spawn() or submit() returned, got {fv!r} of type {type(fv).__name__}")
+    raise TypeError(f"sync() takes what spawn(), submit() or go_thread() returned, got {fv!r} of type {type(fv).__name__}")
 
 
 cdef FlowVar spawn_on(Pool p, object fn, tuple args, dict kwargs):

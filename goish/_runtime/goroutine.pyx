@@ -373,6 +373,8 @@ cdef void failed(Scheduler s, Goroutine g) except *:
         finish(s, g, error, True)
         raise error
     else:
+        if s.worker is not None and ends_program(g, error):
+            g.flags |= GF_RETRIEVED
         finish(s, g, error, True)
 
 

@@ -80,6 +80,7 @@ cdef class Pool:
     cdef IdleList[KINDS] idle
     cdef Py_ssize_t[KINDS] started   # threads
     cdef bint[KINDS] searching       # one is awake that has not taken anything yet: no need to wake another
+    cdef Py_ssize_t coming           # ... of a loop: how many live goroutines it has
     cdef bint starved                # the system gives no further thread
     cdef Py_ssize_t busy             # plain workers that are awake and not blocked
     cdef Py_ssize_t blocked          # plain workers that are blocked in goish
@@ -107,8 +108,10 @@ cdef class Worker:
     cdef PyObject* idle_next
     cdef void* gate  # a plain worker parks here
     cdef uint8_t kind
+    cdef Py_ssize_t load         # of an idle one with a loop: its live goroutines
     cdef bint idle               # in the list of idle ones
     cdef bint told               # it is the pool's `searching` one
+    cdef bint excess             # woken to leave, unless something waits
     cdef bint blocked            # in a goish call: another may run meanwhile
     cdef bint left               # its thread ends
     cdef unsigned int born       # in which process of a line of forks

@@ -8,6 +8,9 @@
 # all the time and takes a further call whenever nothing else is runnable there. So any number of parked goroutines needs no
 # further thread.
 #
+# Calls for loops are spread: a loop with live goroutines leaves the next call to one that has fewer, or to a further worker while
+# there may be one. The more it has, the less a few matter (SLACK), so that not each of thousands costs a wake-up.
+#
 # Invariants: `lock` guards the queues, the idle workers, the numbers and the step from QUEUED to anything else. One that is
 #   QUEUED is in its queue, which owns it; a plain one that runs is in `active`, which owns it then. If something is
 #   queued, a worker is awake that will look again, or as many as may be are busy: summon() after each change to either.
@@ -20,6 +23,27 @@ cdef Scheduler limbo = new_limbo()  # of goroutines that are on no loop
 def set_panic_route(route):
     """Who hears of exceptions in pooled goroutines that nobody awaits: ``route(goroutine, exception)``, on any thread."""
     limbo.on_panic = route
+
+
+cdef object end_program = None
+
+
+def set_program_end(end):
+    """Who hears at once of SystemExit and KeyboardInterrupt on workers: ``end(goroutine, exception)``, on any thread.
+
+    It returns whether there is a program that this ends.
+    """
+    global end_program
+    end_program = end
+
+
+cdef bint ends_program(Goroutine g, object error) noexcept:
+    # Whoever holds the handle: these two end the program, as from any goroutine.
+    try:
+        return isinstance(error, (KeyboardInterrupt, SystemExit)) and end_program is not None and end_program(g, error)
+    except BaseException as exc:
+        logger.error("%r could not be reported", error, exc_info=exc)
+        return False
 
 
 cdef dict pools = {}  # by id, as weak references
@@ -100,7 +124,29 @@ cdef PyObject* calls_next(Pool p, Worker w) noexcept:
             return NULL
         while g != NULL and (<Call>(<Goroutine>g).coro).where == ELSEWHERE and (<Call>(<Goroutine>g).coro).origin == <PyObject*>w:
             g = (<Goroutine>g).all_next
-    return g
+        return g
+    return NULL if w.kind == LOOP and rather_for_another(p, w, g) else g
+
+
+cdef enum:
+    SLACK = 8  # a loop with n goroutines is as good as one with n - n/8
+
+
+cdef bint rather_for_another(Pool p, Worker w, PyObject* g) noexcept:
+    # Under the lock: whether somebody with fewer goroutines comes, or is summoned if this worker does not take it.
+    cdef PyObject* origin = (<Call>(<Goroutine>g).coro).origin
+    cdef bint must = (<Call>(<Goroutine>g).coro).where == ELSEWHERE and origin != NULL
+    cdef Py_ssize_t load = w.sched.live
+    cdef Py_ssize_t limit = load - load // SLACK
+    cdef PyObject* other
+    if load == 0:
+        return False
+    if p.searching[LOOP] and not w.told:
+        return p.coming < limit
+    if may_start(p, LOOP, must):
+        return True
+    other = idle_lightest(p, <PyObject*>w, origin)
+    return other != NULL and (<Worker>other).load < limit
 
 
 # ---- who is to be woken ----
@@ -135,6 +181,29 @@ cdef inline PyObject* idle_other(Pool p, int kind, PyObject* but, PyObject* nor)
     return w
 
 
+cdef PyObject* idle_lightest(Pool p, PyObject* but, PyObject* nor) noexcept:
+    # The idle worker whose loop has the fewest goroutines.
+    cdef PyObject* w = p.idle[LOOP].head
+    cdef PyObject* best = NULL
+    while w != NULL:
+        if w != but and w != nor and (best == NULL or (<Worker>w).load < (<Worker>best).load):
+            best = w
+        w = (<Worker>w).idle_next
+    return best
+
+
+cdef PyObject* idle_for(Pool p, int kind, PyObject* g, PyObject* but, bint must) noexcept:
+    # The idle worker to be woken for this call; NULL: none, or a further one is better.
+    cdef PyObject* origin = (<Call>(<Goroutine>g).coro).origin
+    cdef PyObject* w
+    if kind == PLAIN:
+        return idle_other(p, kind, but, origin if must else NULL)
+    w = idle_lightest(p, but, origin)
+    if (w == NULL or (<Worker>w).load > 0) and may_start(p, kind, must):
+        return NULL
+    return idle_lightest(p, but, NULL) if w == NULL and not must else w
+
+
 cdef inline bint may_start(Pool p, int kind, bint must) noexcept:
     if p.starved:
         return False
@@ -155,7 +224,8 @@ cdef PyObject* summon(Pool p, int kind, PyObject* but) noexcept:
     if g == NULL or p.searching[kind] or (kind == PLAIN and p.busy >= p.size):
         return NULL
     must = (<Call>(<Goroutine>g).coro).where == ELSEWHERE and (<Call>(<Goroutine>g).coro).origin != NULL
-    w = idle_other(p, kind, but, (<Call>(<Goroutine>g).coro).origin if must else NULL)
+    w = idle_for(p, kind, g, but, must)
+    p.coming = 0 if w == NULL or kind == PLAIN else (<Worker>w).load
     if w != NULL:
         idle_remove(p, <Worker>w)
         (<Worker>w).told = True
@@ -263,6 +333,12 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
 current_scope = ContextVar("goish.scope", default=None)
 
 
+def check_plain(fn):
+    """TypeError for a coroutine function or a coroutine: an executor of others runs functions."""
+    if kind_of(fn) == LOOP:
+        raise TypeError(f"an adopted executor runs plain functions (def), got {fn!r}: go_thread(fn) runs a coroutine function")
+
+
 cdef int kind_of(object fn) except -1:
     cdef int found = goish_makes_coroutine(<PyObject*>fn)
     if found >= 0:
@@ -365,7 +441,7 @@ cdef int raise_refused(Pool p, int why) except -1:
             f"{p!r} has its max_pending={p.pending} calls waiting; wait for some of them, raise max_pending, or choose "
             "another on_full"
         )
-    raise PoolFull(f"all {p.blocked} workers of {p!r} are blocked, and it may have no more (max_threads={p.most})")
+    raise PoolFull(f"all {p.most} workers of {p!r} are blocked, and it may have no more (max_threads={p.most})")
 
 
 cdef void never_was(Goroutine g) noexcept:
@@ -436,6 +512,8 @@ cdef void call_and_conclude(Pool p, Goroutine g) except *:
     elif PyErr_ExceptionMatches(GoExit):
         flags = GF_EXITED
     error = pending_exception()
+    if ends_program(g, error):
+        flags |= GF_RETRIEVED
     conclude(p, g, None if flags == GF_EXITED else error, flags)
 
 
@@ -482,6 +560,7 @@ cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
     goish_lock(&p.lock)
     call.parent = None
     goish_unlock(&p.lock)
+    count_finished(p, call)
     swap_coro(g, None)
     goish_clear_bits(&g.flags, GF_LATE | GF_MUST_CANCEL)  # no cancel comes any more
     goish_set_bits(&g.flags, flags)
@@ -498,12 +577,20 @@ cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
         end_active(p, g, call)
 
 
+cdef void count_finished(Pool p, Call call) noexcept:
+    # Before anybody is told that it is over: who has its result finds it counted.
+    if call.born != forks:
+        return
+    goish_lock(&p.lock)
+    p.finished += 1
+    goish_unlock(&p.lock)
+
+
 cdef void end_active(Pool p, Goroutine g, Call call) noexcept:
     if call.born != forks:
         return  # it is the parent's, and so is the list that it was in
     goish_lock(&p.lock)
     calls_remove(&p.active, <PyObject*>g)
-    p.finished += 1
     goish_unlock(&p.lock)
     Py_DECREF(g)  # the caller has another
 
@@ -558,8 +645,8 @@ class _Conclude:
 # ---- cancelling ----
 
 cdef int cancel_pooled(Goroutine g, object msg) except -1:
-    # 1: done; 0: it has meanwhile come to a loop. One that waits for a worker ends at once; one that is blocked is woken; one that
-    # runs is told (check_cancel).
+    # 1: done; 0: it has meanwhile come to a loop. One that waits for a worker ends at once; one that is blocked is woken; one
+    # that runs is told (check_cancel).
     cdef Call call
     call = call_of(g)
     if call is None:
@@ -661,6 +748,20 @@ cdef class Pool:
         self.starved = False
         goish_unlock(&self.lock)
         self._look()
+        self._thin_out()
+
+    def _thin_out(self):
+        # Idle plain workers beyond what may be busy are woken, to leave.
+        cdef PyObject* w = <PyObject*>self
+        while w != NULL:
+            goish_lock(&self.lock)
+            w = self.idle[PLAIN].head if self.idle[PLAIN].count > self.size else NULL
+            if w != NULL:
+                idle_remove(self, <Worker>w)
+                (<Worker>w).excess = True
+                self.busy += 1
+            goish_unlock(&self.lock)
+            rouse(self, PLAIN, w)
 
     def _limit(self, pending, int on_full):
         self.pending = -1 if pending is None else pending

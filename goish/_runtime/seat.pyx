@@ -6,9 +6,9 @@
 # Invariants: the bell is rung once for each op that was decided by another than its own thread. A thread that gives up withdraws
 #   its op first; if that is refused, the op has happened, and it waits for the bell, which is about to ring: so nobody
 #   touches seat or op any more when it goes on.
-# A plain call of a pool can be cancelled while its thread is blocked: `waits` of its Call is the op, from when it is armed until it
-#   is over. It and GF_MUST_CANCEL change under end_lock() of the goroutine: so either who cancels finds the op, or who is about to
-#   block finds the cancel. If the op has been decided, the cancel stays for the next blocking call, or check_cancel().
+# A plain call of a pool can be cancelled while its thread is blocked: `waits` of its Call is the op, from when it is armed until
+#   it is over. It and GF_MUST_CANCEL change under end_lock() of the goroutine: so either who cancels finds the op, or who is
+#   about to block finds the cancel. If the op has been decided, the cancel stays for the next blocking call, or check_cancel().
 # Threads: the one that sits; seat_wake() and cancel_blocked() from any.
 # Not here: what an op does (handoff.pyx, select.pyx, goroutine.pyx, waitgroup.pyx).
 
@@ -85,7 +85,7 @@ cdef object block(Op op, object timeout, str call, str instead):
     op.used |= U_USED
     seconds = checked_timeout(timeout)
     if asyncio_running_loop() is not None:
-        raise RuntimeError(f"{call} would block the event loop that runs on this thread: {instead}")
+        raise SyncOnLoop(f"{call} would block the event loop that runs on this thread: {instead}")
     if cancelled_here():
         op.state = OP_YIELDED
         op_drop(op)

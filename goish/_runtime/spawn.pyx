@@ -27,8 +27,8 @@ cdef class GoThread:
     The call runs in a copy of the current context. An exception that nobody awaits is a panic: see ``run``.
 
     ``await`` it in any event loop. A cancel ends a call that has not begun, and raises CancelledError in a coroutine; in a
-    plain function where it blocks in goish, or calls ``check_cancel``. TypeError if ``fn`` cannot be called, PoolFull if the pool takes no
-    more. Any thread may call it, with an event loop or without.
+    plain function where it blocks in goish, or calls ``check_cancel``. TypeError if ``fn`` cannot be called,
+    PoolFull if the pool takes no more. Any thread may call it, with an event loop or without.
 
     With the GIL, functions in Python take turns; in parallel run those that release it. On free-threaded Python all do.
 

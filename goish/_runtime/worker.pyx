@@ -28,7 +28,7 @@ cdef Goroutine next_call(Worker w):
             tell_room(p)
             return <Goroutine>g
         p.busy -= 1
-        if (p.closed and p.queues[PLAIN].count == 0) or p.idle[PLAIN].count > p.size:
+        if (p.closed and p.queues[PLAIN].count == 0) or p.idle[PLAIN].count > p.size or w.excess:
             p.started[PLAIN] -= 1
             w.left = True
         else:
@@ -113,6 +113,7 @@ cdef void worker_idle(Scheduler s) noexcept:
         return
     if not w.idle:
         idle_push(p, w)
+    w.load = s.live
     other = summon(p, LOOP, <PyObject*>w)
     if p.closed and w.idle and p.queues[LOOP].count == 0 and s.live == 0:
         w.left = True

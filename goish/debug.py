@@ -135,7 +135,8 @@ def _frame_elsewhere(g: Goroutine[Any]) -> FrameType | None:
     from .workers import thread_of  # it stands on panics.py, which stands on this
 
     thread = loop_thread(g) or thread_of(g)
-    return None if thread in (None, threading.get_ident()) else sys._current_frames().get(thread)
+    frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
+    return None if thread in (None, threading.get_ident()) else frames.get(thread)
 
 
 def _running_stack(outermost: FrameType | None, innermost: FrameType | None) -> tuple[_Place, ...]:

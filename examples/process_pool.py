@@ -27,7 +27,7 @@ async def main() -> None:
     async with Executor(workers=2) as threads:
         assert await count(threads)
     pool = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
-    with adopt(pool) as processes:
+    async with adopt(pool) as processes:
         assert not await count(processes)
 
 

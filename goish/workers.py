@@ -17,6 +17,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context
 from time import monotonic
 from typing import Any, Final
@@ -33,6 +34,10 @@ from ._runtime.core import (
     set_program_end,
 )
 from .panics import end_program, route
+
+with suppress(ImportError):
+    # Not when a worker makes its loop: a fork in the midst of an import leaves its lock taken in the child.
+    import uvloop as _uvloop  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
 __all__ = ["Threads", "end_goroutines", "is_idle"]
 

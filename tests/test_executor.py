@@ -434,6 +434,7 @@ def test_an_executor_that_knows_no_cancel_futures_can_be_shut_down(hold: threadi
     assert first.result(timeout=PATIENCE) is True or first.cancelled()
     with pytest.raises(asyncio.CancelledError):
         second.result(timeout=PATIENCE)
+    until(lambda: goish.num_goroutine() == 0)  # who waits is told before it is counted off
 
 
 async def test_a_block_that_would_hold_up_the_loop_is_refused_before_it_begins() -> None:

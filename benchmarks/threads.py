@@ -1,7 +1,7 @@
 """Threads: handing a call to a worker, taking its result, and handing values from thread to thread.
 
-``python -m benchmarks.threads [word ...]``, with words: only the rows whose name has one of them. Each row is the best and the
-median of some rounds; the rivals of a row take turns, so that a disturbance of the machine meets all of them.
+``python -m benchmarks.threads [word ...]``, with words: only the rows whose name has one of them. Each row is the best
+and the median of some rounds; the rivals of a row take turns, so that a disturbance of the machine meets all of them.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from ._runtime.core import (
     Pool,
     Worker,
     after_fork,
+    count_panic,
     new_worker,
     scheduler,
     set_panic_route,
@@ -277,6 +278,7 @@ def _ended_by(g: Goroutine[Any], deadline: float) -> bool:
     except BaseException as exc:
         if not g.done() or g.cancelled() or g.exception() is not exc:
             raise
+        count_panic()
         route(g, exc)
     return True
 

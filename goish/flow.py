@@ -217,14 +217,18 @@ def done(handle: Handle[Any], /) -> RecvChan[Any]:
     """
     _check((handle,), "done")
     ended: Chan[Any] = chan()
+
+    def end(_: object) -> None:
+        ended.close()
+
     if isinstance(handle, (FlowVar, Pending)):
         handle = goroutine_behind(handle)
     if handle.done():
         ended.close()
     elif isinstance(handle, Goroutine) or handle.get_loop() is asyncio._get_running_loop():
-        handle.add_done_callback(lambda _: ended.close())
+        handle.add_done_callback(end)
     else:
-        handle.get_loop().call_soon_threadsafe(handle.add_done_callback, lambda _: ended.close())
+        handle.get_loop().call_soon_threadsafe(handle.add_done_callback, end)
     return ended.receiver
 
 

@@ -2,8 +2,9 @@
 
 Running goroutines: ``run``, ``go``, ``Goroutine``, ``gosched``, ``sleep``, ``goexit``, ``num_goroutine``,
 ``current_goroutine``. Channels: ``chan``, ``Chan``, ``PriorityChan``, ``SendChan``, ``RecvChan``, ``NIL``, ``EMPTY``,
-``after``, ``select``, ``try_select``, ``select_blocking``. Waiting for many: ``WaitGroup``. With asyncio:
-``new_event_loop``, ``task_factory``. What can go wrong: the errors, all of them
+``after``, ``select``, ``try_select``, ``select_blocking``. Waiting for many: ``WaitGroup``, ``wait_all``, ``wait_any``,
+``done``. On threads: ``go_thread``, ``spawn``, ``submit``, ``sync``, ``sync_scope``, ``Executor``, ``CancelToken``,
+``parallel_map``. With asyncio: ``new_event_loop``, ``task_factory``. What can go wrong: the errors, all of them
 ``GoishError`` but ``Panic``.
 
 ``NIL`` is Go's nil channel: a send or receive on it waits for ever (a cancel ends it), a case of ``select`` on it is

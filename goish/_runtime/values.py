@@ -53,9 +53,9 @@ class Err:
 
     Example::
 
-        match sync(spawn(pow, 0, -1).outcome()):
-            case Err(ZeroDivisionError() as error):
-                print(error)  # -> 0.0 cannot be raised to a negative power
+        match sync(spawn([].index, 5).outcome()):
+            case Err(ValueError() as error):
+                print(type(error).__name__)  # -> ValueError
     """
 
     error: BaseException

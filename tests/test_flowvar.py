@@ -261,6 +261,13 @@ def test_a_cancelled_one_says_so() -> None:
 # ── helping ──
 
 
+def test_a_spawned_call_runs_though_nobody_syncs() -> None:
+    ran = threading.Event()
+    fv = spawn(ran.set)
+    assert ran.wait(PATIENCE)
+    sync(fv)
+
+
 def test_a_call_that_nobody_has_begun_is_run_by_who_syncs() -> None:
     hold = threading.Event()
     busy = [submit(hold.wait) for _ in range(2)]
@@ -680,9 +687,11 @@ def test_who_helps_nobody_runs_nothing_himself() -> None:
 @pytest.mark.parametrize("given", ["all", None, 1])
 def test_help_is_one_of_three(given: Any) -> None:
     fv = spawn(int)
-    with pytest.raises(ValueError, match='"descendants", "any", "none"'):
-        sync(fv, help=given)
-    sync(fv)
+    g = go_thread(int)
+    for handle in (fv, g):
+        with pytest.raises(ValueError, match='"descendants", "any", "none"'):
+            sync(handle, help=given)  # type: ignore[type-var]
+    assert (sync(fv), sync(g)) == (0, 0)
 
 
 def test_blocking_takes_everything_from_everywhere() -> None:

@@ -7,13 +7,15 @@ import collections
 import contextvars
 import functools
 import gc
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Generator
 from typing import Any
 
 import pytest
-from helpers import REAL_LOOPS
+from helpers import FREE_THREADED, REAL_LOOPS
 from parties import PATIENCE, until
 
 import goish
@@ -1007,3 +1009,12 @@ def test_a_call_that_runs_may_wake_somebody() -> None:
         return await results.recv()
 
     assert goish.run(main) == "woken"
+
+
+# ── without the GIL ──
+
+
+@pytest.mark.skipif(not FREE_THREADED, reason="this Python has the GIL")
+def test_goish_does_not_bring_the_gil_back() -> None:
+    program = "import sys, goish; assert not sys._is_gil_enabled()"
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)

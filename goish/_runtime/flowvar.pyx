@@ -303,8 +303,9 @@ def sync(fv, /, timeout=None, *, help="descendants"):
 
         print(await go_thread(fib, 12))  # -> 144
     """
+    cdef int helping = checked_help(help)
     if isinstance(fv, Outcome):
-        return sync_one(<Outcome>fv, timeout, checked_help(help))
+        return sync_one(<Outcome>fv, timeout, helping)
     if isinstance(fv, Goroutine):
         return fv.result(timeout=timeout)
     raise TypeError(f"sync() takes what spawn(), submit() or go_thread() returned, got {fv!r} of type {type(fv).__name__}")

@@ -17,9 +17,11 @@ from parties import PATIENCE, until
 
 import goish
 from goish import NIL, Chan, ChanClosed, ChanFull, PriorityChan, SendOnClosed, WaitGroup, after, chan, select_blocking
+from goish._runtime import core
 from goish._runtime.core import on_blocking, seated
 
 SOON = 0.001  # seconds: a timeout that is meant to run out
+POOLS = (core.before_blocking_here, core.after_blocking_here)  # type: ignore[attr-defined]  # who is told as a rule
 
 
 def waiting(ch: Chan[Any]) -> tuple[int, int]:
@@ -103,6 +105,18 @@ def test_a_send_that_had_to_wait_says_so() -> None:
     until(lambda: waiting(ch) == (1, 0))
     assert ch.try_recv() == ("a", True)
     assert sender.join() is True
+
+
+def test_a_receive_that_had_to_wait_says_so() -> None:
+    ch: Chan[str] = chan(1)
+    ch.try_send("a")
+    assert ch.recv_info_blocking() == ("a", True, False)
+    receiver = Blocked(ch.receiver.recv_info_blocking)
+    until(lambda: waiting(ch) == (0, 1))
+    ch.try_send("b")
+    assert receiver.join() == ("b", True, True)
+    ch.close()
+    assert ch.recv_info_blocking(timeout=0) == (None, False, False)
 
 
 def test_views_iterate_and_many_threads_share_the_values() -> None:
@@ -272,6 +286,7 @@ async def test_on_a_loops_thread_they_name_what_to_await_instead(drive: Any) -> 
         (lambda: ch.sender.send_blocking(1), r"await ch\.send\(v\)"),
         (ch.recv_blocking, r"await ch\.recv\(\)"),
         (ch.recv_ok_blocking, r"await ch\.recv_ok\(\)"),
+        (ch.recv_info_blocking, r"await ch\.recv_info\(\)"),
         (lambda: list(ch), "async for"),
         (lambda: next(iter(ch.receiver)), "async for"),
         (lambda: select_blocking(ch.send(1)), r"await select\(\.\.\.\)"),
@@ -295,7 +310,7 @@ def interrupts() -> Generator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     on_blocking(interrupt, None)
     yield
-    on_blocking(None, None)
+    on_blocking(*POOLS)
     signal.signal(signal.SIGINT, before)
 
 
@@ -378,7 +393,7 @@ def told() -> Generator[list[str]]:
     told: list[str] = []
     on_blocking(lambda: told.append("blocks"), lambda: told.append("goes on"))
     yield told
-    on_blocking(None, None)
+    on_blocking(*POOLS)
 
 
 def test_a_pool_is_told_of_threads_that_really_block(told: list[str]) -> None:
@@ -403,7 +418,7 @@ def test_a_pool_may_refuse_and_nothing_has_happened() -> None:
         with pytest.raises(BlockingIOError):
             ch.send_blocking(1, PATIENCE)
     finally:
-        on_blocking(None, None)
+        on_blocking(*POOLS)
     assert waiting(ch) == (0, 0)
 
 
@@ -417,7 +432,7 @@ def test_a_pool_that_fails_afterwards_does_not_cost_the_value(caplog: pytest.Log
     try:
         assert ch.recv_blocking(PATIENCE) == 1
     finally:
-        on_blocking(None, None)
+        on_blocking(*POOLS)
     assert "failed after a thread had blocked" in caplog.text
 
 

@@ -26,7 +26,7 @@ from types import FrameType, FunctionType
 from typing import Any, Final, Generic, Literal, NoReturn, TypeAlias, TypeGuard, TypeVar, TypeVarTuple, cast
 
 from . import debug as _debug
-from ._runtime.core import GoExit, Goroutine, current_goroutine, goroutines, scheduler, seated, seed
+from ._runtime.core import GoExit, Goroutine, current_goroutine, goroutines, scheduler, seed
 from .deadlock import Detector
 from .errors import DeadlockError
 from .panics import PROGRAM, OnPanic, Panics, check_on_panic
@@ -268,10 +268,8 @@ class _Program(Generic[T]):
 
     # ── deadlock ──
 
-    def on_deadlock(self) -> None:
-        error = DeadlockError(
-            f"all goroutines are asleep - deadlock!\n\n{_debug.describe(self.sched.goroutines())}{_blocked_threads()}"
-        )
+    def on_deadlock(self, report: str) -> None:
+        error = DeadlockError(f"all goroutines are asleep - deadlock!\n\n{report}")
         if self.deadlock == "log":
             logger.error("%s", error)
         elif self.rest_over is not None:
@@ -394,12 +392,6 @@ class _Ending:
             self.rest[-1].add_done_callback(self.step)
         elif not self.over.done():
             self.over.set_result(None)
-
-
-def _blocked_threads() -> str:
-    waiting = seated()
-    names = [thread.name for thread in threading.enumerate() if thread.native_id in waiting]
-    return f"\n\nthreads blocked in goish calls: {', '.join(names)}" if names else ""
 
 
 def _raise(exc: BaseException) -> NoReturn:

@@ -591,6 +591,12 @@ cdef class Scheduler:
         forget(self)
 
     @property
+    def at_rest(self):
+        """Whether all its goroutines wait for one another, and nothing is on its way to them. Any thread, true for a moment."""
+        cdef bint waits = self.live == self.blocked and self.alarms.count == 0 and self.run_head == NULL
+        return waits and not self.armed and self.inbox.head == NULL
+
+    @property
     def timers(self):
         """How many goish timers are armed."""
         return self.alarms.count

@@ -219,7 +219,12 @@ cdef class Goroutine:
 
     @property
     def wait_reason(self):
-        """What it waits for, in Go's words: ``"chan receive"``, ``"select"``, ...; None unless it waits."""
+        """What it waits for, in Go's words: ``"chan receive"``, ``"select"``, ...; None unless it waits.
+
+        Of a function on a worker: what its thread is blocked by in goish. Elsewhere than on its thread it may be out of date.
+        """
+        if goish_load_state(&self.state) == G_RUNNING:
+            return blocked_by(self)
         if goish_load_state(&self.state) != G_WAITING or not in_sight(self):
             return None
         if type(self.wait) is not Op:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any, TypeAlias, TypeVar, overload
 
-from ._runtime.core import Chan, FlowVar, Goroutine, Pending, chan, go, go_thread, goroutine_behind, sync
+from ._runtime.core import Chan, FlowVar, Goroutine, Pending, chan, go, go_thread, goroutine_behind, join_helping, sync
 from .errors import SyncOnLoop
 
 __all__ = ["Handle", "sync_all", "sync_any", "wait_all", "wait_any"]
@@ -27,19 +28,24 @@ Handle: TypeAlias = Blockable[T] | asyncio.Future[T]
 
 
 @overload
-def sync_all(a: Blockable[T1], b: Blockable[T2], /) -> tuple[T1, T2]: ...
+def sync_all(a: Blockable[T1], b: Blockable[T2], /, *, timeout: float | None = None) -> tuple[T1, T2]: ...
 @overload
-def sync_all(a: Blockable[T1], b: Blockable[T2], c: Blockable[T3], /) -> tuple[T1, T2, T3]: ...
+def sync_all(
+    a: Blockable[T1], b: Blockable[T2], c: Blockable[T3], /, *, timeout: float | None = None
+) -> tuple[T1, T2, T3]: ...
 @overload
-def sync_all(a: Blockable[T1], b: Blockable[T2], c: Blockable[T3], d: Blockable[T4], /) -> tuple[T1, T2, T3, T4]: ...
+def sync_all(
+    a: Blockable[T1], b: Blockable[T2], c: Blockable[T3], d: Blockable[T4], /, *, timeout: float | None = None
+) -> tuple[T1, T2, T3, T4]: ...
 @overload
-def sync_all(*handles: Blockable[T]) -> tuple[T, ...]: ...
-def sync_all(*handles: Any) -> tuple[Any, ...]:
+def sync_all(*handles: Blockable[T], timeout: float | None = None) -> tuple[T, ...]: ...
+def sync_all(*handles: Any, timeout: float | None = None) -> tuple[Any, ...]:
     """Block this thread until all are done, and take their results, in this order. See ``sync``.
 
     If some failed, it waits for the others all the same and raises: the exception if it is one, an ExceptionGroup if
-    there are several. TypeError for other things, SyncOnLoop on a thread whose event loop runs: ``await wait_all(...)``
-    there.
+    there are several. ``timeout``: seconds for all together, None for ever; TimeoutError if some were not done by then:
+    no result is taken then, and none is lost. TypeError for other things, SyncOnLoop on a thread whose event loop runs:
+    ``await wait_all(...)`` there.
 
     Example::
 
@@ -50,6 +56,8 @@ def sync_all(*handles: Any) -> tuple[Any, ...]:
     """
     _check(handles, "sync_all", (Goroutine, FlowVar, Pending))
     _check_no_loop("sync_all", "wait_all")
+    if timeout is not None:
+        _join_all(handles, timeout)
     results: list[Any] = []
     errors: list[BaseException] = []
     for handle in handles:
@@ -61,6 +69,16 @@ def sync_all(*handles: Any) -> tuple[Any, ...]:
             errors.append(exc)
     _raise(errors, "sync_all")
     return tuple(results)
+
+
+def _join_all(handles: Sequence[Any], timeout: float) -> None:
+    """Until all are done, taking nothing."""
+    _check_timeout(timeout)
+    deadline = monotonic() + timeout
+    for handle in handles:
+        if not _is_over(handle):
+            g = handle if isinstance(handle, Goroutine) else goroutine_behind(handle)
+            join_helping(g, max(0.0, deadline - monotonic()))
 
 
 def sync_any(*handles: Blockable[T], timeout: float | None = None) -> tuple[int, T]:
@@ -229,6 +247,15 @@ def _check(handles: Sequence[object], what: str, kinds: tuple[type, ...]) -> Non
 def _check_no_loop(what: str, instead: str) -> None:
     if asyncio._get_running_loop() is not None:
         raise SyncOnLoop(f"{what}() would block the event loop that runs on this thread: await {instead}(...)")
+
+
+def _check_timeout(timeout: object) -> None:
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(
+            f"timeout is a number of seconds or None (wait for ever), got {timeout!r} of type {type(timeout).__name__}"
+        )
+    if math.isnan(timeout):
+        raise ValueError("timeout is a number of seconds or None (wait for ever), not NaN")
 
 
 def _check_not_empty(handles: Sequence[object], what: str) -> None:

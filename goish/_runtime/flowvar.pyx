@@ -134,13 +134,16 @@ def goroutine_behind(Outcome fv):
     return need_spawned(fv)
 
 
-def join_helping(Goroutine g):
-    """Blocks until ``g`` is done, running it or what it has spawned meanwhile. Its outcome is left alone."""
+def join_helping(Goroutine g, timeout=None):
+    """Blocks until ``g`` is done, running it or what it has spawned meanwhile. Its outcome is left alone.
+
+    With a timeout it only waits. TimeoutError if it was not done by then.
+    """
     cdef PyObject* here = plain_here()
     if here != NULL:
         plain_call(here).told = False
     try:
-        await_blocking(g, None, "sync_scope")
+        await_blocking(g, timeout, "sync_scope" if timeout is None else "sync_all(timeout)")
     except BaseException as exc:
         if here != NULL and plain_call(here).told:
             raise

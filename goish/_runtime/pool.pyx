@@ -289,10 +289,13 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
             raise TypeError(f"a coroutine has its arguments already: got {fn!r} and more")
         args = None
     g = Goroutine.__new__(Goroutine)
-    code = goish_caller(&g.lasti)
+    code = goish_client(&g.lasti)
     if code != NULL:
         g.code = <object>code
         Py_DECREF(g.code)
+    elif plain_here() != NULL:
+        g.code = (<Goroutine>plain_here()).code
+        g.lasti = (<Goroutine>plain_here()).lasti
     g.id = goish_next_id()
     g.state = G_QUEUED
     g.sched = limbo
@@ -328,6 +331,17 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
             never_was(g)
             raise
     return g
+
+
+def set_agents(workers, *modules):
+    """Tells which modules give work to threads for their callers, who are then the creators of it; `workers` runs it."""
+    global goish_agent_count
+    for module in (workers, *modules):
+        if goish_agent_count < GOISH_AGENTS:
+            names = vars(module)
+            Py_INCREF(names)
+            goish_agents[goish_agent_count] = <PyObject*>names
+            goish_agent_count += 1
 
 
 # The sync_scope that this code is in: copied with the context, so what a call spawns belongs to it too.
@@ -886,6 +900,12 @@ cdef list calls_in_pools():
     for p in all_pools():
         found += p.queued() + p.running()
     return found
+
+
+def function_name(Goroutine g):
+    """The function of a goroutine that is on no loop, by its name; None for another, or when it is over. Any thread."""
+    cdef Call call = call_of(g)
+    return None if call is None else call.__qualname__
 
 
 def pooled():

@@ -111,7 +111,7 @@ cdef class Goroutine:
         """Its result. Without ``timeout`` it does not wait, as asyncio has it: InvalidStateError while the goroutine runs.
 
         With ``timeout`` (in seconds; None: for ever) it blocks the calling thread, which may be any that runs no event loop,
-        until the goroutine is done: TimeoutError if that takes longer, RuntimeError on a thread whose loop runs (there,
+        until the goroutine is done: TimeoutError if that takes longer, SyncOnLoop on a thread whose loop runs (there,
         ``await`` it). The goroutine goes on in either case.
 
         Raises its exception, and CancelledError if it was cancelled.

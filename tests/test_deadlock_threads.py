@@ -38,6 +38,7 @@ from goish import (
     sleep,
     wait_all,
 )
+from goish import deadlock
 from goish._runtime.core import scheduler
 from goish.deadlock import FIRST_LOOK
 from goish.standstill import HOLD, Round
@@ -597,6 +598,48 @@ def test_no_alarm_in_a_relay_with_pauses(loop: Any, ex: Executor, rng: random.Ra
         return token
 
     assert run(main, loop=loop) > 6
+
+
+@pytest.mark.parametrize("when", [1, 2], ids=["asked", "held"])
+@pytest.mark.parametrize("loop", LOOPS)
+def test_no_alarm_if_one_that_has_answered_is_given_work(
+    loop: Any, when: int, ex: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last one asked posts a callback to the first, which has said that it is at rest, or is held."""
+    loops: list[asyncio.AbstractEventLoop] = []
+    ch: Chan[int] = chan(1)
+    looked = threading.Semaphore(0)
+    asked = 0
+
+    def work() -> None:
+        time.sleep(QUIET)
+        ch.try_send(1)
+
+    def look(sched: Any) -> str | None:
+        nonlocal asked
+        found = deadlock._source_there(sched)
+        if found is None and sched.loop is loops[0]:
+            looked.release()
+        elif found is None and looked.acquire(timeout=HOLD):
+            asked += 1
+            if asked == when:
+                loops[0].call_soon_threadsafe(work)
+        return found
+
+    async def waits() -> None:
+        loops.append(asyncio.get_running_loop())
+        await NIL.recv()
+
+    async def main() -> None:
+        for n in range(2):
+            ex.go_thread(waits)
+            while len(loops) == n:
+                await sleep(0.001)
+        await ch.recv()
+
+    monkeypatch.setattr(deadlock, "Round", lambda loops, asker, _, *more: Round(loops, asker, look, *more))
+    run(main, loop=loop)
+    assert asked >= when
 
 
 # ── what it says and leaves ──

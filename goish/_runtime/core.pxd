@@ -35,6 +35,7 @@ cdef extern from "slots.h":
     goish_mutex* goish_stripe(PyObject* o) noexcept
     int goish_most_spinning
     int goish_spinning
+    bint goish_look_out(uint8_t* flag) noexcept
     int goish_take_bell(void* bell, double seconds, bint interruptible) noexcept
     bint goish_gc_take(PyObject* o) noexcept
     void goish_gc_return(PyObject* o) noexcept

@@ -154,14 +154,27 @@ static int goish_spinning;
 #define goish_pause() ((void)0)
 #endif
 
-/* Without the GIL: whether the lock was taken. */
-static int goish_spin(PyThread_type_lock bell, double until) {
-    int taken = 0;
+static int goish_rang(void *bell) { return PyThread_acquire_lock((PyThread_type_lock)bell, NOWAIT_LOCK); }
+static int goish_is_set(void *flag) { return __atomic_load_n((uint8_t *)flag, __ATOMIC_ACQUIRE); }
+
+/* Without the GIL: whether it came to pass in time. */
+static int goish_spin(int (*come)(void *), void *what) {
+    double until = goish_monotonic() + GOISH_SPIN;
+    int seen = 0;
     if (__atomic_add_fetch(&goish_spinning, 1, __ATOMIC_RELAXED) <= goish_most_spinning)
-        while (!(taken = PyThread_acquire_lock(bell, NOWAIT_LOCK)) && goish_monotonic() < until)
+        while (!(seen = come(what)) && goish_monotonic() < until)
             for (int i = 0; i < 20; i++) goish_pause();
     __atomic_sub_fetch(&goish_spinning, 1, __ATOMIC_RELAXED);
-    return taken;
+    return seen;
+}
+
+/* Stays awake for a moment, letting other threads run: whether another one has set the flag. */
+static int goish_look_out(uint8_t *flag) {
+    int seen;
+    Py_BEGIN_ALLOW_THREADS
+    seen = goish_spin(goish_is_set, flag);
+    Py_END_ALLOW_THREADS
+    return seen;
 }
 
 /* Takes the lock, letting other threads run: 1 taken, 0 not within `seconds` or for now, -1 a signal came. Infinite seconds: for
@@ -177,7 +190,7 @@ static int goish_take_bell(PyThread_type_lock bell, double seconds, int interrup
     else if (seconds <= 1e300)
         microseconds = (PY_TIMEOUT_T)86400 * 1000000;
     Py_BEGIN_ALLOW_THREADS
-    if (spins && goish_spin(bell, began + GOISH_SPIN))
+    if (spins && goish_spin(goish_rang, bell))
         status = PY_LOCK_ACQUIRED;
     else
         status = PyThread_acquire_lock_timed(bell, microseconds, interruptible);

@@ -113,7 +113,8 @@ class Detector:
         started = perf_counter()
         before = woken()
         loops = running_loops()
-        source = self._elsewhere_source(loops) or self.wake_source(set(loops))
+        busy = bool(loops) and self._round is not None and self._round.is_ignored()
+        source = "a worker that does not answer" if busy else self.wake_source(set(loops))
         first = self._woken != before
         self._woken = before if source is None else -1
         if source is None and first:
@@ -121,7 +122,7 @@ class Detector:
         elif source is None and not loops:
             self._conclude([])
         else:
-            spent = perf_counter() - started
+            spent = perf_counter() - started + (self._round.spent if self._round is not None else 0.0)
             self._arm(max(min(2 * self._delay, LAST_LOOK), spent / SHARE))
             if source is None:
                 self._ask(loops.values(), hold=False)
@@ -144,14 +145,6 @@ class Detector:
         return handle is self._timer or _is_of(handle, self._sched)
 
     # ── the loops of workers ──
-
-    def _elsewhere_source(self, loops: dict[int, Scheduler]) -> str | None:
-        """What can be seen of the workers' loops from here, without holding anybody up."""
-        if not all(one.at_rest for one in loops.values()):
-            return "a goroutine of a worker"
-        if loops and self._round is not None and self._round.is_ignored():
-            return "a worker that does not answer"
-        return None
 
     def _ask(self, loops: Iterable[Scheduler], hold: bool) -> None:
         self._round = Round(loops, self._sched, _source_there, self._heard, hold)
@@ -360,9 +353,7 @@ _UVLOOP_MACHINERY: Final = {"UVAsync", "UVIdle", "UVCheck"}  # the loop's own; o
 _UVLOOP_PASSIVE: Final = {"Handle", "TimerHandle", "Server", "SSLProtocol", "_SSLProtocolTransport"}  # act by others
 
 
-def _uvloop_source(
-    loop: asyncio.AbstractEventLoop, is_own: Callable[[object], bool], has_timer: bool
-) -> str | None:
+def _uvloop_source(loop: asyncio.AbstractEventLoop, is_own: Callable[[object], bool], has_timer: bool) -> str | None:
     parts = gc.get_referents(loop)
     if any(not handle.cancelled() for handle in _due(loop)):
         return "a callback that is due"

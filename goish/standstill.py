@@ -6,8 +6,8 @@ nothing was held up. If all are at rest, the second has each of them stay in the
 the asker lets go. Then all loops stand still at one instant, and what has been posted to them since is there to be
 seen: a wake-up in the inbox, a callback that is due.
 
-Invariants: who is held waits at most HOLD seconds unless the asker has begun to conclude, so a thread that is late holds
-  up nobody. `over` is set under `_lock`, and once it is nothing is concluded. What happens to a loop while it is held
+Invariants: who is held waits at most HOLD seconds unless the asker has begun to conclude, so one that is late holds up
+  nobody. `over` is set under `_lock`, and once it is nothing is concluded. What happens to a loop while it is held
   comes from another thread; when those are at rest too (deadlock.py looks), nothing does.
 Threads: `_answer` runs on those of the loops, all else on that of the asker. `_lock` guards the answers.
 """
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from time import perf_counter
 from typing import Final
 
 from . import debug as _debug
@@ -47,6 +48,7 @@ class Round:
         self.texts: Final[list[str]] = []
         self.holds: Final = hold
         self.over = False
+        self.spent = 0.0  # seconds that the slowest has taken to answer
         self._asker = asker
         self._source = source
         self._heard = heard
@@ -82,9 +84,11 @@ class Round:
         one.loop.call_soon(self._answer, one)
 
     def _answer(self, one: Scheduler) -> None:
+        started = perf_counter()
         source = "the round is over" if self.over else self._source(one)
         text = _debug.describe(one.goroutines()) if self.holds and source is None else ""
         with self._lock:
+            self.spent = max(self.spent, perf_counter() - started)
             self.unanswered.discard(one)
             self.threads.add(threading.get_native_id())
             if text:

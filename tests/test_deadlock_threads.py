@@ -21,7 +21,6 @@ from typing import Any
 
 import pytest
 
-import goish
 from goish import (
     NIL,
     Chan,
@@ -31,6 +30,7 @@ from goish import (
     adopt,
     after,
     chan,
+    deadlock,
     go,
     goexit,
     run,
@@ -38,7 +38,6 @@ from goish import (
     sleep,
     wait_all,
 )
-from goish import deadlock
 from goish._runtime.core import scheduler
 from goish.deadlock import FIRST_LOOK
 from goish.standstill import HOLD, Round
@@ -738,7 +737,8 @@ def test_who_is_late_holds_nobody_up(ex: Executor) -> None:
         second = await found.recv()
         second.call_soon_threadsafe(go_on.wait)
         heard: list[Round] = []
-        one = Round(map(scheduler, (first, second)), scheduler(asyncio.get_running_loop()), lambda _: None, heard.append, True)
+        here = scheduler(asyncio.get_running_loop())
+        one = Round(map(scheduler, (first, second)), here, lambda _: None, heard.append, True)
         one.ask()
         back: Chan[int] = chan(1)
         while one.is_ignored() and len(one.unanswered) == 2:
@@ -771,7 +771,9 @@ def test_one_that_is_not_at_rest_ends_the_round_for_all(ex: Executor) -> None:
         awake = scheduler(second)
         heard: list[Round] = []
         here = scheduler(asyncio.get_running_loop())
-        one = Round(map(scheduler, (first, second)), here, lambda s: "a timer" if s is awake else None, heard.append, True)
+        one = Round(
+            map(scheduler, (first, second)), here, lambda s: "a timer" if s is awake else None, heard.append, True
+        )
         one.ask()
         while not one.over:
             await sleep(0.001)

@@ -99,8 +99,8 @@ def after(seconds):
     """A channel that gives the loop's time once, ``seconds`` from now: a timeout as a case of ``select``.
 
     Go's ``time.After``. Returns a RecvChan, for ``select_blocking`` too: where no event loop runs it goes by the system's
-    monotonic clock. TypeError for no number, ValueError for NaN. Any thread. Zero or less fires at once. It is never closed. No timer runs unless somebody waits on it, so one whose select
-    another case won costs nothing.
+    monotonic clock. TypeError for no number, ValueError for NaN. Any thread. Zero or less fires at once. It is never closed.
+    No timer runs unless somebody waits on it, so one whose select another case won costs nothing.
 
     Example::
 

@@ -362,7 +362,9 @@ def woken():
     count = unseated
     goish_unlock(&seated_lock)
     for p in all_pools():
+        goish_lock(&(<Pool>p).lock)
         count += (<Pool>p).roused
+        goish_unlock(&(<Pool>p).lock)
     return count
 
 

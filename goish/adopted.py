@@ -7,7 +7,7 @@ import concurrent.futures
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Self, TypeVar
+from typing import Any, Final, ParamSpec, Self, TypeVar, cast
 
 from ._runtime.core import FlowVar, Goroutine, Pending, Pool, Spawner, check_plain, foreign_goroutine, outcome_of
 from .cpus import cpu_count
@@ -160,6 +160,6 @@ def _workers_of(executor: concurrent.futures.Executor) -> int | None:
     client = getattr(executor, "_client", None)  # Dask's
     if callable(threads_of := getattr(client, "nthreads", None)):
         threads = threads_of()
-        return sum(threads.values()) if isinstance(threads, Mapping) else None
+        return sum(cast("Mapping[str, int]", threads).values()) if isinstance(threads, Mapping) else None
     found = getattr(executor, "_max_workers", None)
     return found if isinstance(found, int) else None

@@ -71,13 +71,13 @@ def sync_all(*handles: Any, timeout: float | None = None) -> tuple[Any, ...]:
     return tuple(results)
 
 
-def _join_all(handles: Sequence[Any], timeout: float) -> None:
+def _join_all(handles: Sequence[Blockable[Any]], timeout: float) -> None:
     """Until all are done, taking nothing."""
     _check_timeout(timeout)
     deadline = monotonic() + timeout
     for handle in handles:
         if not _is_over(handle):
-            g = handle if isinstance(handle, Goroutine) else goroutine_behind(handle)
+            g = goroutine_behind(handle) if isinstance(handle, (FlowVar, Pending)) else handle
             join_helping(g, max(0.0, deadline - monotonic()))
 
 

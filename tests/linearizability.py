@@ -202,7 +202,9 @@ class Recorder:
         self._wait(lambda: min(this.progress) == OVER or self._quiet(this))
         if not any(step[0] in CHOICES for script in scripts for step in script):
             self._check_who_waits(this)
-        ends = [self._last(ch, "close", where) for where, ch in enumerate(this.chans)]  # whoever still waits is released
+        ends = [
+            self._last(ch, "close", where) for where, ch in enumerate(this.chans)
+        ]  # whoever still waits is released
         self._wait(lambda: min(this.progress) == OVER)
         for where, ch in enumerate(this.chans):
             ends.append(self._last(ch, "recv", where))
@@ -362,7 +364,9 @@ def main() -> int:
             wrong += 1
             print(f"capacities {capacities}, lost {missing}, doubled {invented}: {sorted(history)}", flush=True)
     took = time.monotonic() - started
-    print(f"{total} histories of {operations} operations in {took:.0f} s, {overlapped / total:.2%} with some that overlap")
+    print(
+        f"{total} histories of {operations} operations in {took:.0f} s, {overlapped / total:.2%} with some that overlap"
+    )
     print(f"{wrong} not linearizable, {lost} values lost, {doubled} doubled")
     return bool(wrong)
 

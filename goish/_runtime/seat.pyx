@@ -139,7 +139,7 @@ cdef void sit_cancellable(Op op, Seat seat, double seconds, str call) except *:
         sit(op, seat, seconds, call)
     finally:
         waits_no_more()
-        if op.state == OP_FAILED and plain_here() != NULL:
+        if goish_load_state(&op.state) == OP_FAILED and plain_here() != NULL:
             plain_call(plain_here()).told = True
 
 
@@ -179,7 +179,7 @@ cdef bint give_up(Op op, Seat seat) noexcept:
 cdef void stand_up(Op op, Seat seat, object exc) except *:
     # A signal handler has raised, as Ctrl-C does. What was received by then nobody would see: it is undelivered.
     if not give_up(op, seat):
-        if op.state == OP_FAILED and plain_here() != NULL:  # a cancel was first: it comes later
+        if goish_load_state(&op.state) == OP_FAILED and plain_here() != NULL:  # a cancel was first: it comes later
             goish_set_bits(&(<Goroutine>plain_here()).flags, GF_MUST_CANCEL)
         if op.kind == W_SEND and op.flags & F_OK:
             exc.add_note("goish: the value had been sent when this was raised")

@@ -237,7 +237,7 @@ class Recorder:
         if hasattr(os, "sched_setaffinity"):  # or two that yield to each other share a core
             cores = sorted(os.sched_getaffinity(0))
             os.sched_setaffinity(0, {cores[i % len(cores)]})
-        known = self.round
+        known = None
         while not self.over:
             if self.round is known:
                 os.sched_yield()

@@ -69,7 +69,7 @@ cdef inline void calls_push(CallQueue* q, PyObject* g) noexcept:
     else:
         (<Goroutine>q.tail).all_next = g
     q.tail = g
-    q.count += 1
+    goish_count(&q.count, 1)
 
 
 cdef inline void calls_remove(CallQueue* q, PyObject* g) noexcept:
@@ -84,7 +84,7 @@ cdef inline void calls_remove(CallQueue* q, PyObject* g) noexcept:
     else:
         (<Goroutine>behind).all_prev = before
     (<Goroutine>g).all_prev = (<Goroutine>g).all_next = NULL
-    q.count -= 1
+    goish_count(&q.count, -1)
 
 
 cdef Call call_of(Goroutine g):
@@ -545,7 +545,7 @@ cdef void to_a_loop(Call call, Goroutine g, object coro) except *:
         return
     goish_lock(&p.lock)
     calls_remove(&p.active, <PyObject*>g)
-    g.state = G_QUEUED
+    goish_store_state(&g.state, G_QUEUED)
     calls_push(&p.queues[LOOP], <PyObject*>g)
     w = summon(p, LOOP, NULL)
     goish_unlock(&p.lock)
@@ -664,8 +664,10 @@ cdef int cancel_pooled(Goroutine g, object msg) except -1:
         return 1
     if msg is not None:
         set_cancel_message(g, msg)
+    goish_lock(end_lock(g))
     if g.cancels < 65535:
         g.cancels += 1
+    goish_unlock(end_lock(g))
     cancel_blocked(g, call, msg)
     return 1
 
@@ -864,7 +866,8 @@ cdef list calls_in_pools():
 cdef Py_ssize_t live_in_pools():
     cdef Py_ssize_t count = 0
     for p in all_pools():
-        count += (<Pool>p).queues[PLAIN].count + (<Pool>p).queues[LOOP].count + (<Pool>p).active.count
+        count += goish_counted(&(<Pool>p).queues[PLAIN].count) + goish_counted(&(<Pool>p).queues[LOOP].count)
+        count += goish_counted(&(<Pool>p).active.count)
     return count
 
 
@@ -874,7 +877,7 @@ cdef list members(Pool p, CallQueue* q):
     cdef Py_ssize_t room, i
     cdef Py_ssize_t count = -1
     while count < 0:
-        room = q.count + 8
+        room = goish_counted(&q.count) + 8
         found = <PyObject**>PyMem_Malloc(room * sizeof(PyObject*))  # before the lock: under it nothing may be made
         if found == NULL:
             raise MemoryError

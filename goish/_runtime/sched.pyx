@@ -591,12 +591,17 @@ cdef class Scheduler:
         forget(self)
 
     @property
+    def live(self):
+        """How many goroutines live on it. Any thread; out of date at once."""
+        return goish_counted(&self.live)
+
+    @property
     def timers(self):
         """How many goish timers are armed."""
         return self.alarms.count
 
     def __repr__(self):
-        return f"<Scheduler of {self.loop!r} live={self.live} blocked={self.blocked} timers={self.alarms.count}>"
+        return f"<Scheduler of {self.loop!r} live={goish_counted(&self.live)} blocked={self.blocked} timers={self.alarms.count}>"
 
 
 def scheduler(loop):

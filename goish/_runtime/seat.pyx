@@ -170,7 +170,7 @@ cdef bint give_up(Op op, Seat seat) noexcept:
     if waits[op.kind].withdraw(op):
         unseat(seat)
         op.owner = op.value = None
-        op.state = OP_SPENT
+        goish_store_state(&op.state, OP_SPENT)
         return True
     goish_take_bell(seat.bell, INFINITY, False)
     return False
@@ -292,7 +292,7 @@ cdef Goroutine cancel_one(Goroutine g, Call call, object msg):
             return None
         if op is None or op is before:
             return inner
-        if op_fail(op, cancelled_error(msg)):
+        if op_give_up(op, cancelled_error(msg)):
             return None
         before = op  # decided: but it may have come to the next one meanwhile
 

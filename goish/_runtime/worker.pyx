@@ -20,7 +20,7 @@ cdef Goroutine next_call(Worker w):
             p.searching[PLAIN] = False
         g = calls_take(p, w) if p.busy <= p.size else NULL
         if g != NULL:
-            (<Goroutine>g).state = G_RUNNING
+            goish_store_state(&(<Goroutine>g).state, G_RUNNING)
             calls_push(&p.active, g)
             other = summon(p, PLAIN, NULL)
             goish_unlock(&p.lock)
@@ -56,6 +56,12 @@ cdef void rouse_quietly(Pool p, int kind, PyObject* w) noexcept:
 # How long a call that was made on a loop worker waits for another one to take it, in seconds.
 cdef double PATIENCE = 0.02
 
+cdef void call_settles(Goroutine g, Scheduler s) noexcept:
+    # On the thread of its loop, once. Others may read either: they ask only whether it is their own, and this thread's is limbo's
+    # until here. A function of its own for the thread sanitizer, which is told of it by name.
+    g.sched = s
+
+
 cdef bint worker_feed(Scheduler s) except *:
     # The next call for a loop that has nothing else to run.
     cdef Worker w = s.worker
@@ -65,7 +71,7 @@ cdef bint worker_feed(Scheduler s) except *:
     if w is None or w.kind != LOOP:
         return False
     p = w.pool
-    if p.queues[LOOP].head == NULL and not w.told:
+    if goish_counted(&p.queues[LOOP].count) == 0 and not w.told:  # a glance: worker_idle() looks under the lock
         return False
     goish_lock(&p.lock)
     if w.told:
@@ -73,8 +79,8 @@ cdef bint worker_feed(Scheduler s) except *:
         p.searching[LOOP] = False
     g = calls_take(p, w)
     if g != NULL:
-        (<Goroutine>g).sched = s
-        (<Goroutine>g).state = G_CALLED
+        call_settles(<Goroutine>g, s)
+        goish_store_state(&(<Goroutine>g).state, G_CALLED)
         p.finished += 1
     other = summon(p, LOOP, <PyObject*>w)
     goish_unlock(&p.lock)
@@ -290,7 +296,11 @@ cdef class Worker:
     @property
     def is_idle(self):
         """Whether it waits for work, and there is none: it wakes nobody."""
-        return self.idle and self.pool.queues[self.kind].count == 0 and (self.sched is None or self.sched.live == 0)
+        cdef bint idle
+        goish_lock(&self.pool.lock)
+        idle = self.idle and self.pool.queues[self.kind].count == 0
+        goish_unlock(&self.pool.lock)
+        return idle and (self.sched is None or goish_counted(&self.sched.live) == 0)
 
     @property
     def current(self):

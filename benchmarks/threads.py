@@ -1,19 +1,22 @@
 """Threads: handing a call to a worker, taking its result, and handing values from thread to thread.
 
-``python -m benchmarks.threads``: each row is the best and the median of some rounds; the rivals of a row take turns, so
-that a disturbance of the machine meets all of them.
+``python -m benchmarks.threads [word ...]``, with words: only the rows whose name has one of them. Each row is the best
+and the median of some rounds; the rivals of a row take turns, so that a disturbance of the machine meets all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import queue
 import statistics
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -23,8 +26,10 @@ from goish import Executor, chan, go_thread, spawn, submit, sync
 ROUNDS = 5
 CALLS = 5_000
 ITEMS = 50_000
-WORK = 200_000  # additions in a call that computes
+WORK = 500_000  # additions in a call that computes
 SHARES = 8
+STEPS = 500  # items through a pipeline
+STEP = 4_000  # additions for each of them in a stage
 
 Row = dict[str, Callable[[], float]]  # rival -> seconds for one item
 
@@ -74,60 +79,99 @@ def on_a_thread(call: Callable[[], object]) -> float:
     return (perf_counter() - began) / CALLS
 
 
-def computing(run: Callable[[], object]) -> float:
+def computing(run_all: Callable[[int], object]) -> float:
+    """Seconds for one share; the pool has its workers before the clock starts."""
+    run_all(1)
     began = perf_counter()
-    run()
+    run_all(WORK)
     return (perf_counter() - began) / SHARES
 
 
-def on_goish(workers: int) -> None:
+def on_goish(workers: int) -> float:
     with Executor(workers=workers).run_in_background() as ex:
-        goish.sync_all(*[ex.go_thread(compute) for _ in range(SHARES)])
+        return computing(lambda n: goish.sync_all(*[ex.go_thread(compute, n) for _ in range(SHARES)]))
 
 
-def on_thread_pool(workers: int) -> None:
-    with ThreadPoolExecutor(workers) as ex:
-        list(ex.map(lambda _: compute(), range(SHARES)))
+def on_executor(make: Callable[[int], concurrent.futures.Executor], workers: int) -> float:
+    with make(workers) as ex:
+        return computing(lambda n: list(ex.map(compute, [n] * SHARES)))
 
 
 POOL = ThreadPoolExecutor(2)
 
 
-# ── from thread to loop ──
+# ── from thread to thread, a loop on one end, on both or on none ──
 
 
-def goish_handoff(capacity: int) -> float:
+def goish_thread_to_loop(capacity: int) -> float:
     async def main() -> float:
         values = chan(capacity)
-
-        def produce() -> None:
-            for i in range(ITEMS):
-                values.send_blocking(i)
-            values.close()
-
         began = perf_counter()
-        threading.Thread(target=produce).start()
-        count = 0
-        async for _ in values:
-            count += 1
-        assert count == ITEMS
+        threading.Thread(target=send_blocking, args=(values,)).start()
+        await receive(values)
         return (perf_counter() - began) / ITEMS
 
     return goish.run(main)
 
 
-def janus_handoff(capacity: int) -> float:
+def goish_loop_to_thread(capacity: int) -> float:
+    values = chan(capacity)
+    began = perf_counter()
+    thread = threading.Thread(target=goish.run, args=(send, values))
+    thread.start()
+    receive_blocking(values)
+    thread.join()
+    return (perf_counter() - began) / ITEMS
+
+
+def goish_thread_to_thread(capacity: int) -> float:
+    values = chan(capacity)
+    began = perf_counter()
+    threading.Thread(target=send_blocking, args=(values,)).start()
+    receive_blocking(values)
+    return (perf_counter() - began) / ITEMS
+
+
+def goish_loop_to_loop(capacity: int) -> float:
+    values = chan(capacity)
+    began = perf_counter()
+    thread = threading.Thread(target=goish.run, args=(send, values))
+    thread.start()
+    goish.run(receive, values)
+    thread.join()
+    return (perf_counter() - began) / ITEMS
+
+
+def send_blocking(values: Any) -> None:
+    for i in range(ITEMS):
+        values.send_blocking(i)
+    values.close()
+
+
+def receive_blocking(values: Any) -> None:
+    assert sum(1 for _ in values) == ITEMS
+
+
+async def send(values: Any) -> None:
+    for i in range(ITEMS):
+        await values.send(i)
+    values.close()
+
+
+async def receive(values: Any) -> None:
+    count = 0
+    async for _ in values:
+        count += 1
+    assert count == ITEMS
+
+
+def janus_thread_to_loop(capacity: int) -> float:
     import janus
 
     async def main() -> float:
         values: Any = janus.Queue(capacity)
-
-        def produce() -> None:
-            for i in range(ITEMS):
-                values.sync_q.put(i)
-
         began = perf_counter()
-        threading.Thread(target=produce).start()
+        threading.Thread(target=put, args=(values.sync_q.put,)).start()
         for _ in range(ITEMS):
             await values.async_q.get()
         seconds = (perf_counter() - began) / ITEMS
@@ -137,18 +181,31 @@ def janus_handoff(capacity: int) -> float:
     return goish.run(main)
 
 
-def culsans_handoff(capacity: int) -> float:
+def janus_loop_to_thread(capacity: int) -> float:
+    import janus
+
+    async def main() -> float:
+        values: Any = janus.Queue(capacity)
+        began = perf_counter()
+        thread = threading.Thread(target=get, args=(values.sync_q.get,))
+        thread.start()
+        for i in range(ITEMS):
+            await values.async_q.put(i)
+        await asyncio.to_thread(thread.join)
+        seconds = (perf_counter() - began) / ITEMS
+        await values.aclose()
+        return seconds
+
+    return goish.run(main)
+
+
+def culsans_thread_to_loop(capacity: int) -> float:
     import culsans
 
     async def main() -> float:
         values: Any = culsans.Queue(capacity)
-
-        def produce() -> None:
-            for i in range(ITEMS):
-                values.sync_put(i)
-
         began = perf_counter()
-        threading.Thread(target=produce).start()
+        threading.Thread(target=put, args=(values.sync_put,)).start()
         for _ in range(ITEMS):
             await values.async_get()
         return (perf_counter() - began) / ITEMS
@@ -156,29 +213,142 @@ def culsans_handoff(capacity: int) -> float:
     return goish.run(main)
 
 
-def queue_handoff(capacity: int) -> float:
-    """From thread to thread: the standard library has nothing that joins a thread and a loop."""
-    values: queue.Queue[int] = queue.Queue(capacity)
+def culsans_loop_to_thread(capacity: int) -> float:
+    import culsans
 
-    def produce() -> None:
+    values: Any = culsans.Queue(capacity)
+
+    async def main() -> None:
         for i in range(ITEMS):
-            values.put(i)
+            await values.async_put(i)
 
     began = perf_counter()
-    threading.Thread(target=produce).start()
-    for _ in range(ITEMS):
-        values.get()
+    thread = threading.Thread(target=goish.run, args=(main,))
+    thread.start()
+    get(values.sync_get)
+    thread.join()
     return (perf_counter() - began) / ITEMS
 
 
-def handoffs(capacity: int) -> Row:
+def culsans_thread_to_thread(capacity: int) -> float:
+    import culsans
+
+    values: Any = culsans.Queue(capacity)
+    return put_and_get(values.sync_put, values.sync_get)
+
+
+def queue_thread_to_thread(capacity: int) -> float:
+    values: queue.Queue[int] = queue.Queue(capacity)
+    return put_and_get(values.put, values.get)
+
+
+def put_and_get(put_one: Callable[[int], object], get_one: Callable[[], object]) -> float:
+    began = perf_counter()
+    threading.Thread(target=put, args=(put_one,)).start()
+    get(get_one)
+    return (perf_counter() - began) / ITEMS
+
+
+def put(put_one: Callable[[int], object]) -> None:
+    for i in range(ITEMS):
+        put_one(i)
+
+
+def get(get_one: Callable[[], object]) -> None:
+    for _ in range(ITEMS):
+        get_one()
+
+
+def handoffs(capacity: int, **rivals: Callable[[int], float]) -> Row:
     # A queue of capacity 0 is unbounded to the others: 1 is the nearest to a rendezvous.
-    rivals = {"janus": janus_handoff, "culsans": culsans_handoff, "queue.Queue": queue_handoff}
-    row: Row = {"goish": lambda: goish_handoff(capacity)}
-    return row | {name: lambda handoff=handoff: handoff(capacity or 1) for name, handoff in rivals.items()}
+    return {name: partial(handoff, capacity if name == "goish" else capacity or 1) for name, handoff in rivals.items()}
 
 
-TABLE: dict[str, Row] = {
+# ── how soon a loop hears of what a thread has sent ──
+
+
+def wake_latency(timers: int, percentile: float) -> float:
+    """Seconds from a thread's send to the loop's receive, while so many goroutines of the loop sleep 1 ms at a time."""
+
+    async def main() -> float:
+        sent = chan(1024)
+        late: list[float] = []
+        busy = [goish.go(tick) for _ in range(timers)]
+        thread = threading.Thread(target=stamp, args=(sent,))
+        thread.start()
+        async for at in sent:
+            late.append(perf_counter() - at)
+        for g in busy:
+            g.cancel()
+        return statistics.quantiles(late, n=1000)[round(percentile * 1000) - 1]
+
+    return goish.run(main)
+
+
+async def tick() -> None:
+    while True:
+        await goish.sleep(0.001)
+
+
+def stamp(sent: Any) -> None:
+    for _ in range(1000):
+        time.sleep(0.0005)
+        sent.send_blocking(perf_counter())
+    sent.close()
+
+
+# ── a pipeline that computes in each stage ──
+
+
+def pipeline(workers: int) -> float:
+    """Seconds per item of two stages with a channel between them, on one worker or on two."""
+    with Executor(workers=workers).run_in_background() as ex:
+        between = chan(64)
+        began = perf_counter()
+        if workers == 1:
+            sync(ex.go_thread(both_stages))
+        else:
+            goish.sync_all(ex.go_thread(first_stage, between), ex.go_thread(second_stage, between))
+        return (perf_counter() - began) / STEPS
+
+
+def both_stages() -> None:
+    for _ in range(STEPS):
+        compute(STEP)
+        compute(STEP)
+
+
+def first_stage(out: Any) -> None:
+    for _ in range(STEPS):
+        out.send_blocking(compute(STEP))
+    out.close()
+
+
+def second_stage(values: Any) -> None:
+    for _ in values:
+        compute(STEP)
+
+
+HANDOFFS: dict[str, dict[str, Callable[[int], float]]] = {
+    "thread to loop": {
+        "goish": goish_thread_to_loop,
+        "janus": janus_thread_to_loop,
+        "culsans": culsans_thread_to_loop,
+    },
+    "loop to thread": {
+        "goish": goish_loop_to_thread,
+        "janus": janus_loop_to_thread,
+        "culsans": culsans_loop_to_thread,
+    },
+    "thread to thread": {
+        "goish": goish_thread_to_thread,
+        "culsans": culsans_thread_to_thread,
+        "queue.Queue": queue_thread_to_thread,
+    },
+    "loop to loop": {"goish": goish_loop_to_loop},
+}
+
+RESULTS: dict[str, Row] = {
     "await one call after another": {
         "go_thread": lambda: in_a_loop(one_by_one, lambda: go_thread(nothing)),
         "go_thread, async def": lambda: in_a_loop(one_by_one, lambda: go_thread(nothing_async)),
@@ -194,17 +364,34 @@ TABLE: dict[str, Row] = {
         "sync(submit)": lambda: on_a_thread(lambda: sync(submit(nothing))),
         "ThreadPoolExecutor": lambda: on_a_thread(lambda: POOL.submit(nothing).result()),
     },
-    "compute, 1 worker": {
-        "go_thread": lambda: computing(lambda: on_goish(1)),
-        "ThreadPoolExecutor": lambda: computing(lambda: on_thread_pool(1)),
-    },
-    "compute, 2 workers": {
-        "go_thread": lambda: computing(lambda: on_goish(2)),
-        "ThreadPoolExecutor": lambda: computing(lambda: on_thread_pool(2)),
-    },
-    "thread to loop, unbuffered": handoffs(0),
-    "thread to loop, buffer of 1024": handoffs(1024),
 }
+
+TWO_STAGES: Row = {"1 worker": partial(pipeline, 1), "2 workers": partial(pipeline, 2)}
+
+COMPUTING: dict[str, Row] = {
+    f"compute, {workers} worker{'s' * (workers > 1)}": {
+        "go_thread": partial(on_goish, workers),
+        "ThreadPoolExecutor": partial(on_executor, ThreadPoolExecutor, workers),
+        "ProcessPoolExecutor": partial(on_executor, ProcessPoolExecutor, workers),
+    }
+    for workers in (1, 2)
+}
+
+HANDING_OFF: dict[str, Row] = {
+    f"{way}, {size}": handoffs(capacity, **rivals)
+    for size, capacity in (("unbuffered", 0), ("buffer of 1024", 1024))
+    for way, rivals in HANDOFFS.items()
+}
+
+WAKING: dict[str, Row] = {
+    f"wake a loop, {timers} timers": {
+        "median": partial(wake_latency, timers, 0.5),
+        "99th percentile": partial(wake_latency, timers, 0.99),
+    }
+    for timers in (0, 100)
+}
+
+TABLE = RESULTS | COMPUTING | {"two stages": TWO_STAGES} | HANDING_OFF | WAKING
 
 
 def measure(row: Row) -> dict[str, list[float]]:
@@ -219,6 +406,8 @@ def measure(row: Row) -> dict[str, list[float]]:
 def main() -> None:
     print(f"Python {sys.version.split()[0]}, GIL {getattr(sys, '_is_gil_enabled', lambda: True)()}; us per item\n")
     for name, row in TABLE.items():
+        if not any(word in name for word in sys.argv[1:] or [""]):
+            continue
         print(f"{name:32}{'best':>10}{'median':>10}")
         for rival, times in measure(row).items():
             print(f"  {rival:30}{min(times) * 1e6:10.2f}{statistics.median(times) * 1e6:10.2f}")

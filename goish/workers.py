@@ -28,11 +28,13 @@ from ._runtime.core import (
     Pool,
     Worker,
     after_fork,
+    let_spin,
     new_worker,
     scheduler,
     set_panic_route,
     set_program_end,
 )
+from .cpus import cpu_count
 from .panics import end_program, route
 
 with suppress(ImportError):
@@ -309,3 +311,4 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 set_panic_route(route)
 set_program_end(end_program)
+let_spin(cpu_count() // 2)

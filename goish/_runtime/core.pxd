@@ -33,6 +33,9 @@ cdef extern from "slots.h":
     void goish_count(Py_ssize_t* n, Py_ssize_t by) noexcept
     Py_ssize_t goish_counted(Py_ssize_t* n) noexcept
     goish_mutex* goish_stripe(PyObject* o) noexcept
+    int goish_most_spinning
+    int goish_spinning
+    bint goish_look_out(uint8_t* flag) noexcept
     int goish_take_bell(void* bell, double seconds, bint interruptible) noexcept
     bint goish_gc_take(PyObject* o) noexcept
     void goish_gc_return(PyObject* o) noexcept

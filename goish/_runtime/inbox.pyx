@@ -27,6 +27,7 @@ cdef bint inbox_push(Scheduler s, PyObject* item) noexcept:
     else:
         behind(s.inbox.tail)[0] = item
     s.inbox.tail = item
+    goish_store_state(&s.inbox.came, 1)
     post = not s.inbox.posted
     s.inbox.posted = True
     goish_unlock(&s.inbox.lock)
@@ -42,6 +43,7 @@ cdef void inbox_poke(Scheduler s) noexcept:
     # Wakes a worker's loop, for it to look at its pool.
     cdef bint post
     goish_lock(&s.inbox.lock)
+    goish_store_state(&s.inbox.came, 1)
     post = not s.inbox.posted and not s.inbox.shut
     if post:
         s.inbox.posted = True
@@ -75,9 +77,43 @@ cdef void discard(PyObject* item) noexcept:
     Py_DECREF(<object>item)
 
 
+cdef enum:
+    MOST_PASSES = 63
+
+cdef void inbox_linger(Scheduler s) noexcept:
+    # The loop has nothing to run. If threads talk to it, it looks out for a moment before it sleeps: to be woken costs more
+    # (slots.h). What else it has to do waits meanwhile; so one look in vain costs more and more of them.
+    cdef bint looks
+    if not s.inbox.woke or goish_most_spinning == 0:
+        return
+    s.inbox.woke = False
+    if s.inbox.pass_by > 0:
+        s.inbox.pass_by -= 1
+        return
+    goish_lock(&s.inbox.lock)
+    looks = not s.inbox.posted and not s.inbox.shut
+    if looks:
+        s.inbox.posted = True  # nobody needs to wake it
+        goish_store_state(&s.inbox.came, 0)
+    goish_unlock(&s.inbox.lock)
+    if not looks:
+        return
+    if goish_look_out(&s.inbox.came):
+        s.inbox.passes = 0
+    else:
+        s.inbox.passes = s.inbox.pass_by = min(2 * s.inbox.passes + 1, <unsigned int>MOST_PASSES)
+    goish_lock(&s.inbox.lock)
+    s.inbox.posted = False
+    looks = goish_load_state(&s.inbox.came)
+    goish_unlock(&s.inbox.lock)
+    if looks:
+        inbox_collect(s)
+
+
 cdef void inbox_collect(Scheduler s) noexcept:
     cdef PyObject* item
     cdef PyObject* following
+    s.inbox.woke = True
     goish_lock(&s.inbox.lock)
     s.inbox.posted = False
     item = s.inbox.head

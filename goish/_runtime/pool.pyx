@@ -601,8 +601,9 @@ cdef unsigned int forks = 0
 
 def after_fork():
     """In a forked child: this thread, which may have been a worker, is none."""
-    global goish_tls_worker, forks
+    global goish_tls_worker, goish_spinning, forks
     goish_tls_worker = NULL
+    goish_spinning = 0
     forks += 1
 
 

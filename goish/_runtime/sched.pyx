@@ -301,6 +301,7 @@ cdef void idle(Scheduler s) except *:
         worker_idle(s)
     if s.on_idle is not None and s.live == s.blocked and s.alarms.count == 0:
         s.on_idle()
+    inbox_linger(s)
 
 
 # ---- asyncio's current task ----

@@ -327,6 +327,12 @@ def on_blocking(blocks, goes_on):
     goish_unlock(&seated_lock)
 
 
+def let_spin(int threads):
+    """How many threads at most may look out for what they wait for, for a moment, before they sleep."""
+    global goish_most_spinning
+    goish_most_spinning = threads
+
+
 def seated():
     """The threads that are blocked in a goish call without a timeout and were not woken yet, by native id. Any thread."""
     goish_lock(&seated_lock)

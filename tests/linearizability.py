@@ -348,6 +348,7 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--histories", type=int, default=100_000)
     options.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    options.add_argument("--seconds", type=float, default=float("inf"), help="ends then, with fewer of them")
     options.add_argument("--overlap", type=float, default=0.0, help="fails if a smaller part of them does")
     given = options.parse_args()
     sys.setswitchinterval(1e-6)  # with the GIL, threads take turns as often as they can
@@ -359,6 +360,8 @@ def main() -> int:
     total = operations = overlapped = wrong = lost = doubled = 0
     started = time.monotonic()
     for history, capacities in histories(random.Random(given.seed), rounds):
+        if time.monotonic() - started > given.seconds:
+            break
         total += 1
         operations += len(history)
         overlapped += overlapping(history)

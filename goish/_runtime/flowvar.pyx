@@ -208,7 +208,7 @@ cdef Goroutine claim_descendant(Call target):
         looked += 1
     if found != NULL:
         calls_remove(&p.queues[PLAIN], found)
-        (<Goroutine>found).state = G_RUNNING
+        goish_store_state(&(<Goroutine>found).state, G_RUNNING)
         calls_push(&p.active, found)
     goish_unlock(&p.lock)
     if found == NULL:

@@ -103,7 +103,7 @@ cdef int make_coro_of_call(Goroutine g) noexcept:
     except BaseException as exc:
         goish_raise(<PyObject*>exc)
         return -1
-    g.state = G_NEW
+    goish_store_state(&g.state, G_NEW)
     swap_coro(g, coro)
     return 0
 

@@ -390,7 +390,7 @@ cdef bint runs_here(Pool p, Goroutine g) except -1:
         return False
     goish_lock(&p.lock)
     Py_INCREF(g)
-    g.state = G_RUNNING
+    goish_store_state(&g.state, G_RUNNING)
     calls_push(&p.active, <PyObject*>g)
     goish_unlock(&p.lock)
     run_call(g)
@@ -446,7 +446,7 @@ cdef int raise_refused(Pool p, int why) except -1:
 
 cdef void never_was(Goroutine g) noexcept:
     # It never was: nobody has its handle, nobody is told.
-    g.state = G_DONE
+    goish_store_state(&g.state, G_DONE)
     g.flags |= GF_CANCELLED | GF_FAILED
     release(g, True)
 
@@ -458,7 +458,7 @@ cdef bint claim_call(Pool p, Goroutine g) except -1:
     mine = g.state == G_QUEUED
     if mine:
         calls_remove(&p.queues[(<Call>g.coro).kind], <PyObject*>g)
-        g.state = G_RUNNING
+        goish_store_state(&g.state, G_RUNNING)
         calls_push(&p.active, <PyObject*>g)
     goish_unlock(&p.lock)
     if mine:
@@ -567,9 +567,9 @@ cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
     goish_lock(end_lock(g))
     g.wait = outcome  # None before
     goish_store_state(&g.state, G_DONE)
+    extra = g.extra  # one that is made from now on has nobody to tell
     goish_unlock(end_lock(g))
     release(g, flags & GF_FAILED != 0)
-    extra = g.extra
     try:
         if type(extra) is Extra:
             notify(limbo, g, <Extra>extra)
@@ -616,7 +616,7 @@ def foreign_goroutine(Pool p, future):
     (<Call>g.coro).foreign = True
     goish_lock(&p.lock)
     Py_INCREF(g)
-    g.state = G_RUNNING
+    goish_store_state(&g.state, G_RUNNING)
     calls_push(&p.active, <PyObject*>g)
     goish_unlock(&p.lock)
     future.add_done_callback(_Conclude(g))

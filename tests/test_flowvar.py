@@ -26,6 +26,7 @@ from goish import (
     SyncOnLoop,
     as_goroutine,
     chan,
+    check_cancel,
     go,
     go_thread,
     spawn,
@@ -191,6 +192,32 @@ def test_a_timeout_leaves_the_result_to_be_taken() -> None:
     assert not fv.is_consumed
     hold.set()
     assert sync(fv, timeout=PATIENCE) is True
+
+
+@pytest.mark.parametrize("start", [spawn, submit])
+async def test_an_await_that_is_cancelled_leaves_the_result_to_be_taken(start: Any) -> None:
+    hold = threading.Event()
+    fv = start(hold.wait)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await fv
+    assert not fv.is_consumed
+    hold.set()
+    assert await fv is True
+    with pytest.raises(FlowVarConsumed):
+        await fv
+
+
+async def test_an_await_of_a_cancelled_call_has_taken_its_result() -> None:
+    hold = threading.Event()
+    blocker = [submit(hold.wait) for _ in range(goish.default_executor().workers)]
+    fv = submit(int)
+    fv.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await fv
+    assert fv.is_consumed
+    hold.set()
+    await goish.wait_all(*blocker)
 
 
 def test_a_timeout_of_the_call_itself_is_its_result() -> None:
@@ -566,6 +593,24 @@ async def test_a_cancelled_scope_leaves_nothing_behind() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended == ["cancelled"]
+
+
+def computing(started: threading.Event) -> None:
+    started.set()
+    while True:
+        check_cancel()
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_program_cancels_a_scope_and_comes_out_as_it_is(end: type[BaseException]) -> None:
+    def ends() -> None:
+        assert started.wait(PATIENCE)
+        raise end("enough")
+
+    started = threading.Event()
+    with pytest.raises(end, match="enough"), sync_scope():
+        calls = [submit(computing, started), spawn(ends)]
+    assert all(call.is_ready() for call in calls)
 
 
 def test_a_scope_does_not_grow_with_what_is_done() -> None:

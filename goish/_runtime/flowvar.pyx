@@ -13,8 +13,7 @@ cdef class Outcome:
     # What FlowVar and Pending have in common.
 
     def __await__(self):
-        g = take_result(self)
-        return noting(g).__await__()
+        return awaited(self, take_result(self)).__await__()
 
     def sync(self, timeout=None):
         """Blocks this thread until the result is there, and takes it: the same as ``sync(this, timeout)``."""
@@ -120,13 +119,21 @@ cdef Goroutine take_result(Outcome fv):
     return g
 
 
-async def noting(g):
+async def awaited(Outcome fv, Goroutine g):
     try:
         return await g
-    except Exception as exc:
-        if (<Goroutine>g).state == G_DONE:
-            note_origin(<Goroutine>g, exc)
+    except BaseException as exc:
+        if not is_own(g, exc):  # it is who awaits that was cancelled: the result may be taken later
+            fv.g = g
+            goish_store_state(&fv.consumed, 0)
+        elif isinstance(exc, Exception):
+            note_origin(g, exc)
         raise
+
+
+cdef inline bint is_own(Goroutine g, object exc) noexcept:
+    # Whether this is how it has ended, and not what has befallen him who waits for it.
+    return goish_load_state(&g.state) == G_DONE and (exc is g.wait or g.flags & GF_CANCELLED != 0)
 
 
 def goroutine_behind(Outcome fv):
@@ -144,7 +151,7 @@ def join_helping(Goroutine g):
     except BaseException as exc:
         if here != NULL and plain_call(here).told:
             raise
-        if goish_load_state(&g.state) != G_DONE or (exc is not g.wait and not g.flags & GF_CANCELLED):
+        if not is_own(g, exc):
             raise
         goish_clear_bits(&g.flags, GF_RETRIEVED)
 
@@ -166,7 +173,7 @@ cdef object sync_one(Outcome fv, object timeout):
         await_blocking(g, timeout, "sync(timeout)")
     except BaseException as exc:
         # Its own is raised below. After any other the result may be taken later.
-        if goish_load_state(&g.state) != G_DONE or (exc is not g.wait and not g.flags & GF_CANCELLED):
+        if not is_own(g, exc):
             raise
     take_result(fv)
     return result_of(g)

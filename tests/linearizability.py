@@ -207,9 +207,10 @@ class Recorder:
         ]  # whoever still waits is released
         self._wait(lambda: min(this.progress) == OVER)
         for where, ch in enumerate(this.chans):
-            ends.append(self._last(ch, "recv", where))
-            while ends[-1].result != CLOSED:
+            for _ in range(capacities[where] + 2):  # were there more, that would be seen by then
                 ends.append(self._last(ch, "recv", where))
+                if ends[-1].result == CLOSED:
+                    break
         return [*itertools.chain(*this.events), *ends]
 
     def _last(self, ch: Chan[Any], kind: str, where: int) -> Event:

@@ -532,7 +532,7 @@ cdef void wake_joiners(Goroutine g, Extra extra) noexcept:
     last = claim_all(&extra.joiners, last)
     last[0] = NULL
     goish_unlock(end_lock(g))
-    if g.flags & GF_FAILED:
+    if goish_load_state(&g.flags) & GF_FAILED:
         op = woken
         while op != NULL:
             if elsewhere(op):

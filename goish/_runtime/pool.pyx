@@ -421,7 +421,7 @@ cdef bint runs_here(Pool p, Goroutine g) except -1:
 
 
 cdef inline int tell_room(Pool p) except -1:
-    if p.hopeful > 0:
+    if goish_counted(&p.hopeful) > 0:
         p.there_is_room()
     return 0
 
@@ -862,7 +862,12 @@ cdef class Pool:
         return members(self, &self.active)
 
     def _has_room(self):
-        return self.closed or self.pending < 0 or self.queues[PLAIN].count + self.queues[LOOP].count < self.pending
+        # Under the lock: who takes a call after this sees that somebody is hopeful, and who took one before is seen here.
+        cdef bint room
+        goish_lock(&self.lock)
+        room = self.closed or self.pending < 0 or self.queues[PLAIN].count + self.queues[LOOP].count < self.pending
+        goish_unlock(&self.lock)
+        return room
 
     def _numbers(self):
         cdef Py_ssize_t[10] n

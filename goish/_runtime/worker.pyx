@@ -135,6 +135,13 @@ cdef void worker_idle(Scheduler s) noexcept:
         insist(s.loop, s.call_soon, (s.loop.stop,), own_context(s))
 
 
+cdef void worker_gets(Worker w, Scheduler s) noexcept:
+    # Its loop's, once; others may look.
+    goish_lock(&w.pool.lock)
+    w.sched = s  # None before
+    goish_unlock(&w.pool.lock)
+
+
 cdef Worker worker_here(Pool p):
     # This thread's; one of no pool where a thread that is none runs a call that it waits for.
     if goish_tls_worker != NULL:
@@ -149,7 +156,7 @@ cdef Scheduler worker_scheduler(Worker w):
     # For a goroutine that a plain call starts: a loop of the worker's own, run when the call waits for it or is over.
     if w.sched is None:
         loop = worker_loop(w)
-        w.sched = scheduler_of(loop)
+        worker_gets(w, scheduler_of(loop))
         w.sched.worker = w
         w.sched.on_panic = limbo.on_panic
     return w.sched
@@ -248,7 +255,7 @@ cdef class Worker:
         # A loop worker, on its thread: from now on its loop takes calls.
         global goish_tls_worker
         self.thread = PyThread_get_thread_ident()
-        self.sched = scheduler_of(loop)
+        worker_gets(self, scheduler_of(loop))
         self.sched.worker = self
         self.sched.on_panic = limbo.on_panic
         goish_tls_worker = <PyObject*>self
@@ -310,7 +317,10 @@ cdef class Worker:
     @property
     def scheduler(self):
         """Of its loop; None before it needs one."""
-        return self.sched
+        goish_lock(&self.pool.lock)
+        s = self.sched
+        goish_unlock(&self.pool.lock)
+        return s
 
     def __repr__(self):
         return f"<Worker {self.name}>"

@@ -2,8 +2,9 @@
 
 Running goroutines: ``run``, ``go``, ``Goroutine``, ``gosched``, ``sleep``, ``goexit``, ``num_goroutine``,
 ``current_goroutine``. Channels: ``chan``, ``Chan``, ``PriorityChan``, ``SendChan``, ``RecvChan``, ``NIL``, ``EMPTY``,
-``after``, ``select``, ``try_select``, ``select_blocking``. Waiting for many: ``WaitGroup``. With asyncio:
-``new_event_loop``, ``task_factory``. What can go wrong: the errors, all of them
+``after``, ``select``, ``try_select``, ``select_blocking``. Waiting for many: ``WaitGroup``, ``wait_all``, ``wait_any``,
+``done``. On threads: ``go_thread``, ``spawn``, ``submit``, ``sync``, ``sync_scope``, ``Executor``, ``CancelToken``,
+``parallel_map``. With asyncio: ``new_event_loop``, ``task_factory``. What can go wrong: the errors, all of them
 ``GoishError`` but ``Panic``.
 
 ``NIL`` is Go's nil channel: a send or receive on it waits for ever (a cancel ends it), a case of ``select`` on it is
@@ -38,12 +39,13 @@ from goish._runtime.core import (
     select_blocking,
     sleep,
     spawn,
+    spawn_void,
     submit,
     sync,
     task_factory,
     try_select,
 )
-from goish._runtime.values import EMPTY, ChanStatistics, Flavor, Received
+from goish._runtime.values import EMPTY, ChanStatistics, Err, Flavor, Ok, Received
 from goish.adopted import AdoptedExecutor, adopt
 from goish.errors import (
     ChanClosed,
@@ -62,8 +64,8 @@ from goish.errors import (
     SendOnClosed,
     SyncOnLoop,
 )
-from goish.executor import Executor, ExecutorStats, default_executor, set_workers
-from goish.flow import sync_all, sync_any, wait_all, wait_any
+from goish.executor import Executor, ExecutorStats, default_executor, set_default_executor, set_workers
+from goish.flow import done, sync_all, sync_any, wait_all, wait_any
 from goish.loops import new_event_loop
 from goish.parallel import parallel_for, parallel_map, parallel_reduce
 from goish.runtime import goexit, run
@@ -84,6 +86,7 @@ __all__ = [
     "CloseOfClosed",
     "CloseOfNil",
     "DeadlockError",
+    "Err",
     "Executor",
     "ExecutorStats",
     "Flavor",
@@ -93,6 +96,7 @@ __all__ = [
     "GoishError",
     "Goroutine",
     "NotSpawned",
+    "Ok",
     "Op",
     "Panic",
     "Pending",
@@ -113,6 +117,7 @@ __all__ = [
     "current_goroutine",
     "current_worker",
     "default_executor",
+    "done",
     "go",
     "go_thread",
     "goexit",
@@ -125,9 +130,11 @@ __all__ = [
     "run",
     "select",
     "select_blocking",
+    "set_default_executor",
     "set_workers",
     "sleep",
     "spawn",
+    "spawn_void",
     "submit",
     "sync",
     "sync_all",

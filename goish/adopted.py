@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar
 
 from ._runtime.core import FlowVar, Goroutine, Pending, Pool, Spawner, check_plain, foreign_goroutine, outcome_of
-from .cpus import cpu_count
+from .cpus import cpu_count, whole_number
 from .errors import SyncOnLoop
 
 __all__ = ["AdoptedExecutor", "adopt"]
@@ -52,6 +52,16 @@ class AdoptedExecutor:
                 print(await ex.spawn(pow, 2, 3))  # -> 8
         """
         return outcome_of(self._pool, self._given(fn, args, kwargs), False)
+
+    def spawn_void(self, fn: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Give it ``fn(*args, **kwargs)``, for what it does: nobody gets the result, and a failure is a panic.
+
+        Example::
+
+            with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
+                ex.spawn_void(int)
+        """
+        outcome_of(self._pool, self._given(fn, args, kwargs), False)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]:
         """Give it ``fn(*args, **kwargs)``; returns the ``Pending``.
@@ -134,7 +144,7 @@ def adopt(executor: concurrent.futures.Executor, *, workers: int | None = None) 
 
     A program that has outgrown the GIL, or the machine, keeps its shape: ``spawn``, ``sync``, ``parallel_map`` stay.
     ``workers``: how many pieces the parallel loops reckon with; None: as the executor says, or one for each processor.
-    TypeError if it is none.
+    TypeError if it is none, TypeError or ValueError for other ``workers``.
 
     Example::
 
@@ -149,5 +159,7 @@ def adopt(executor: concurrent.futures.Executor, *, workers: int | None = None) 
         raise TypeError(
             f"adopt() takes a concurrent.futures.Executor, got {executor!r} of type {type(executor).__name__}"
         )
-    found = workers or getattr(executor, "_max_workers", None) or cpu_count()
+    found = (
+        getattr(executor, "_max_workers", None) or cpu_count() if workers is None else whole_number("workers", workers)
+    )
     return AdoptedExecutor(executor, found)

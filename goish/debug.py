@@ -1,6 +1,7 @@
-"""Seeing inside: what every goroutine does (``dump``), and which of them nothing can ever wake (``leaks``).
+"""Seeing inside: what every goroutine does (``dump``), which of them nothing can ever wake (``leaks``), how many failed
+unseen (``panics``).
 
-Both only look: they cost nothing until called and change nothing. A dump may be taken from a signal handler.
+All only look: they cost nothing until called and change nothing. A dump may be taken from a signal handler.
 Threads: a dump shows those of all threads (without the GIL, of other threads only what ``go_thread`` and executors were
 given to do); leaks are looked for on this thread.
 """
@@ -28,9 +29,20 @@ from types import (
 )
 from typing import Any, Final, TextIO, TypeAlias
 
-from ._runtime.core import NIL, Goroutine, Op, Scheduler, debug_extra_refs, everyone, goroutines, loop_thread, parked_on
+from ._runtime.core import (
+    NIL,
+    Goroutine,
+    Op,
+    Scheduler,
+    debug_extra_refs,
+    everyone,
+    goroutines,
+    loop_thread,
+    panics,
+    parked_on,
+)
 
-__all__ = ["dump", "leaks"]
+__all__ = ["dump", "leaks", "panics"]
 
 _Place: TypeAlias = tuple[str, int, str]  # file, line, function
 

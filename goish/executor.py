@@ -12,11 +12,11 @@ from types import TracebackType
 from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
 
 from ._runtime.core import Pool, Spawner, pool_of, set_default_pool
-from .cpus import cpu_count
-from .errors import SyncOnLoop
+from .cpus import cpu_count, whole_number
+from .errors import PoolShutdown, SyncOnLoop
 from .workers import Threads
 
-__all__ = ["Executor", "ExecutorStats", "OnFull", "default_executor", "set_workers"]
+__all__ = ["Executor", "ExecutorStats", "OnFull", "default_executor", "set_default_executor", "set_workers"]
 
 OnFull: TypeAlias = Literal["raise", "block", "run"]
 
@@ -81,12 +81,12 @@ class Executor(Spawner):
         max_threads: int | None = None,
         name: str | None = None,
     ) -> None:
-        size = cpu_count() if workers is None else _count("workers", workers)
-        most = size + MORE_THREADS if max_threads is None else _count("max_threads", max_threads)
+        size = cpu_count() if workers is None else whole_number("workers", workers)
+        most = size + MORE_THREADS if max_threads is None else whole_number("max_threads", max_threads)
         if most < size:
             raise ValueError(f"max_threads is at least workers, which is {size}; got {most}")
         if max_pending is not None:
-            _count("max_pending", max_pending)
+            whole_number("max_pending", max_pending)
         if on_full not in _ON_FULL:
             raise ValueError(f'on_full is one of "raise", "block", "run"; got {on_full!r}')
         self._name: str = f"executor-{next(_names)}" if name is None else _text("name", name)
@@ -120,7 +120,7 @@ class Executor(Spawner):
             with Executor(workers=1) as ex:
                 ex.set_workers(4)
         """
-        self._pool._resize(_count("workers", n), n + self._more)
+        self._pool._resize(whole_number("workers", n), n + self._more)
         self._workers = n
 
     def run_in_background(self) -> Self:
@@ -198,14 +198,6 @@ class Executor(Spawner):
         raise TypeError("an Executor cannot be copied or pickled: its threads are in this process")
 
 
-def _count(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} is a whole number, 1 or more; got {value!r} of type {type(value).__name__}")
-    if value < 1:
-        raise ValueError(f"{name} is 1 or more; got {value}")
-    return value
-
-
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, got {type(value).__name__}")
@@ -229,6 +221,29 @@ def default_executor() -> Executor:
         _default = Executor(name="goish")
         set_default_pool(pool_of(_default), default_executor)
     return _default
+
+
+def set_default_executor(executor: Executor | None) -> None:
+    """Have ``go_thread``, ``spawn`` and ``submit`` use this one from now on; None: one of goish's own again.
+
+    What the one before was given, it still does. TypeError for anything but an ``Executor``, PoolShutdown for one that
+    is shut down. Any thread.
+
+    Example::
+
+        set_default_executor(Executor(workers=2, max_pending=1000, on_full="run", name="bounded"))
+        print(default_executor().name)  # -> bounded
+        set_default_executor(None)
+    """
+    global _default
+    if executor is not None and not isinstance(executor, Executor):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f"set_default_executor() takes an Executor, or None; got {executor!r} of type {type(executor).__name__}"
+        )
+    if executor is not None and executor.is_shutdown:
+        raise PoolShutdown(f"{executor!r} takes no more work; make another Executor")
+    set_default_pool(None if executor is None else pool_of(executor), default_executor)
+    _default = executor
 
 
 def set_workers(n: int) -> None:

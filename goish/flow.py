@@ -1,7 +1,7 @@
 """Several results at once: ``sync_all`` and ``sync_any`` block a thread, ``wait_all`` and ``wait_any`` are awaited.
 
-All take any mixture of what ``go``, ``go_thread``, ``spawn`` and ``submit`` return; the awaited two take asyncio's
-tasks and futures as well, those of other loops too.
+All take any mixture of what ``go``, ``go_thread``, ``spawn`` and ``submit`` return, and of asyncio's tasks and futures,
+those of other loops too; ``done`` makes a case of ``select`` of any of them.
 """
 
 from __future__ import annotations
@@ -9,31 +9,60 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from typing import Any, TypeAlias, TypeVar, overload
+from typing import Any, Final, TypeAlias, TypeVar, overload
 
-from ._runtime.core import Chan, FlowVar, Goroutine, Pending, chan, go, go_thread, goroutine_behind, sync
+from ._runtime.core import Chan, FlowVar, Goroutine, Pending, RecvChan, chan, go, go_thread, goroutine_behind, sync
 from .errors import SyncOnLoop
 
-__all__ = ["Handle", "sync_all", "sync_any", "wait_all", "wait_any"]
+__all__ = ["Handle", "done", "sync_all", "sync_any", "wait_all", "wait_any"]
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
 T2 = TypeVar("T2")
 T3 = TypeVar("T3")
 T4 = TypeVar("T4")
+T5 = TypeVar("T5")
+T6 = TypeVar("T6")
+T7 = TypeVar("T7")
+T8 = TypeVar("T8")
 
-Blockable: TypeAlias = Goroutine[T] | FlowVar[T] | Pending[T]
-Handle: TypeAlias = Blockable[T] | asyncio.Future[T]
+Handle: TypeAlias = Goroutine[T] | FlowVar[T] | Pending[T] | asyncio.Future[T]
+
+_KINDS: Final = (Goroutine, FlowVar, Pending, asyncio.Future)
 
 
 @overload
-def sync_all(a: Blockable[T1], b: Blockable[T2], /) -> tuple[T1, T2]: ...
+def sync_all(a: Handle[T1], b: Handle[T2], /) -> tuple[T1, T2]: ...
 @overload
-def sync_all(a: Blockable[T1], b: Blockable[T2], c: Blockable[T3], /) -> tuple[T1, T2, T3]: ...
+def sync_all(a: Handle[T1], b: Handle[T2], c: Handle[T3], /) -> tuple[T1, T2, T3]: ...
 @overload
-def sync_all(a: Blockable[T1], b: Blockable[T2], c: Blockable[T3], d: Blockable[T4], /) -> tuple[T1, T2, T3, T4]: ...
+def sync_all(a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], /) -> tuple[T1, T2, T3, T4]: ...
 @overload
-def sync_all(*handles: Blockable[T]) -> tuple[T, ...]: ...
+def sync_all(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], e: Handle[T5], /
+) -> tuple[T1, T2, T3, T4, T5]: ...
+@overload
+def sync_all(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], e: Handle[T5], f: Handle[T6], /
+) -> tuple[T1, T2, T3, T4, T5, T6]: ...
+@overload
+def sync_all(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], e: Handle[T5], f: Handle[T6], g: Handle[T7], /
+) -> tuple[T1, T2, T3, T4, T5, T6, T7]: ...
+@overload
+def sync_all(
+    a: Handle[T1],
+    b: Handle[T2],
+    c: Handle[T3],
+    d: Handle[T4],
+    e: Handle[T5],
+    f: Handle[T6],
+    g: Handle[T7],
+    h: Handle[T8],
+    /,
+) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8]: ...
+@overload
+def sync_all(*handles: Handle[T]) -> tuple[T, ...]: ...
 def sync_all(*handles: Any) -> tuple[Any, ...]:
     """Block this thread until all are done, and take their results, in this order. See ``sync``.
 
@@ -48,13 +77,13 @@ def sync_all(*handles: Any) -> tuple[Any, ...]:
 
         print(await go_thread(main))  # -> (8, 9)
     """
-    _check(handles, "sync_all", (Goroutine, FlowVar, Pending))
+    _check(handles, "sync_all")
     _check_no_loop("sync_all", "wait_all")
     results: list[Any] = []
     errors: list[BaseException] = []
     for handle in handles:
         try:
-            results.append(sync(handle))
+            results.append(_sync(handle))
         except BaseException as exc:
             if not _is_over(handle):
                 raise  # not its own: it was this thread that was interrupted or refused
@@ -63,7 +92,7 @@ def sync_all(*handles: Any) -> tuple[Any, ...]:
     return tuple(results)
 
 
-def sync_any(*handles: Blockable[T], timeout: float | None = None) -> tuple[int, T]:
+def sync_any(*handles: Handle[T], timeout: float | None = None) -> tuple[int, T]:
     """Block this thread until one is done: its position among ``handles``, and its result, which is taken.
 
     The others are left as they are: a FlowVar of them may still be synced. Its exception is raised if that one failed.
@@ -82,7 +111,7 @@ def sync_any(*handles: Blockable[T], timeout: float | None = None) -> tuple[int,
 
         print(await go_thread(main))  # -> (1, 8)
     """
-    _check(handles, "sync_any", (Goroutine, FlowVar, Pending))
+    _check(handles, "sync_any")
     _check_not_empty(handles, "sync_any")
     _check_no_loop("sync_any", "wait_any")
     first = go_thread(_first, handles)
@@ -91,7 +120,7 @@ def sync_any(*handles: Blockable[T], timeout: float | None = None) -> tuple[int,
     except BaseException:
         first.cancel("nobody waits any more")
         raise
-    return i, sync(handles[i])
+    return i, _sync(handles[i])
 
 
 @overload
@@ -100,6 +129,30 @@ async def wait_all(a: Handle[T1], b: Handle[T2], /) -> tuple[T1, T2]: ...
 async def wait_all(a: Handle[T1], b: Handle[T2], c: Handle[T3], /) -> tuple[T1, T2, T3]: ...
 @overload
 async def wait_all(a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], /) -> tuple[T1, T2, T3, T4]: ...
+@overload
+async def wait_all(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], e: Handle[T5], /
+) -> tuple[T1, T2, T3, T4, T5]: ...
+@overload
+async def wait_all(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], e: Handle[T5], f: Handle[T6], /
+) -> tuple[T1, T2, T3, T4, T5, T6]: ...
+@overload
+async def wait_all(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], e: Handle[T5], f: Handle[T6], g: Handle[T7], /
+) -> tuple[T1, T2, T3, T4, T5, T6, T7]: ...
+@overload
+async def wait_all(
+    a: Handle[T1],
+    b: Handle[T2],
+    c: Handle[T3],
+    d: Handle[T4],
+    e: Handle[T5],
+    f: Handle[T6],
+    g: Handle[T7],
+    h: Handle[T8],
+    /,
+) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8]: ...
 @overload
 async def wait_all(*handles: Handle[T]) -> tuple[T, ...]: ...
 async def wait_all(*handles: Any) -> tuple[Any, ...]:
@@ -115,7 +168,7 @@ async def wait_all(*handles: Any) -> tuple[Any, ...]:
 
         print(await wait_all(go(square, 3), go_thread(pow, 2, 3), spawn(pow, 2, 4)))  # -> (9, 8, 16)
     """
-    _check(handles, "wait_all", (Goroutine, FlowVar, Pending, asyncio.Future))
+    _check(handles, "wait_all")
     results: list[Any] = []
     errors: list[BaseException] = []
     for handle in handles:
@@ -143,10 +196,40 @@ async def wait_any(*handles: Handle[T]) -> tuple[int, T]:
         print(await wait_any(slow, go_thread(pow, 2, 3)))  # -> (1, 8)
         slow.cancel()
     """
-    _check(handles, "wait_any", (Goroutine, FlowVar, Pending, asyncio.Future))
+    _check(handles, "wait_any")
     _check_not_empty(handles, "wait_any")
     i = await _first(handles)
     return i, await _result_of(handles[i])
+
+
+def done(handle: Handle[Any], /) -> RecvChan[Any]:
+    """A channel that is closed when ``handle`` is done: its end as a case of ``select``. Its result stays to be taken.
+
+    Make it once, outside of a loop around the ``select``. TypeError for other things; RuntimeError on a thread without
+    an event loop for what runs on a worker: ``sync_any`` there.
+
+    Example::
+
+        results = chan()
+        g = go_thread(pow, 2, 3)
+        index, value, ok = await select(results.recv(), done(g).recv())
+        print(index, await g)  # -> 1 8
+    """
+    _check((handle,), "done")
+    ended: Chan[Any] = chan()
+
+    def end(_: object) -> None:
+        ended.close()
+
+    if isinstance(handle, (FlowVar, Pending)):
+        handle = goroutine_behind(handle)
+    if handle.done():
+        ended.close()
+    elif isinstance(handle, Goroutine) or handle.get_loop() is asyncio._get_running_loop():
+        handle.add_done_callback(end)
+    else:
+        handle.get_loop().call_soon_threadsafe(handle.add_done_callback, end)
+    return ended.receiver
 
 
 # ── waiting for one of any kind ──
@@ -168,6 +251,14 @@ async def _first(handles: Sequence[Handle[Any]]) -> int:
 async def _tell(handle: Handle[Any], i: int, ended: Chan[int]) -> None:
     await _end_of(handle)
     ended.try_send(i)
+
+
+def _sync(handle: Handle[T]) -> T:
+    if not isinstance(handle, asyncio.Future):
+        return sync(handle)
+    if not handle.done():
+        go_thread(_end_of, handle).result(timeout=None)
+    return handle.result()
 
 
 async def _end_of(handle: Handle[Any]) -> None:
@@ -216,12 +307,11 @@ def _raise(errors: list[BaseException], what: str) -> None:
         raise BaseExceptionGroup(f"{len(errors)} of the calls of {what}() failed", errors)
 
 
-def _check(handles: Sequence[object], what: str, kinds: tuple[type, ...]) -> None:
+def _check(handles: Sequence[object], what: str) -> None:
     for handle in handles:
-        if not isinstance(handle, kinds):
-            also = ", asyncio futures" if asyncio.Future in kinds else ""
+        if not isinstance(handle, _KINDS):
             raise TypeError(
-                f"{what}() takes what go(), go_thread(), spawn() and submit() return{also}; "
+                f"{what}() takes what go(), go_thread(), spawn() and submit() return, asyncio futures; "
                 f"got {handle!r} of type {type(handle).__name__}"
             )
 

@@ -26,7 +26,7 @@ from types import FrameType, FunctionType
 from typing import Any, Final, Generic, Literal, NoReturn, TypeAlias, TypeGuard, TypeVar, TypeVarTuple, cast
 
 from . import debug as _debug
-from ._runtime.core import GoExit, Goroutine, current_goroutine, goroutines, scheduler, seated, seed
+from ._runtime.core import GoExit, Goroutine, count_panic, current_goroutine, goroutines, scheduler, seated, seed
 from .deadlock import Detector
 from .errors import DeadlockError
 from .panics import PROGRAM, OnPanic, Panics, check_on_panic
@@ -327,6 +327,7 @@ class _Program(Generic[T]):
             self.sched.abandon()
             for g in self.sched.unretrieved():
                 if exc := g.exception():
+                    count_panic()
                     self.panics(g, exc)
             self.panics.report_further()
             self.sched.on_panic = None

@@ -28,6 +28,7 @@ from ._runtime.core import (
     Pool,
     Worker,
     after_fork,
+    count_panic,
     let_spin,
     new_worker,
     scheduler,
@@ -279,6 +280,7 @@ def _ended_by(g: Goroutine[Any], deadline: float) -> bool:
     except BaseException as exc:
         if not g.done() or g.cancelled() or g.exception() is not exc:
             raise
+        count_panic()
         route(g, exc)
     return True
 

@@ -144,6 +144,18 @@ def test_submit_never_runs_on_the_thread_that_asks() -> None:
         assert sync(ex.submit(body_async))
 
 
+def test_the_only_worker_there_may_be_leaves_what_it_submits_to_another() -> None:
+    with Executor(workers=1, max_threads=1) as ex:
+
+        def body() -> tuple[int, Any]:
+            return threading.get_ident(), ex.submit(threading.get_ident)
+
+        for _ in range(20):
+            thread, pending = sync(ex.submit(body))
+            assert pending.sync(timeout=PATIENCE) != thread
+        until(lambda: ex.stats().workers <= 2)
+
+
 def test_stats_count_what_there_is(hold: threading.Event) -> None:
     with Executor(workers=1) as ex:
         occupy(ex, hold)
@@ -388,6 +400,29 @@ def test_a_call_on_an_executor_of_others_is_cancelled_while_it_waits(hold: threa
             sync(waiting)
         hold.set()
         assert busy.result(timeout=PATIENCE) is True
+
+
+def test_another_executor_may_be_the_default_one() -> None:
+    before = goish.default_executor()
+    with Executor(workers=1, name="mine") as ex:
+        goish.set_default_executor(ex)
+        try:
+            assert goish.default_executor() is ex
+            for verb in (goish.spawn, goish.submit, go_thread):
+                assert sync(verb(lambda: goish.current_worker().name), help="none").startswith("mine")  # type: ignore
+        finally:
+            goish.set_default_executor(before)
+    assert goish.default_executor() is before
+    with pytest.raises(TypeError, match="takes an Executor, or None"):
+        goish.set_default_executor(5)  # type: ignore[arg-type]
+    with pytest.raises(PoolShutdown):
+        goish.set_default_executor(ex)
+
+
+@pytest.mark.parametrize(("workers", "error"), [(0, ValueError), (True, TypeError), ("2", TypeError)])
+def test_workers_of_an_adopted_one_are_one_or_more(workers: Any, error: Any) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as ex, pytest.raises(error, match="workers is"):
+        adopt(ex, workers=workers)
 
 
 def test_only_an_executor_is_adopted() -> None:

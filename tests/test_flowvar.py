@@ -631,3 +631,85 @@ def test_submit_in_a_signal_handler() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert sum(sync_all(*pendings)) == 0
+
+
+# ── whom one helps ──
+
+
+def test_who_helps_anybody_runs_what_is_unrelated() -> None:
+    """On a pool whose only worker is taken, nobody else could."""
+    with Executor(workers=1, max_threads=1) as ex:
+        hold = threading.Event()
+        running = threading.Event()
+
+        def long() -> bool:
+            running.set()
+            return hold.wait(PATIENCE)
+
+        slow = ex.spawn(long)
+        assert running.wait(PATIENCE)
+        stranger = ex.spawn(hold.set)
+        assert sync(slow, help="any")
+        assert stranger.is_ready()
+        sync(stranger)
+
+
+def test_submitted_calls_are_helped_by_nobody() -> None:
+    with Executor(workers=1) as ex:
+        hold = threading.Event()
+        running = threading.Event()
+
+        def long() -> None:
+            running.set()
+            hold.wait(PATIENCE)
+
+        slow = ex.submit(long)
+        assert running.wait(PATIENCE)
+        waiting = ex.submit(threading.get_ident)
+        threading.Timer(0.01, hold.set).start()
+        sync(slow, help="any")
+        assert sync(waiting, help="any") != threading.get_ident()
+
+
+def test_who_helps_nobody_runs_nothing_himself() -> None:
+    with Executor(workers=1) as ex:
+        assert sync(ex.spawn(threading.get_ident), help="none") != threading.get_ident()
+        assert ex.spawn(threading.get_ident).sync(help="none") != threading.get_ident()
+
+
+@pytest.mark.parametrize("given", ["all", None, 1])
+def test_help_is_one_of_three(given: Any) -> None:
+    fv = spawn(int)
+    with pytest.raises(ValueError, match='"descendants", "any", "none"'):
+        sync(fv, help=given)
+    sync(fv)
+
+
+def test_blocking_takes_everything_from_everywhere() -> None:
+    async def body(value: str) -> str:
+        await asyncio.sleep(0.001)
+        return value
+
+    elsewhere = asyncio.new_event_loop()
+    thread = threading.Thread(target=elsewhere.run_forever)
+    thread.start()
+    foreign = elsewhere.create_future()
+    elsewhere.call_later(0.001, lambda: elsewhere.call_soon_threadsafe(foreign.set_result, "f"))
+    elsewhere.call_soon_threadsafe(lambda: None)
+
+    def worker() -> Any:
+        return sync_all(go(body, "a"), go_thread(body, "b"), spawn(str, "c"), submit(str, "d"), foreign)
+
+    assert go_thread(worker).result(timeout=PATIENCE) == tuple("abcdf")
+    failed = elsewhere.create_future()
+    elsewhere.call_soon_threadsafe(failed.set_exception, LookupError())
+    with pytest.raises(LookupError):
+        sync_all(spawn(int), failed)
+    assert sync_any(foreign) == (0, "f")
+    never = elsewhere.create_future()
+    with pytest.raises(TimeoutError):
+        sync_any(never, timeout=0.001)
+    never.cancel()
+    elsewhere.call_soon_threadsafe(elsewhere.stop)
+    thread.join()
+    elsewhere.close()

@@ -203,6 +203,74 @@ def test_a_child_may_use_the_channels_of_its_parent(loop: Any) -> None:
     assert said(program, loop) == ["ok", "['a', 'b', 'c'] False"]
 
 
+def test_a_child_gives_nothing_to_those_who_wait_in_the_parent(loop: Any) -> None:
+    """They are not there: what they were given would be lost. Who uses the channel in the child finds it empty."""
+    program = """
+        import threading
+
+        async def main():
+            ch = chan()
+
+            async def receive():
+                await ch.recv_ok()
+
+            def received():
+                said.append(ch.recv_ok_blocking())
+
+            async def choose():
+                await select(chan().recv(), ch.recv())
+
+            said = []
+            waiting = [go(receive), asyncio.ensure_future(receive()), go(choose)]
+            thread = threading.Thread(target=received)
+            thread.start()
+            while ch.statistics().receivers_waiting < 4:
+                await sleep(0.001)
+
+            def work():
+                assert not ch.try_send(1)
+                assert ch.statistics().receivers_waiting == 0
+
+                async def use():
+                    async def send():
+                        await ch.send(2)
+
+                    go(send)
+                    assert await ch.recv() == 2
+
+                goish.run(use, loop=LOOP)
+
+            say(forked(work))
+            say(ch.statistics().receivers_waiting)
+            ch.close()
+            await asyncio.wait(waiting)
+            thread.join()
+            say(said)
+
+        goish.run(main, loop=LOOP)
+    """
+    assert said(program, loop) == ["ok", "4", "[(None, False)]"]
+
+
+def test_a_child_takes_nothing_from_those_who_wait_in_the_parent(loop: Any) -> None:
+    program = """
+        async def main():
+            ch = chan()
+            sending = go(ch.sender.send_many, [1])
+            await gosched()
+
+            def work():
+                assert ch.try_recv() is EMPTY
+                assert ch.peek_item() is EMPTY
+
+            say(forked(work))
+            say(await ch.recv(), await sending)
+
+        goish.run(main, loop=LOOP)
+    """
+    assert said(program, loop) == ["ok", "1 1"]
+
+
 def test_the_parent_goes_on_as_if_nothing_were(loop: Any) -> None:
     program = """
         async def main():

@@ -289,6 +289,39 @@ async def test_bodies_that_block_are_made_up_for() -> None:
     until(lambda: goish.default_executor().stats().workers <= 7)  # those in excess leave
 
 
+@pytest.mark.parametrize(("kind", "n"), [("goroutine", 10_000), ("worker's goroutine", 10_000), ("blocking", 400)])
+async def test_many_producers_and_one_consumer(kind: str, n: int) -> None:
+    """Go's TestChan_ManyGoroutines: far more producers than a pool has threads, on an unbuffered channel."""
+    async with goish.Executor(workers=2) as ex:
+        ch: goish.Chan[int] = chan()
+
+        async def produce(i: int) -> None:
+            await ch.send(i)
+
+        starts: dict[str, Any] = {
+            "goroutine": lambda i: go(produce, i),
+            "worker's goroutine": lambda i: ex.go_thread(produce, i),
+            "blocking": lambda i: ex.go_thread(ch.send_blocking, i),
+        }
+        producers = [starts[kind](i) for i in range(n)]
+        assert sum([await ch.recv() for _ in range(n)]) == n * (n - 1) // 2
+        await goish.wait_all(*producers)
+
+
+def test_one_blocked_producer_more_than_threads_is_refused_and_the_others_deliver() -> None:
+    with goish.Executor(workers=2, max_threads=8) as ex:
+        ch: goish.Chan[int] = chan()
+        producers = []
+        for i in range(8):
+            producers.append(ex.go_thread(ch.send_blocking, i))
+            until(lambda i=i: ex.stats().blocked == i + 1)  # type: ignore[misc]
+        with pytest.raises(goish.PoolFull, match="all 8 workers"):
+            ex.go_thread(ch.send_blocking, 8)
+        assert sorted(ch.recv_blocking(timeout=PATIENCE) for _ in producers) == list(range(8))
+        for producer in producers:
+            producer.result(timeout=PATIENCE)
+
+
 @pytest.mark.parametrize("n", [2, 4, 100, 1000])
 async def test_waiting_bodies_are_spread_over_the_loops_of_all_workers(n: int) -> None:
     async def body() -> int:
@@ -430,6 +463,27 @@ def test_recycled_workers_keep_nothing_and_do_not_multiply() -> None:
         for one in (body, body_async):
             assert contextvars.Context().run(go_thread, one, i).result(timeout=PATIENCE) == "unset"
     assert goish.default_executor().stats().workers <= 6
+
+
+def test_recycled_workers_let_go_of_contexts() -> None:
+    class Thing:
+        pass
+
+    held: contextvars.ContextVar[Thing] = contextvars.ContextVar("held")
+    alive: weakref.WeakSet[Thing] = weakref.WeakSet()
+
+    def body() -> None:
+        held.set(thing := Thing())
+        alive.add(thing)
+
+    async def body_async() -> None:
+        body()
+
+    threads = threading.active_count()
+    for one in (body, body_async) * 5000:
+        go_thread(one).result(timeout=PATIENCE)
+    until(lambda: gc.collect() >= 0 and not alive)
+    assert threading.active_count() <= threads + 6
 
 
 async def test_a_call_keeps_nothing_alive_afterwards(who: Any) -> None:

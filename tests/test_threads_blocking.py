@@ -105,6 +105,18 @@ def test_a_send_that_had_to_wait_says_so() -> None:
     assert sender.join() is True
 
 
+def test_a_receive_that_had_to_wait_says_so() -> None:
+    ch: Chan[str] = chan(1)
+    ch.try_send("a")
+    assert ch.recv_info_blocking() == ("a", True, False)
+    receiver = Blocked(ch.receiver.recv_info_blocking)
+    until(lambda: waiting(ch) == (0, 1))
+    ch.try_send("b")
+    assert receiver.join() == ("b", True, True)
+    ch.close()
+    assert ch.recv_info_blocking(timeout=0) == (None, False, False)
+
+
 def test_views_iterate_and_many_threads_share_the_values() -> None:
     ch: Chan[int] = chan(4)
     consumers = [Blocked(list, ch.receiver) for _ in range(4)]
@@ -272,6 +284,7 @@ async def test_on_a_loops_thread_they_name_what_to_await_instead(drive: Any) -> 
         (lambda: ch.sender.send_blocking(1), r"await ch\.send\(v\)"),
         (ch.recv_blocking, r"await ch\.recv\(\)"),
         (ch.recv_ok_blocking, r"await ch\.recv_ok\(\)"),
+        (ch.recv_info_blocking, r"await ch\.recv_info\(\)"),
         (lambda: list(ch), "async for"),
         (lambda: next(iter(ch.receiver)), "async for"),
         (lambda: select_blocking(ch.send(1)), r"await select\(\.\.\.\)"),

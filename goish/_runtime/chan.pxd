@@ -37,6 +37,7 @@ cdef class ChanExtra:
     cdef double deadline         # of an after() channel, loop time; infinite once received
     cdef Scheduler sched
     cdef Op alarm
+    cdef Chan closing            # ends with the channel; None until somebody waits for that
 
 
 @cython.final

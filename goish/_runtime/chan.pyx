@@ -154,6 +154,17 @@ cdef class Chan:
         """
         return chan_recv_blocking(self, W_RECV_OK, timeout)
 
+    def recv_info_blocking(self, timeout=None):
+        """As ``recv_blocking``, but gives a ``Received``, which says whether it had to wait.
+
+        Example::
+
+            ch = chan(1)
+            ch.try_send("a")
+            print(ch.recv_info_blocking())  # -> Received(value='a', ok=True, waited=False)
+        """
+        return chan_recv_blocking(self, W_RECV_INFO, timeout)
+
     def __iter__(self):
         return self
 
@@ -288,6 +299,25 @@ cdef class Chan:
             print(ch.close_once(), ch.close_once())  # -> True False
         """
         return chan_close(self)
+
+    def wait_closed(self):
+        """Waits until the channel is closed, whatever is still in it; awaited, or a case of ``select``. Any thread.
+
+        For a sender that would like to hear that nobody wants more. Gives None; in a select ``ok`` is False. A cancel ends the
+        wait. On a thread without an event loop: ``select_blocking(ch.wait_closed())``.
+
+        Example::
+
+            async def close():
+                ch.close()
+
+            ch = chan(1)
+            ch.try_send("a")
+            go(close)
+            await ch.wait_closed()
+            print(len(ch))  # -> 1
+        """
+        return closed_op(self)
 
     @property
     def closed(self):

@@ -35,7 +35,7 @@ from contextvars import Context, ContextVar
 from goish.errors import ChanClosed, ChanFull, CloseOfClosed, CloseOfNil, FlavorError, SendOnClosed
 from goish.errors import FlowVarConsumed, NotSpawned, PoolFull, PoolShutdown, SyncOnLoop
 from goish._runtime.many import recv_many, send_many
-from goish._runtime.values import EMPTY, ChanStatistics, Flavor, Received
+from goish._runtime.values import EMPTY, ChanStatistics, Err, Flavor, Ok, Received
 
 cimport cython
 from cpython.ref cimport Py_DECREF, Py_INCREF

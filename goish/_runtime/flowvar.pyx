@@ -6,7 +6,14 @@
 # Threads: any; `consumed` changes by compare-and-swap.
 
 cdef enum:
-    LOOK_BACK = 64  # calls at the end of the queue that are looked at for one that the awaited call has made
+    LOOK_BACK = 64  # calls at the end of the queue that are looked at for one that may be run meanwhile
+
+cdef enum:
+    HELP_NONE
+    HELP_DESCENDANTS
+    HELP_ANY
+
+cdef tuple HELPS = ("none", "descendants", "any")
 
 
 cdef class Outcome:
@@ -14,11 +21,31 @@ cdef class Outcome:
 
     def __await__(self):
         g = take_result(self)
-        return noting(g).__await__()
+        return (value_of if self.as_value else noting)(g).__await__()
 
-    def sync(self, timeout=None):
-        """Blocks this thread until the result is there, and takes it: the same as ``sync(this, timeout)``."""
-        return sync_one(self, timeout)
+    def sync(self, timeout=None, *, help="descendants"):
+        """Blocks this thread until the result is there, and takes it: the same as ``sync(this, timeout, help=help)``."""
+        return sync_one(self, timeout, checked_help(help))
+
+    def outcome(self):
+        """The same with what becomes of the call as a value: ``Ok(result)``, or ``Err(error)`` if it failed.
+
+        For who would rather ``match`` than ``try``, or tell a cancelled call from a cancel of his own. It takes the place
+        of this one, which is consumed. SystemExit and KeyboardInterrupt, which end the program, are raised all the same.
+        Raises FlowVarConsumed or NotSpawned. Any thread.
+
+        Example::
+
+            match await spawn(int, "many").outcome():
+                case Ok(number):
+                    print(number)
+                case Err(ValueError()):
+                    print("no number")  # -> no number
+        """
+        cdef Outcome valued = Pending.__new__(Pending) if type(self) is Pending else FlowVar.__new__(FlowVar)
+        valued.g = take_result(self)
+        valued.as_value = True
+        return valued
 
     def is_ready(self):
         """Whether there is a result, or an exception, so that ``sync`` would not block. NotSpawned if it is empty."""
@@ -129,6 +156,19 @@ async def noting(g):
         raise
 
 
+async def value_of(g):
+    await quiet_join(<Goroutine>g)
+    return value_here(<Goroutine>g)
+
+
+cdef object value_here(Goroutine g):
+    # Of one that is done.
+    try:
+        return Ok(result_of(g))
+    except (Exception, CancelledError) as exc:
+        return Err(exc)
+
+
 def goroutine_behind(Outcome fv):
     """The goroutine of a FlowVar or Pending, whose result stays to be taken."""
     return need_spawned(fv)
@@ -136,17 +176,7 @@ def goroutine_behind(Outcome fv):
 
 def join_helping(Goroutine g):
     """Blocks until ``g`` is done, running it or what it has spawned meanwhile. Its outcome is left alone."""
-    cdef PyObject* here = plain_here()
-    if here != NULL:
-        plain_call(here).told = False
-    try:
-        await_blocking(g, None, "sync_scope")
-    except BaseException as exc:
-        if here != NULL and plain_call(here).told:
-            raise
-        if goish_load_state(&g.state) != G_DONE or (exc is not g.wait and not g.flags & GF_CANCELLED):
-            raise
-        goish_clear_bits(&g.flags, GF_RETRIEVED)
+    await_blocking(g, None, "sync_scope", HELP_DESCENDANTS)
 
 
 def outcome_of(Pool p, future, bint pending):
@@ -158,52 +188,59 @@ def outcome_of(Pool p, future, bint pending):
 
 # ---- sync ----
 
-cdef object sync_one(Outcome fv, object timeout):
+cdef int checked_help(object help) except -1:
+    if help not in HELPS:
+        raise ValueError(f'help is one of "descendants", "any", "none"; got {help!r}')
+    return HELPS.index(help)
+
+
+cdef object sync_one(Outcome fv, object timeout, int help):
     cdef Goroutine g = need_spawned(fv)
     if asyncio_running_loop() is not None:
         raise SyncOnLoop(f"sync() would block the event loop that runs on this thread: await the {type(fv).__name__}")
-    try:
-        await_blocking(g, timeout, "sync(timeout)")
-    except BaseException as exc:
-        # Its own is raised below. After any other the result may be taken later.
-        if goish_load_state(&g.state) != G_DONE or (exc is not g.wait and not g.flags & GF_CANCELLED):
-            raise
+    await_blocking(g, timeout, "sync(timeout)", help)
     take_result(fv)
-    return result_of(g)
+    return value_here(g) if fv.as_value else result_of(g)
 
 
-cdef int await_blocking(Goroutine g, object timeout, str what) except -1:
-    # Until it is done, helping meanwhile.
+cdef int await_blocking(Goroutine g, object timeout, str what, int help) except -1:
+    # Until it is done, helping meanwhile. What it raises is not of `g`.
     cdef Goroutine other
-    cdef Call call = call_of(g) if timeout is None else None
+    cdef Call call = call_of(g) if timeout is None and help != HELP_NONE else None
     look_for_cancel()
-    if call is not None and call.where == ANYWHERE:
-        if call.kind == PLAIN and claim_call(call.pool, g):
-            run_call(g)
+    if call is not None and call.where == ANYWHERE and call.kind == PLAIN and claim_call(call.pool, g):
+        run_call(g)
+        look_for_cancel()
+    elif call is not None:
+        while goish_load_state(&g.state) != G_DONE:
+            other = claim_other(call, help)
+            if other is None:
+                break
+            run_call(other)
             look_for_cancel()
-        elif goish_tls_worker != NULL:
-            while goish_load_state(&g.state) != G_DONE:
-                other = claim_descendant(call)
-                if other is None:
-                    break
-                run_call(other)
-                look_for_cancel()
     if goish_load_state(&g.state) != G_DONE:
-        block(new_op(W_JOIN, g), timeout, what, "await it")
+        block(quiet_join(g), timeout, what, "await it")
     return 0
 
 
-cdef Goroutine claim_descendant(Call target):
-    # One that waits and was made, directly or not, by the awaited call.
-    cdef Pool p = target.pool
+cdef Goroutine claim_other(Call target, int help):
+    # What may be run by who waits for the target.
+    if help == HELP_ANY:
+        return claim_last(target.pool, NULL)
+    return claim_last(target.pool, <PyObject*>target) if target.where == ANYWHERE and goish_tls_worker != NULL else None
+
+
+cdef Goroutine claim_last(Pool p, PyObject* target):
+    # One that waits and, unless the target is NULL, was made by it, directly or not.
     cdef PyObject* g
     cdef PyObject* found = NULL
     cdef int looked = 0
     goish_lock(&p.lock)
     g = p.queues[PLAIN].tail
     while g != NULL and looked < LOOK_BACK and found == NULL:
-        if (<Call>(<Goroutine>g).coro).where == ANYWHERE and descends(<PyObject*>(<Goroutine>g).coro, <PyObject*>target):
-            found = g
+        if (<Call>(<Goroutine>g).coro).where == ANYWHERE:
+            if target == NULL or descends(<PyObject*>(<Goroutine>g).coro, target):
+                found = g
         g = (<Goroutine>g).all_prev
         looked += 1
     if found != NULL:
@@ -244,12 +281,14 @@ cdef void note_origin(Goroutine g, object error) except *:
             error.add_note(note)
 
 
-def sync(fv, /, timeout=None):
+def sync(fv, /, timeout=None, *, help="descendants"):
     """Blocks this thread until the result of a FlowVar (or Pending) is there, takes it and returns it.
 
     A call that no worker has begun is run here and now; while one runs, this thread runs what that has spawned. In a
     worker that has to wait another worker takes its place. A cancel of the call that waits ends the wait.
-    ``timeout``: seconds, None for ever.
+    ``timeout``: seconds, None for ever; with one, this thread runs nothing. ``help`` says what this thread runs meanwhile:
+    ``"descendants"``, as above; ``"any"`` other spawned call of the executor as well, which spares threads, but puts
+    strangers on top of this call, and under whatever lock it holds; ``"none"``: it only waits.
 
     Raises the call's exception, TimeoutError if it takes longer (the result may be taken later), FlowVarConsumed if it
     was taken, NotSpawned if it is empty, SyncOnLoop on a thread whose event loop runs: ``await`` it there.
@@ -265,7 +304,7 @@ def sync(fv, /, timeout=None):
         print(await go_thread(fib, 12))  # -> 144
     """
     if isinstance(fv, Outcome):
-        return sync_one(<Outcome>fv, timeout)
+        return sync_one(<Outcome>fv, timeout, checked_help(help))
     if isinstance(fv, Goroutine):
         return fv.result(timeout=timeout)
     raise TypeError(f"sync() takes what spawn(), submit() or go_thread() returned, got {fv!r} of type {type(fv).__name__}")
@@ -296,4 +335,6 @@ def as_goroutine(fv, /):
     if not isinstance(fv, Outcome):
         raise TypeError(f"as_goroutine() takes what spawn() or submit() returned, got {fv!r} of type {type(fv).__name__}")
     need_spawned(<Outcome>fv)
+    if (<Outcome>fv).as_value:
+        raise TypeError("as_goroutine() takes what spawn() or submit() returned; an outcome() is awaited once")
     return take_result(<Outcome>fv)

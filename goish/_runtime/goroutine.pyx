@@ -529,7 +529,7 @@ cdef void wake_joiners(Goroutine g, Extra extra) noexcept:
     if g.flags & GF_FAILED:
         op = woken
         while op != NULL:
-            if elsewhere(op):
+            if elsewhere(op) and not (<Op>op).used & U_QUIET:
                 goish_set_bits(&g.flags, GF_RETRIEVED)  # it is told there, perhaps after this loop has ended
             op = (<Op>op).next
     wake_chain(woken)
@@ -686,8 +686,17 @@ cdef bint join_withdraw(Op op) noexcept:
     return unlink(op, &extra_of(<Goroutine>op.target).joiners, end_lock(<Goroutine>op.target))
 
 
+cdef Op quiet_join(Goroutine g):
+    # Waits for the end of `g`, whatever that is: nobody's exception but that of who waits is raised.
+    cdef Op op = new_op(W_JOIN, g)
+    op.used |= U_QUIET
+    return op
+
+
 cdef int join_finish(Op op, PyObject** result) noexcept:
     cdef Goroutine g = <Goroutine>op.target
+    if op.used & U_QUIET:
+        return finish_none(op, result)
     if goish_load_state(&g.flags) & GF_FAILED:
         goish_set_bits(&g.flags, GF_RETRIEVED)
         try:

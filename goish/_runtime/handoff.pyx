@@ -13,7 +13,7 @@
 # ---- who waits on a loop that is closed ----
 
 # Nobody tells when a loop is closed. A waiter of another loop is looked at before it is given anything: what a closed loop's
-# goroutine or task would get, nobody would ever see.
+# goroutine or task would get, nobody would ever see. In a forked child, so are all that waited in the parent.
 
 cdef inline void prune(Chan ch, WaitQueue* q) noexcept:
     if q.head != NULL and (GOISH_LOCKS or elsewhere(q.head)):
@@ -24,20 +24,20 @@ cdef inline void prune(Chan ch, WaitQueue* q) noexcept:
 cdef bint prune_closed(Chan ch, WaitQueue* q) noexcept:
     # True: the first was of a closed loop, and is gone.
     op = None
-    s = None
+    owner = None
     goish_lock(&ch.lock)
     if q.head != NULL and elsewhere(q.head):
         op = <object>q.head
-        s = scheduler_behind(<Op>op)
+        owner = owner_behind(<Op>op)
     goish_unlock(&ch.lock)
-    if s is None or not loop_is_closed(<Scheduler>s):
+    if owner is None or not is_gone(owner):
         return False
     op_fail(<Op>(<Op>op).owner if type((<Op>op).owner) is Op else <Op>op, RuntimeError("the event loop of this wait is closed"))
     return not (<Op>op).flags & F_LINKED
 
 
-cdef object scheduler_behind(Op op):
-    # Of a linked op, under the lock. None: a thread waits by it, whose end is its own.
+cdef object owner_behind(Op op):
+    # Of a linked op, under the lock: the Scheduler of whom it belongs to, or the Seat of a thread.
     cdef PyObject* owner = <PyObject*>op.owner
     if goish_is(owner, <PyObject*>Op):
         owner = <PyObject*>(<Op>owner).owner
@@ -45,7 +45,12 @@ cdef object scheduler_behind(Op op):
         return (<Goroutine>owner).sched
     if goish_is(owner, <PyObject*>Face):
         return (<Face>owner).sched
-    return None
+    return <object>owner if goish_is(owner, <PyObject*>Seat) else None
+
+
+cdef bint is_gone(object owner) noexcept:
+    # The end of a thread is its own; but none outlives a fork, save the one that has forked.
+    return (<Seat>owner).born != forks if type(owner) is Seat else loop_is_closed(<Scheduler>owner)
 
 
 cdef bint loop_is_closed(Scheduler s) noexcept:
@@ -270,6 +275,8 @@ cdef int give_other(Op op, PyObject* value, bint ok, PyObject** result) noexcept
     elif op.kind == W_NEXT:
         PyErr_SetNone(StopAsyncIteration)
         return -1
+    elif op.kind == W_CLOSED:
+        return finish_none(op, result)
     cdef bint raises = not ok and op.kind == W_RECV
     try:  # Python code runs here, and in it perhaps a signal handler that raises
         if raises:
@@ -366,7 +373,7 @@ cdef double recv_due(Op op) noexcept:
 
 
 cdef int receiving
-for receiving in (W_RECV, W_RECV_OK, W_RECV_INFO, W_NEXT):
+for receiving in (W_RECV, W_RECV_OK, W_RECV_INFO, W_CLOSED, W_NEXT):
     waits[receiving] = Wait(
         "chan receive", True, recv_attempt, op_recv_ready, recv_arm, recv_withdraw, recv_finish, recv_drop, NULL, nil_detail,
         recv_due
@@ -505,6 +512,8 @@ cdef object chan_next(Chan ch):
 cdef object chan_recv_blocking(Chan ch, int kind, object timeout):
     if kind == W_RECV:
         return block(recv_op(ch, kind), timeout, "recv_blocking()", "use await ch.recv(), or ch.try_recv()")
+    if kind == W_RECV_INFO:
+        return block(recv_op(ch, kind), timeout, "recv_info_blocking()", "use await ch.recv_info(), or ch.try_recv()")
     return block(recv_op(ch, kind), timeout, "recv_ok_blocking()", "use await ch.recv_ok(), or ch.try_recv()")
 
 
@@ -587,6 +596,32 @@ cdef bint chan_close(Chan ch) except -1:
     last = claim_all(&ch.receivers, last)
     last = claim_all(&ch.senders, last)
     last[0] = NULL
+    closing = (<ChanExtra>ch.extra).closing if ch.extra is not None else None
     goish_unlock(&ch.lock)
     wake_chain(woken)
+    if closing is not None:
+        chan_close(<Chan>closing)
     return True
+
+
+cdef Op closed_op(Chan ch):
+    return new_op(W_CLOSED, ch if ch.flags & C_NIL else closing_of(ch))
+
+
+cdef Chan closing_of(Chan ch):
+    # `closed` and `closing` change under one lock: either who closes sees this one, or it is closed here.
+    cdef Chan closing
+    cdef bint closed
+    fresh = Chan()
+    extra = ChanExtra.__new__(ChanExtra)
+    goish_lock(&ch.lock)
+    if ch.extra is None:
+        ch.extra = extra
+    if (<ChanExtra>ch.extra).closing is None:
+        (<ChanExtra>ch.extra).closing = fresh
+    closing = (<ChanExtra>ch.extra).closing
+    closed = ch.closed
+    goish_unlock(&ch.lock)
+    if closed:
+        chan_close(closing)
+    return closing

@@ -30,6 +30,7 @@ cdef enum:
 cdef enum:
     U_USED = 1       # somebody took it (select, which leaves it NEW), or it is no program's: not a forgotten await
     U_TAKEN = 2      # out of the collector
+    U_QUIET = 4      # of a join: who waits looks at the outcome himself
 
 # The ways to wait. Each is a row of the table `waits`, filled by the file that knows how.
 cdef enum:
@@ -41,6 +42,7 @@ cdef enum:
     W_RECV
     W_RECV_OK
     W_RECV_INFO
+    W_CLOSED         # the end of a channel: its target is one in which there never is anything
     W_NEXT           # async for
     W_SELECT
     W_TIMER          # the alarm of an after() channel: never awaited

@@ -31,7 +31,6 @@ cdef class Call:
     cdef Op waits            # what its thread is blocked by, to be withdrawn by a cancel; None: by nothing
     cdef Scheduler pumped    # of its worker, which runs meanwhile; None: nothing does, the thread sits
     cdef Goroutine inner     # the call that its thread runs meanwhile, since this one waits for it
-    cdef bint told           # CancelledError was raised by a blocking call; this thread only
     cdef bint foreign        # `fn` is a concurrent.futures.Future: it runs on somebody else's executor
 
 
@@ -50,6 +49,7 @@ cdef class Outcome:
     cdef object __weakref__
     cdef Goroutine g         # None: empty, or its result was taken
     cdef uint8_t consumed
+    cdef bint as_value       # its result is an Ok or an Err
 
 
 @cython.final

@@ -207,8 +207,9 @@ cdef PyObject* idle_for(Pool p, int kind, PyObject* g, PyObject* but, bint must)
 cdef inline bint may_start(Pool p, int kind, bint must) noexcept:
     if p.starved:
         return False
+    # One more than there may be, rather than that a call waits for ever which the only worker there is may not run.
     if kind == PLAIN:
-        return p.started[PLAIN] < p.most
+        return p.started[PLAIN] < p.most + must
     return p.started[LOOP] < p.size + must
 
 

@@ -123,6 +123,7 @@ def _after_fork():
     forget_seats()
     for s in all_schedulers():
         forget(<Scheduler>s)
+        (<Scheduler>s).dead = (<Scheduler>s).inbox.shut = True  # who waits there is the parent's: nothing is given to it
 
 
 if hasattr(os, "register_at_fork"):
@@ -455,8 +456,36 @@ def _at_exit():
 atexit.register(_at_exit)
 
 
+cdef Py_ssize_t panics_told = 0
+
+
+def count_panic():
+    """One more exception that nobody has seen."""
+    goish_count(&panics_told, 1)
+
+
+def panics():
+    """How many exceptions of goroutines nobody has seen, since the process began. Any thread. For a metric.
+
+    Example::
+
+        async def fail():
+            raise LookupError
+
+        async def main():
+            go(fail)
+            await gosched()
+
+        before = goish.debug.panics()
+        run(main, on_panic="log")
+        print(goish.debug.panics() - before)  # -> 1
+    """
+    return goish_counted(&panics_told)
+
+
 cdef void panic(Scheduler s, Goroutine g) except *:
     goish_set_bits(&g.flags, GF_RETRIEVED)
+    goish_count(&panics_told, 1)
     if is_task(g):
         s.loop.call_exception_handler(
             {"message": "Task exception was never retrieved", "exception": g.wait, "future": g}

@@ -29,6 +29,7 @@ cdef class Seat:
         if self.bell == NULL:
             raise MemoryError
         PyThread_acquire_lock(self.bell, 1)
+        self.born = forks
 
     def __dealloc__(self):
         if self.bell != NULL:
@@ -139,8 +140,6 @@ cdef void sit_cancellable(Op op, Seat seat, double seconds, str call) except *:
         sit(op, seat, seconds, call)
     finally:
         waits_no_more()
-        if op.state == OP_FAILED and plain_here() != NULL:
-            plain_call(plain_here()).told = True
 
 
 cdef void sit(Op op, Seat seat, double seconds, str call) except *:
@@ -208,7 +207,6 @@ cdef inline bint cancelled_here() noexcept:
 cdef int raise_cancel_here() except -1:
     cdef Goroutine g = <Goroutine>plain_here()
     goish_clear_bits(&g.flags, GF_MUST_CANCEL)
-    plain_call(<PyObject*>g).told = True
     raise cancelled_error_of(g)
 
 
@@ -312,7 +310,6 @@ def cancel_pumped(Goroutine g):
     elif goish_load_state(&op.state) != OP_WAITING or not op_fail(op, cancelled_error_of(g)):
         return
     goish_clear_bits(&g.flags, GF_MUST_CANCEL)
-    call.told = True
 
 
 def on_blocking(blocks, goes_on):

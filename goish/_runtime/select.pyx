@@ -409,7 +409,7 @@ cdef tuple checked_cases(tuple cases):
             (<Op>case).used |= U_USED
     for i in range(len(cases)):
         case = PyTuple_GET_ITEM(cases, i)
-        if not goish_is(case, <PyObject*>Op) or (<Op>case).kind < W_SEND or (<Op>case).kind > W_RECV_INFO:
+        if not goish_is(case, <PyObject*>Op) or (<Op>case).kind < W_SEND or (<Op>case).kind > W_CLOSED:
             if case != <PyObject*>None and <object>case is not NIL:
                 unmark(cases, i)
                 raise not_a_case(<object>case)

@@ -122,6 +122,19 @@ def spawn(fn, /, *args, **kwargs):
     return spawn_on(pool_by_default(), fn, args, kwargs)
 
 
+def spawn_void(fn, /, *args, **kwargs):
+    """Runs a call on the default executor, for what it does: nobody gets its result. See ``Executor.spawn_void``.
+
+    Example::
+
+        seen = []
+        async with sync_scope():
+            spawn_void(seen.append, 1)
+        print(seen)  # -> [1]
+    """
+    spawn_on(pool_by_default(), fn, args, kwargs)
+
+
 def submit(fn, /, *args, **kwargs):
     """Runs a call on the default executor, never on this thread; returns its ``Pending``. See ``Executor.submit``.
 
@@ -162,6 +175,21 @@ cdef class Spawner:
                 print(sync(ex.spawn(pow, 2, 10)))  # -> 1024
         """
         return spawn_on(self.pool, fn, args, kwargs)
+
+    def spawn_void(self, fn, /, *args, **kwargs):
+        """As ``spawn``, for a call that gives nothing back: it returns None, and nobody has to sync.
+
+        If it fails, that is a panic (see ``run``), or an error of the ``sync_scope`` it is in. Who wants to know when it is
+        over, or whether it was well, spawns a function that returns a bool.
+
+        Example::
+
+            seen = []
+            with Executor(workers=2) as ex:
+                ex.spawn_void(seen.append, 1)
+            print(seen)  # -> [1]
+        """
+        spawn_on(self.pool, fn, args, kwargs)
 
     def submit(self, fn, /, *args, **kwargs):
         """As ``spawn``, but the call never runs on this thread, not even when it is synced; returns its ``Pending``.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Generic, Literal, NamedTuple, TypeVar
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class _Empty(Enum):
@@ -29,6 +31,34 @@ class _Empty(Enum):
 
 #: What ``try_recv`` and ``peek_item`` give when there is nothing; it is false.
 EMPTY: Final = _Empty.EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class Ok(Generic[T_co]):
+    """What ``outcome`` gives of a call that went well: its result is ``value``.
+
+    Example::
+
+        match sync(spawn(pow, 2, 3).outcome()):
+            case Ok(value):
+                print(value)  # -> 8
+    """
+
+    value: T_co
+
+
+@dataclass(frozen=True, slots=True)
+class Err:
+    """What ``outcome`` gives of a call that failed, or was cancelled: its exception is ``error``.
+
+    Example::
+
+        match sync(spawn([].index, 5).outcome()):
+            case Err(ValueError() as error):
+                print(type(error).__name__)  # -> ValueError
+    """
+
+    error: BaseException
 
 
 class Received(NamedTuple, Generic[T]):

@@ -27,6 +27,10 @@ cdef class End:
         """See ``Chan.statistics``."""
         return chan_statistics(self.chan)
 
+    def wait_closed(self):
+        """See ``Chan.wait_closed``."""
+        return closed_op(self.chan)
+
     @property
     def closed(self):
         """See ``Chan.closed``."""
@@ -143,6 +147,10 @@ cdef class RecvChan(End):
     def recv_ok_blocking(self, timeout=None):
         """See ``Chan.recv_ok_blocking``."""
         return chan_recv_blocking(self.chan, W_RECV_OK, timeout)
+
+    def recv_info_blocking(self, timeout=None):
+        """See ``Chan.recv_info_blocking``."""
+        return chan_recv_blocking(self.chan, W_RECV_INFO, timeout)
 
     def __iter__(self):
         return self

@@ -7,7 +7,7 @@ import math
 from typing import Any, Literal, assert_type
 
 import goish
-from goish import Chan, FlowVar, Goroutine, Op, Pending, PriorityChan, Received, RecvChan, SendChan, WaitGroup
+from goish import Chan, Err, FlowVar, Goroutine, Ok, Op, Pending, PriorityChan, Received, RecvChan, SendChan, WaitGroup
 
 
 async def fetch(url: str, *, retries: int = 0) -> bytes:
@@ -38,6 +38,31 @@ async def threads(ints: list[int]) -> None:
     assert_type(await goish.spawn(add, 1, 2), int)
     assert_type(goish.sync_all(goish.spawn(add, 1, 2), goish.spawn(fetch, "x")), tuple[int, bytes])
     assert_type(await goish.wait_all(goish.go_thread(add, 1, 2), goish.go(fetch, "x")), tuple[int, bytes])
+    assert_type(
+        await goish.wait_all(
+            goish.go(fetch, "x"),
+            goish.spawn(add, 1, 2),
+            goish.submit(str, 1),
+            goish.go_thread(add, 1, 2),
+            goish.go(fetch, "x"),
+            goish.spawn(add, 1, 2),
+            goish.submit(str, 1),
+            asyncio.ensure_future(fetch("x")),
+        ),
+        tuple[bytes, int, str, int, bytes, int, str, bytes],
+    )
+    assert_type(goish.spawn(add, 1, 2).outcome(), FlowVar[Ok[int] | Err])
+    assert_type(goish.submit(add, 1, 2).outcome(), Pending[Ok[int] | Err])
+    assert_type(await goish.spawn(add, 1, 2).outcome(), Ok[int] | Err)
+    match goish.sync(goish.spawn(add, 1, 2).outcome(), help="any"):
+        case Ok(value):
+            assert_type(value, int)
+        case Err(error):
+            assert_type(error, BaseException)
+    goish.spawn_void(add, 1, 2)
+    goish.spawn_void(add, "x", 2)  # type: ignore[arg-type]  # pyright: ignore
+    goish.sync(goish.spawn(add, 1, 2), help="all")  # type: ignore[arg-type]  # pyright: ignore
+    assert_type(goish.done(goish.go(fetch, "x")), RecvChan[Any])
     assert_type(goish.parallel_map(str, ints), list[str])
     assert_type(goish.Executor(workers=2).spawn(add, 1, 2), FlowVar[int])
     goish.spawn(add, "x")  # type: ignore[call-overload]  # pyright: ignore
@@ -51,6 +76,8 @@ async def channels(ints: Chan[int]) -> None:
     assert_type(await ints.recv(), int)
     assert_type(await ints.send(1), bool)
     assert_type(await ints.recv_info(), Received[int])
+    assert_type(ints.recv_info_blocking(), Received[int])
+    assert_type(ints.wait_closed(), Op[None])
     assert_type(ints.sender, SendChan[int])
     assert_type(ints.receiver, RecvChan[int])
     assert_type(await ints.recv_many(10, linger=0.5), list[int])

@@ -1,0 +1,404 @@
+"""Results as values, calls without a result, and ends as cases of a select."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+import weakref
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from parties import PATIENCE, until
+
+import goish
+from goish import (
+    CancelToken,
+    Chan,
+    Err,
+    Executor,
+    FlowVar,
+    FlowVarConsumed,
+    NotSpawned,
+    Ok,
+    Pending,
+    adopt,
+    as_goroutine,
+    chan,
+    done,
+    go,
+    go_thread,
+    select,
+    select_blocking,
+    spawn,
+    spawn_void,
+    submit,
+    sync,
+    sync_all,
+    sync_scope,
+    try_select,
+    wait_all,
+)
+
+
+@pytest.fixture(autouse=True)
+def two_workers() -> Generator[None]:
+    goish.set_workers(2)
+    yield
+    until(lambda: goish.num_goroutine() == 0)
+
+
+def failing() -> None:
+    raise LookupError("as it should")
+
+
+def says(outcome: Ok[Any] | Err) -> str:
+    match outcome:
+        case Ok(value):
+            return f"ok {value}"
+        case Err(LookupError() as error):
+            return f"lookup {error}"
+        case Err(error):
+            return type(error).__name__
+
+
+# ── the outcome as a value ──
+
+
+@pytest.mark.parametrize("verb", [spawn, submit])
+def test_an_outcome_is_a_value(verb: Any) -> None:
+    assert says(sync(verb(pow, 2, 3).outcome())) == "ok 8"
+    assert says(verb(failing).outcome().sync()) == "lookup as it should"
+    assert says(verb(pow, 0, -1).outcome().sync(timeout=PATIENCE)) == "ZeroDivisionError"
+
+
+@pytest.mark.parametrize("verb", [spawn, submit])
+async def test_so_is_one_that_is_awaited(verb: Any) -> None:
+    assert says(await verb(pow, 2, 3).outcome()) == "ok 8"
+    assert says(await verb(failing).outcome()) == "lookup as it should"
+    assert [says(each) for each in await wait_all(*[verb(pow, n, -1).outcome() for n in (0, 1)])] == [
+        "ZeroDivisionError",
+        "ok 1.0",
+    ]
+
+
+def test_it_takes_the_place_of_its_flowvar() -> None:
+    for fv, kind in ((spawn(int), FlowVar), (submit(int), Pending)):
+        outcome = fv.outcome()
+        assert type(outcome) is kind
+        assert fv.is_consumed
+        with pytest.raises(FlowVarConsumed):
+            fv.outcome()
+        assert sync(outcome) == Ok(0)
+        with pytest.raises(FlowVarConsumed):
+            sync(outcome)
+    with pytest.raises(NotSpawned):
+        FlowVar.empty().outcome()
+    outcome = spawn(int).outcome()
+    with pytest.raises(TypeError, match=r"an outcome\(\) is awaited once"):
+        as_goroutine(outcome)
+    sync(outcome)
+
+
+def test_an_error_has_its_traceback_and_says_where_it_was_spawned() -> None:
+    error = sync(spawn(failing).outcome())
+    assert isinstance(error, Err)
+    assert error.error.__traceback__ is not None
+    assert any("spawned by test_an_error_has" in note for note in error.error.__notes__)
+
+
+async def test_a_cancelled_call_is_told_from_a_cancel_of_who_waits() -> None:
+    """Both at once: his own cancel is raised, and the outcome of the call is no excuse to swallow it."""
+    token = CancelToken()
+    fv = submit(token.recv_ok_blocking)
+    fv.cancel("the call")
+    assert says(await fv.outcome()) == "CancelledError"
+
+    async def waiter() -> Any:
+        return await pending.outcome()
+
+    pending = submit(token.recv_ok_blocking)
+    g = go(waiter)
+    await goish.gosched()
+    g.cancel("who waits")
+    with pytest.raises(asyncio.CancelledError, match="who waits"):
+        await g
+    token.cancel()
+
+    def blocked() -> Any:
+        return slow.outcome().sync()
+
+    hold = CancelToken()
+    slow = submit(hold.recv_ok_blocking)
+    h = go_thread(blocked)
+    h.cancel("who blocks")
+    with pytest.raises(asyncio.CancelledError, match="who blocks"):
+        await h
+    hold.cancel()
+
+
+def test_a_timeout_leaves_the_outcome_to_be_taken() -> None:
+    token = CancelToken()
+    outcome = submit(token.recv_ok_blocking).outcome()
+    with pytest.raises(TimeoutError):
+        sync(outcome, timeout=0.001)
+    token.cancel()
+    assert sync(outcome) == Ok((None, False))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_the_end_of_the_program_is_no_value(error: Any) -> None:
+    def body() -> None:
+        raise error
+
+    with pytest.raises(error):
+        sync(submit(body).outcome())
+
+
+def test_an_outcome_that_nobody_takes_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    before = goish.debug.panics()
+    outcome = submit(failing).outcome()
+    until(outcome.is_ready)
+    assert not caplog.records
+    del outcome
+    gc.collect()
+    assert "as it should" in caplog.text
+    assert goish.debug.panics() == before + 1
+
+
+def test_an_outcome_is_not_kept() -> None:
+    class Thing:
+        pass
+
+    outcome = spawn(Thing).outcome()
+    thing = weakref.ref(sync(outcome).value)  # type: ignore[union-attr]
+    gc.collect()
+    assert thing() is None
+
+
+def test_a_scope_minds_no_error_that_was_taken_as_a_value() -> None:
+    with sync_scope():
+        assert says(sync(submit(failing).outcome())).startswith("lookup")
+
+
+def test_an_executor_of_others_gives_outcomes_too() -> None:
+    import concurrent.futures
+
+    with adopt(concurrent.futures.ThreadPoolExecutor(1)) as ex:
+        assert sync(ex.spawn(pow, 2, 3).outcome()) == Ok(8)
+        assert says(sync(ex.submit(failing).outcome())).startswith("lookup")
+
+
+# ── nobody gets the result ──
+
+
+def test_spawn_void_runs_the_call_and_gives_nothing() -> None:
+    seen: Chan[int] = chan(4)
+    with Executor(workers=1) as ex:
+        for verb in (spawn_void, ex.spawn_void):
+            assert verb(seen.send_blocking, 1) is None  # type: ignore[func-returns-value]
+        assert sorted([seen.recv_blocking(timeout=PATIENCE) for _ in range(2)]) == [1, 1]
+        with pytest.raises(TypeError):
+            spawn_void(5)  # type: ignore[arg-type]
+
+
+def test_a_failure_that_nobody_can_get_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    before = goish.debug.panics()
+    spawn_void(failing)
+    until(lambda: goish.debug.panics() == before + 1)
+    until(lambda: "as it should" in caplog.text)
+
+
+def test_such_a_failure_is_a_panic_of_its_program() -> None:
+    heard: Chan[BaseException] = chan(1)
+
+    async def main() -> None:
+        spawn_void(failing)
+        await heard.wait_closed()
+
+    def on_panic(g: Any, exc: BaseException) -> None:
+        heard.try_send(exc)
+        heard.close()
+
+    goish.run(main, on_panic=on_panic)
+    assert isinstance(heard.recv_blocking(), LookupError)
+
+
+def test_a_scope_waits_for_it_and_raises_its_failure() -> None:
+    seen: list[int] = []
+    with sync_scope():
+        spawn_void(seen.append, 1)
+    assert seen == [1]
+    with pytest.raises(ExceptionGroup), sync_scope():
+        spawn_void(failing)
+
+
+def test_panics_are_counted_wherever_they_are(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        raise LookupError
+
+    async def main() -> None:
+        go(fail)
+        await goish.gosched()
+        spawn_void(failing)
+        gone = submit(failing)
+        await done(gone).recv_ok()
+        del gone
+        go(fail)
+
+    caplog.set_level(logging.CRITICAL, logger="goish")
+    before = goish.debug.panics()
+    goish.run(main, on_panic=lambda g, exc: None)
+    until(lambda: goish.debug.panics() == before + 4)
+
+
+# ── ends as cases ──
+
+
+async def test_the_end_of_anything_is_a_case() -> None:
+    """A goroutine here, one elsewhere, a call on a worker, asyncio's futures, those of another loop too."""
+    elsewhere = asyncio.new_event_loop()
+    thread = threading.Thread(target=elsewhere.run_forever)
+    thread.start()
+    foreign = elsewhere.create_future()
+    here = asyncio.get_running_loop().create_future()
+    token = CancelToken()
+
+    async def wait() -> None:
+        await token.wait_closed()
+
+    handles: list[Any] = [
+        go(wait),
+        go_thread(wait),
+        go_thread(token.recv_ok_blocking),
+        spawn(token.recv_ok_blocking),
+        submit(wait),
+        asyncio.ensure_future(wait()),
+        here,
+        foreign,
+    ]
+    ends = [done(handle) for handle in handles]
+    assert (await select(*[end.recv() for end in ends], default=True))[0] == -1
+    here.set_result(None)
+    elsewhere.call_soon_threadsafe(foreign.set_result, None)
+    token.cancel()
+    for end in ends:
+        assert await asyncio.wait_for(end.recv_ok(), PATIENCE) == (None, False)
+    await wait_all(*handles)
+    elsewhere.call_soon_threadsafe(elsewhere.stop)
+    thread.join()
+    elsewhere.close()
+
+
+async def test_its_result_stays_to_be_taken() -> None:
+    fv = spawn(failing)
+    await done(fv).recv_ok()
+    assert fv.is_ready()
+    assert not fv.is_consumed
+    with pytest.raises(LookupError):
+        await fv
+    with pytest.raises(FlowVarConsumed):
+        done(fv)
+    with pytest.raises(TypeError, match=r"done\(\) takes what go\(\)"):
+        done(5)  # type: ignore[arg-type]
+
+
+def test_of_what_is_over_it_is_closed_on_any_thread() -> None:
+    g = go_thread(int)
+    g.result(timeout=PATIENCE)
+    assert done(g).closed
+    token = CancelToken()
+    g = go_thread(token.recv_ok_blocking)  # type: ignore[assignment]
+    with pytest.raises(RuntimeError, match="no event loop runs on this thread"):
+        done(g)
+    token.cancel()
+    g.result(timeout=PATIENCE)
+
+
+# ── a channel's own end ──
+
+
+async def test_wait_closed_waits_for_the_close_whatever_is_buffered() -> None:
+    for ch in (chan(), chan(2), goish.PriorityChan(2), chan(2, flavor="spsc", overflow="drop_oldest")):
+        if ch.cap:
+            ch.try_send(1)
+        for end in (ch, ch.sender, ch.receiver):
+            assert try_select(end.wait_closed()) == (-1, None, False)
+        watchers = [go(wait_for, end) for end in (ch, ch.sender, ch.receiver)]
+        task = asyncio.ensure_future(wait_for(ch))
+        selecting = go(choose, ch)
+        await goish.gosched()
+        await asyncio.sleep(0)
+        ch.close()
+        assert await asyncio.gather(*watchers, task) == [None] * 4  # type: ignore[comparison-overlap]
+        assert await selecting == (1, None, False)
+        assert await ch.wait_closed() is None  # type: ignore[func-returns-value]
+        assert try_select(ch.wait_closed()) == (0, None, False)
+
+
+async def wait_for(ch: Any) -> None:
+    return await ch.wait_closed()  # type: ignore[no-any-return]
+
+
+async def choose(ch: Any) -> Any:
+    return await select(chan().recv(), ch.wait_closed())
+
+
+async def test_a_sender_hears_that_nobody_wants_more() -> None:
+    ch: Chan[int] = chan()
+
+    async def send() -> str:
+        index, _, _ = await select(go_on.recv(), ch.wait_closed())
+        return "closed" if index == 1 else "sent"
+
+    go_on: Chan[None] = chan()
+    g = go(send)
+    await goish.gosched()
+    ch.close()
+    assert await g == "closed"
+
+
+async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
+    ch: Chan[int] = chan()
+    watchers = [go(wait_for, ch) for _ in range(100)]
+    await goish.gosched()
+    for g in watchers:
+        g.cancel()
+    await asyncio.wait(watchers)  # type: ignore[type-var]
+    assert all(g.cancelled() for g in watchers)
+    ch.close()
+
+
+def test_threads_wait_for_it_by_select() -> None:
+    ch: Chan[int] = chan()
+    threads = [go_thread(select_blocking, ch.wait_closed()) for _ in range(4)]
+    with pytest.raises(TimeoutError):
+        select_blocking(ch.wait_closed(), timeout=0.001)
+    ch.close()
+    assert sync_all(*threads) == ((0, None, False),) * 4
+
+
+def test_close_meets_the_first_who_waits_for_it(rng: Any) -> None:
+    """On two threads at once: whoever is first, nobody waits for ever."""
+    for _ in range(300):
+        ch: Chan[int] = chan()
+        barrier = threading.Barrier(2)
+
+        def watch(ch: Chan[int] = ch, barrier: Any = barrier) -> Any:
+            barrier.wait()
+            return select_blocking(ch.wait_closed(), timeout=PATIENCE)
+
+        g = go_thread(watch)
+        barrier.wait()
+        for _ in range(rng.randrange(50)):
+            pass
+        ch.close()
+        assert g.result(timeout=PATIENCE) == (0, None, False)
+
+
+async def test_the_nil_channel_is_never_closed() -> None:
+    assert await select(goish.NIL.wait_closed(), default=True) == (-1, None, False)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(wait_for(goish.NIL), 0.001)

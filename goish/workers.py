@@ -29,6 +29,7 @@ from ._runtime.core import (
     Worker,
     after_fork,
     count_panic,
+    interpreter_ends,
     let_spin,
     new_worker,
     scheduler,
@@ -290,6 +291,7 @@ def _ended_by(g: Goroutine[Any], deadline: float) -> bool:
 
 def _at_exit() -> None:
     deadline = monotonic() + GRACE
+    interpreter_ends(True)
     for threads in list(_all):
         threads.pool._close()
     end_goroutines(lambda g: True, GRACE)

@@ -43,7 +43,8 @@ cdef class Goroutine:
     def cancel(self, msg=None):
         """Asks the goroutine to end: CancelledError is raised where it waits, or at its next wait.
 
-        As ``asyncio.Task.cancel``. ``msg`` goes into the CancelledError. Returns False if it is done already. An
+        As ``asyncio.Task.cancel``. ``msg`` goes into the CancelledError. Returns False if it is done already, or a call on an
+        adopted executor that runs and cannot be cancelled. An
         operation that has happened is not undone: its value is delivered, and the cancel comes at the next wait. Any
         thread may call it; from another one it is forwarded to the goroutine's loop and takes effect there, later.
 
@@ -57,8 +58,11 @@ cdef class Goroutine:
             await gosched()
             print(g.cancelled())  # -> True
         """
-        if self.sched is limbo and goish_load_state(&self.state) != G_DONE and cancel_pooled(self, msg):
-            return True
+        cdef int told
+        if self.sched is limbo and goish_load_state(&self.state) != G_DONE:
+            told = cancel_pooled(self, msg)
+            if told:
+                return told == 1
         if goish_load_state(&self.state) == G_DONE:
             if is_task(self):
                 goish_set_bits(&self.flags, GF_RETRIEVED)  # as asyncio has it: whoever cancels it does not care

@@ -356,14 +356,22 @@ cdef class Goroutine:
         what = self.wait_reason or G_STATES[goish_load_state(&self.state)]
         if self.cancelled():
             what = "cancelled"
-        coro = getattr(self.coro, "__qualname__", None) if in_sight(self) else None
-        where = "" if coro is None else f" {coro}()"
+        function = function_shown(self)
+        where = "" if function is None else f" {function}()"
         return f"<Goroutine {self.id} {self.get_name()!r} {what}{where}>"
 
     __class_getitem__ = classmethod(GenericAlias)
 
     def __reduce_ex__(self, protocol):
         raise TypeError("a Goroutine cannot be copied or pickled")
+
+
+cdef object function_shown(Goroutine g):
+    cdef Call call
+    if in_sight(g):
+        return getattr(g.coro, "__qualname__", None)
+    call = call_of(g)
+    return call.__qualname__ if call is not None and call.foreign else None  # that of others may be changed by to_a_loop()
 
 
 cdef tuple G_STATES = ("new", "new", "new", "runnable", "runnable", "running", "waiting", "done")

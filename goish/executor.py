@@ -198,7 +198,7 @@ class Executor(Spawner):
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.shutdown(wait=False, cancel=exc is not None)
-        await asyncio.to_thread(self.shutdown)
+        await self._threads.joined()
 
     def __repr__(self) -> str:
         return f"<Executor {self._name!r}{' shut down' if self.is_shutdown else ''}>"

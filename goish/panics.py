@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+import time
 import traceback
+import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from . import debug
 from ._runtime.core import Goroutine
@@ -98,3 +101,51 @@ def route(g: Goroutine[Any], exc: BaseException) -> None:
     tell = g.get_context().get(PROGRAM)
     if tell is None or not tell(g, exc):
         logger.error("%s failed and nobody awaited it (%s)", debug.title(g), debug.origin(g), exc_info=exc)
+
+
+# ── failed, and still held ──
+
+REMIND_AFTER: Final = 1.0  # seconds
+
+_lock = threading.Lock()  # guards the next two
+_unseen: list[weakref.ref[Goroutine[Any]]] = []
+_reminding = False
+
+
+def watch(g: Goroutine[Any]) -> None:
+    """Have the log tell in a second that ``g`` has failed, unless somebody has seen to it by then. Any thread."""
+    global _reminding
+    with _lock:
+        _unseen.append(weakref.ref(g))
+        if _reminding:
+            return
+        _reminding = True
+    try:
+        threading.Thread(target=_remind, name="goish-reminder", daemon=True).start()
+    except RuntimeError:  # the interpreter ends, which tells of them; or there is no further thread
+        _reminding = False
+
+
+def _remind() -> None:
+    global _reminding, _unseen
+    while True:
+        time.sleep(REMIND_AFTER)
+        with _lock:
+            failed, _unseen = _unseen, []
+            _reminding = bool(failed)
+        if not failed:
+            return
+        for known in failed:
+            if (g := known()) is not None and g._log_traceback:
+                created = debug.origin(g)
+                by = f"; {created}" if created else ""
+                logger.error("%r failed and nobody has awaited it so far%s", g, by, exc_info=g._exception)
+        g = None
+
+
+def after_fork() -> None:
+    """In a forked child: the thread that reminds is the parent's, and so is what it would remind of."""
+    global _lock, _unseen, _reminding
+    _lock = threading.Lock()
+    _unseen = []
+    _reminding = False

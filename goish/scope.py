@@ -35,7 +35,8 @@ class sync_scope:  # noqa: N801
 
     ``with sync_scope():`` blocks the thread, as ``sync`` does, and helps; ``async with sync_scope():`` waits.
     Exceptions that nobody has seen by then are raised together, in an ExceptionGroup. If the body itself fails, or is
-    cancelled, all that is left is cancelled and waited for. What ``go`` starts belongs to its loop, not to the scope.
+    cancelled, all that is left is cancelled and waited for; so it is at a KeyboardInterrupt or SystemExit of the body
+    or of a call, which is then raised as it is. What ``go`` starts belongs to its loop, not to the scope.
 
     ``executor``: the one that the methods ``spawn``, ``submit`` and ``go_thread`` of the scope give work to, an adopted
     one too; None: the default one. TypeError for other things, SyncOnLoop for ``with`` on a thread whose event loop
@@ -64,6 +65,7 @@ class sync_scope:  # noqa: N801
         self._sweep_at = _ROOM
         self._over = False
         self._errors: list[BaseException] = []
+        self._end: BaseException | None = None  # what ends more than a call: KeyboardInterrupt, SystemExit
         self._token: Any = None
 
     @overload
@@ -132,9 +134,7 @@ class sync_scope:  # noqa: N801
             if (error := self._join(g)) is not None:
                 cancelled = error
             self._note_error(g)
-        if cancelled is not None and exc is None:
-            raise cancelled
-        self._finish(exc)
+        self._finish(exc, cancelled)
 
     async def __aenter__(self) -> Self:
         self._enter()
@@ -156,9 +156,7 @@ class sync_scope:  # noqa: N801
                     g.cancel("its sync_scope ends")
                     self._cancel()
             self._note_error(g)
-        if cancelled is not None and exc is None:
-            raise cancelled
-        self._finish(exc)
+        self._finish(exc, cancelled)
 
     def _enter(self) -> None:
         if self._token is not None:
@@ -195,10 +193,19 @@ class sync_scope:  # noqa: N801
             return None
 
     def _note_error(self, g: Goroutine[Any]) -> None:
-        if g._log_traceback and (error := g.exception()) is not None:
+        if not g._log_traceback or (error := g.exception()) is None:
+            return
+        if isinstance(error, Exception):
             self._errors.append(error)
+        elif self._end is None:
+            self._end = error
+            self._cancel()
 
-    def _finish(self, exc: BaseException | None) -> None:
+    def _finish(self, exc: BaseException | None, cancelled: asyncio.CancelledError | None) -> None:
+        if self._end is not None:
+            raise self._end
+        if exc is None and cancelled is not None:
+            raise cancelled
         if exc is not None and not isinstance(exc, Exception):
             return  # a cancel or the end of the program: it goes on as it is
         if self._errors:

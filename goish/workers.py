@@ -22,6 +22,7 @@ from contextvars import Context
 from time import monotonic
 from typing import Any, Final
 
+from . import panics
 from ._runtime.core import (
     Goroutine,
     Op,
@@ -33,11 +34,11 @@ from ._runtime.core import (
     let_spin,
     new_worker,
     scheduler,
+    set_failure_watch,
     set_panic_route,
     set_program_end,
 )
 from .cpus import cpu_count
-from .panics import end_program, route
 
 with suppress(ImportError):
     # Not when a worker makes its loop: a fork in the midst of an import leaves its lock taken in the child.
@@ -49,6 +50,7 @@ logger = logging.getLogger("goish")
 
 _PLAIN: Final = 0
 GRACE: Final = 1.0  # seconds that threads get to leave when the interpreter ends
+BRIEF: Final = 0.1  # ... while some do not, which have had their time
 
 _all: weakref.WeakSet[Threads] = weakref.WeakSet()
 
@@ -118,6 +120,19 @@ class Threads:
         while others := [thread for thread, _ in self.alive() if thread is not threading.current_thread()]:
             for thread in others:
                 thread.join()
+
+    async def joined(self) -> None:
+        """``join``, awaited. On a thread of its own, which no pool must have free and nobody waits for at the end."""
+        loop = asyncio.get_running_loop()
+        over = asyncio.Event()
+
+        def join() -> None:
+            self.join()
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(over.set)
+
+        threading.Thread(target=join, name=f"{self.name}-end", daemon=True).start()
+        await over.wait()
 
     # ── a plain worker's own loop ──
 
@@ -282,7 +297,7 @@ def _ended_by(g: Goroutine[Any], deadline: float) -> bool:
         if not g.done() or g.cancelled() or g.exception() is not exc:
             raise
         count_panic()
-        route(g, exc)
+        panics.route(g, exc)
     return True
 
 
@@ -290,11 +305,12 @@ def _ended_by(g: Goroutine[Any], deadline: float) -> bool:
 
 
 def _at_exit() -> None:
-    deadline = monotonic() + GRACE
     interpreter_ends(True)
     for threads in list(_all):
         threads.pool._close()
-    end_goroutines(lambda g: True, GRACE)
+    end_goroutines(lambda g: not g.cancelling(), GRACE)  # one that was cancelled before has had its time
+    busy = any(threads.pool.running() for threads in list(_all))
+    deadline = monotonic() + (BRIEF if busy else GRACE)
     for threads in list(_all):
         for thread, worker in threads.alive():
             sched = worker.scheduler
@@ -305,6 +321,7 @@ def _at_exit() -> None:
 
 def _after_fork() -> None:
     after_fork()
+    panics.after_fork()
     for threads in list(_all):
         threads.forget()
 
@@ -313,6 +330,7 @@ def _after_fork() -> None:
 threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-set_panic_route(route)
-set_program_end(end_program)
+set_panic_route(panics.route)
+set_program_end(panics.end_program)
+set_failure_watch(panics.watch)
 let_spin(cpu_count() // 2)

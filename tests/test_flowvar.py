@@ -26,6 +26,7 @@ from goish import (
     SyncOnLoop,
     as_goroutine,
     chan,
+    check_cancel,
     go,
     go_thread,
     spawn,
@@ -193,6 +194,32 @@ def test_a_timeout_leaves_the_result_to_be_taken() -> None:
     assert sync(fv, timeout=PATIENCE) is True
 
 
+@pytest.mark.parametrize("start", [spawn, submit])
+async def test_an_await_that_is_cancelled_leaves_the_result_to_be_taken(start: Any) -> None:
+    hold = threading.Event()
+    fv = start(hold.wait)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await fv
+    assert not fv.is_consumed
+    hold.set()
+    assert await fv is True
+    with pytest.raises(FlowVarConsumed):
+        await fv
+
+
+async def test_an_await_of_a_cancelled_call_has_taken_its_result() -> None:
+    hold = threading.Event()
+    blocker = [submit(hold.wait) for _ in range(goish.default_executor().workers)]
+    fv = submit(int)
+    fv.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await fv
+    assert fv.is_consumed
+    hold.set()
+    await goish.wait_all(*blocker)
+
+
 def test_a_timeout_of_the_call_itself_is_its_result() -> None:
     def body() -> None:
         raise TimeoutError("its own")
@@ -259,6 +286,13 @@ def test_a_cancelled_one_says_so() -> None:
 
 
 # ── helping ──
+
+
+def test_a_spawned_call_runs_though_nobody_syncs() -> None:
+    ran = threading.Event()
+    fv = spawn(ran.set)
+    assert ran.wait(PATIENCE)
+    sync(fv)
 
 
 def test_a_call_that_nobody_has_begun_is_run_by_who_syncs() -> None:
@@ -568,6 +602,24 @@ async def test_a_cancelled_scope_leaves_nothing_behind() -> None:
     assert ended == ["cancelled"]
 
 
+def computing(started: threading.Event) -> None:
+    started.set()
+    while True:
+        check_cancel()
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_program_cancels_a_scope_and_comes_out_as_it_is(end: type[BaseException]) -> None:
+    def ends() -> None:
+        assert started.wait(PATIENCE)
+        raise end("enough")
+
+    started = threading.Event()
+    with pytest.raises(end, match="enough"), sync_scope():
+        calls = [submit(computing, started), spawn(ends)]
+    assert all(call.is_ready() for call in calls)
+
+
 def test_a_scope_does_not_grow_with_what_is_done() -> None:
     with sync_scope() as scope:
         for _ in range(2000):
@@ -680,9 +732,11 @@ def test_who_helps_nobody_runs_nothing_himself() -> None:
 @pytest.mark.parametrize("given", ["all", None, 1])
 def test_help_is_one_of_three(given: Any) -> None:
     fv = spawn(int)
-    with pytest.raises(ValueError, match='"descendants", "any", "none"'):
-        sync(fv, help=given)
-    sync(fv)
+    g = go_thread(int)
+    for handle in (fv, g):
+        with pytest.raises(ValueError, match='"descendants", "any", "none"'):
+            sync(handle, help=given)  # type: ignore[type-var]
+    assert (sync(fv), sync(g)) == (0, 0)
 
 
 def test_blocking_takes_everything_from_everywhere() -> None:

@@ -7,17 +7,19 @@ import collections
 import contextvars
 import functools
 import gc
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Generator
 from typing import Any
 
 import pytest
-from helpers import REAL_LOOPS
+from helpers import FREE_THREADED, REAL_LOOPS
 from parties import PATIENCE, until
 
 import goish
-from goish import Goroutine, chan, check_cancel, current_goroutine, current_worker, go, go_thread, sleep
+from goish import Goroutine, chan, check_cancel, current_goroutine, current_worker, go, go_thread, panics, sleep
 
 this_thread = threading.get_ident
 
@@ -1007,3 +1009,36 @@ def test_a_call_that_runs_may_wake_somebody() -> None:
         return await results.recv()
 
     assert goish.run(main) == "woken"
+
+
+# ── failed, and held ──
+
+
+@pytest.mark.parametrize("start", [go_thread, goish.spawn, goish.submit])
+def test_a_plain_call_that_failed_and_is_held_is_told_of(
+    start: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(panics, "REMIND_AFTER", 0.01)
+    held = start(divmod, 1, 0)
+    until(lambda: "failed and nobody has awaited it so far" in caplog.text)
+    assert "ZeroDivisionError" in caplog.text
+    with pytest.raises(ZeroDivisionError):
+        goish.sync(held)
+
+
+def test_one_that_was_seen_to_is_not_told_of(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(panics, "REMIND_AFTER", 0.01)
+    for _ in range(20):
+        with pytest.raises(ZeroDivisionError):
+            goish.sync(goish.submit(divmod, 1, 0))
+    until(lambda: not panics._reminding)
+    assert not caplog.records
+
+
+# ── without the GIL ──
+
+
+@pytest.mark.skipif(not FREE_THREADED, reason="this Python has the GIL")
+def test_goish_does_not_bring_the_gil_back() -> None:
+    program = "import sys, goish; assert not sys._is_gil_enabled()"
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)

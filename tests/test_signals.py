@@ -331,3 +331,54 @@ def test_interrupt_at_any_moment_ends_the_program_in_order(loop: Any) -> None:
         loop,
     )
     assert (code, said, errors) == (0, ["all done"], "")
+
+
+# ── while workers run what does not end ──
+
+
+def test_interrupt_ends_a_scope_whose_thread_helps(loop: Any) -> None:
+    code, said, errors = outcome(
+        """
+        def endless():
+            threading.Timer(0.01, interrupt).start()
+            while True:
+                time.sleep(0.001)
+                check_cancel()
+
+        try:
+            with sync_scope():
+                for _ in range(20):
+                    spawn(endless)
+        except KeyboardInterrupt:
+            say("KeyboardInterrupt")
+        """,
+        loop,
+    )
+    assert (code, said) == (0, ["KeyboardInterrupt"]), errors
+
+
+@pytest.mark.parametrize("runs", ["run(main, loop=LOOP, grace=0.01)", "asyncio.run(main())"])
+def test_interrupt_ends_the_wait_for_an_executor_that_does_not_end(loop: Any, runs: str) -> None:
+    code, said, errors = outcome(
+        f"""
+        def endless(started):
+            started.set()
+            while True:
+                time.sleep(0.001)
+
+        async def main():
+            async with Executor(workers=1) as ex:
+                started = threading.Event()
+                ex.go_thread(endless, started)
+                started.wait()
+                asyncio.get_running_loop().call_later(0.01, interrupt)
+
+        try:
+            {runs}
+        except KeyboardInterrupt:
+            say("KeyboardInterrupt")
+        """,
+        loop,
+    )
+    assert (code, said) == (0, ["KeyboardInterrupt"]), errors
+    assert "Traceback" not in errors

@@ -82,6 +82,22 @@ def test_a_program_ends_though_a_function_computes_for_ever() -> None:
     assert "did not end within 0.1 s" in process.stderr
 
 
+def test_who_was_given_up_once_is_not_waited_for_again() -> None:
+    program = """
+        import goish.workers
+        goish.workers.GRACE = 3600
+
+        async def main():
+            started = threading.Event()
+            go_thread(busy, started)
+            started.wait()
+
+        run(main, grace=0.01)
+        print("over")
+        """
+    assert run_program(program).stdout == "over\n"
+
+
 def test_an_exit_code_from_a_worker_is_that_of_the_process() -> None:
     program = """
         async def main():

@@ -17,9 +17,11 @@ from parties import PATIENCE, until
 
 import goish
 from goish import NIL, Chan, ChanClosed, ChanFull, PriorityChan, SendOnClosed, WaitGroup, after, chan, select_blocking
+from goish._runtime import core
 from goish._runtime.core import on_blocking, seated
 
 SOON = 0.001  # seconds: a timeout that is meant to run out
+POOLS = (core.before_blocking_here, core.after_blocking_here)  # type: ignore[attr-defined]  # who is told as a rule
 
 
 def waiting(ch: Chan[Any]) -> tuple[int, int]:
@@ -308,7 +310,7 @@ def interrupts() -> Generator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     on_blocking(interrupt, None)
     yield
-    on_blocking(None, None)
+    on_blocking(*POOLS)
     signal.signal(signal.SIGINT, before)
 
 
@@ -391,7 +393,7 @@ def told() -> Generator[list[str]]:
     told: list[str] = []
     on_blocking(lambda: told.append("blocks"), lambda: told.append("goes on"))
     yield told
-    on_blocking(None, None)
+    on_blocking(*POOLS)
 
 
 def test_a_pool_is_told_of_threads_that_really_block(told: list[str]) -> None:
@@ -416,7 +418,7 @@ def test_a_pool_may_refuse_and_nothing_has_happened() -> None:
         with pytest.raises(BlockingIOError):
             ch.send_blocking(1, PATIENCE)
     finally:
-        on_blocking(None, None)
+        on_blocking(*POOLS)
     assert waiting(ch) == (0, 0)
 
 
@@ -430,7 +432,7 @@ def test_a_pool_that_fails_afterwards_does_not_cost_the_value(caplog: pytest.Log
     try:
         assert ch.recv_blocking(PATIENCE) == 1
     finally:
-        on_blocking(None, None)
+        on_blocking(*POOLS)
     assert "failed after a thread had blocked" in caplog.text
 
 

@@ -20,8 +20,7 @@ cdef class Outcome:
     # What FlowVar and Pending have in common.
 
     def __await__(self):
-        g = take_result(self)
-        return (value_of if self.as_value else noting)(g).__await__()
+        return awaited(self, take_result(self)).__await__()
 
     def sync(self, timeout=None, *, help="descendants"):
         """Blocks this thread until the result is there, and takes it: the same as ``sync(this, timeout, help=help)``."""
@@ -157,18 +156,14 @@ cdef Goroutine take_result(Outcome fv):
     return g
 
 
-async def noting(g):
+async def awaited(Outcome fv, Goroutine g):
     try:
-        return await g
-    except Exception as exc:
-        if (<Goroutine>g).state == G_DONE:
-            note_origin(<Goroutine>g, exc)
+        await quiet_join(g)
+    except BaseException:  # it is who awaits that was cancelled: the result may be taken later
+        fv.g = g
+        goish_store_state(&fv.consumed, 0)
         raise
-
-
-async def value_of(g):
-    await quiet_join(<Goroutine>g)
-    return value_here(<Goroutine>g)
+    return value_here(g) if fv.as_value else result_of(g)
 
 
 cdef object value_here(Goroutine g):
@@ -313,8 +308,9 @@ def sync(fv, /, timeout=None, *, help="descendants"):
 
         print(await go_thread(fib, 12))  # -> 144
     """
+    cdef int helping = checked_help(help)
     if isinstance(fv, Outcome):
-        return sync_one(<Outcome>fv, timeout, checked_help(help))
+        return sync_one(<Outcome>fv, timeout, helping)
     if isinstance(fv, Goroutine):
         return fv.result(timeout=timeout)
     raise TypeError(f"sync() takes what spawn(), submit() or go_thread() returned, got {fv!r} of type {type(fv).__name__}")

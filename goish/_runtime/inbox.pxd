@@ -8,7 +8,7 @@ cdef struct Inbox:
     bint shut            # the loop is closed or ends: nothing is taken any more
     uint8_t came         # something has since the loop began to look out (linger)
     bint woke            # the loop last slept until something came
-    unsigned int pass_by # how many times it goes to sleep at once, since it looked out in vain
+    unsigned int pass_by  # how many times it goes to sleep at once, since it looked out in vain
     unsigned int passes  # ... and how many that were the last time
 
 

@@ -46,6 +46,29 @@ cdef bint ends_program(Goroutine g, object error) noexcept:
         return False
 
 
+cdef object failed_and_held = None
+
+
+def set_failure_watch(watch):
+    """Who reminds of plain calls that failed, whose handle is held, and that nobody waits for: ``watch(goroutine)``."""
+    global failed_and_held
+    failed_and_held = watch
+
+
+cdef void watch_failed(Goroutine g) noexcept:
+    # No loop looks after it, as one does after its own goroutines.
+    if failed_and_held is None or goish_load_state(&g.flags) & (GF_RETRIEVED | GF_CANCELLED | GF_EXITED):
+        return
+    try:
+        failed_and_held(g)
+    except BaseException as exc:
+        logger.error("%r failed, and nothing could be seen to", g, exc_info=exc)
+
+
+cdef bint is_awaited(Extra extra) noexcept:
+    return extra.joiners.head != NULL or extra.callback_context is not None
+
+
 cdef dict pools = {}  # by id, as weak references
 
 
@@ -598,10 +621,11 @@ cdef object no_stop_iteration(Call call, object error):
 cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
     # The end of a goroutine that was on no loop.
     cdef object extra
-    if flags == GF_FAILED and PyErr_GivenExceptionMatches(outcome, StopIteration):
-        outcome = no_stop_iteration(<Call>g.coro, outcome)
+    cdef bint alone
     cdef Call call = <Call>g.coro
     cdef Call _parent = call.parent  # dropped after unlocking
+    if flags == GF_FAILED and PyErr_GivenExceptionMatches(outcome, StopIteration):
+        outcome = no_stop_iteration(call, outcome)
     goish_lock(&p.lock)
     call.parent = None
     goish_unlock(&p.lock)
@@ -615,9 +639,12 @@ cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
     goish_unlock(end_lock(g))
     release(g, flags & GF_FAILED != 0)
     extra = g.extra
+    alone = flags & GF_FAILED and not (type(extra) is Extra and is_awaited(<Extra>extra))
     try:
         if type(extra) is Extra:
             notify(limbo, g, <Extra>extra)
+        if alone:
+            watch_failed(g)
     finally:
         end_active(p, g, call)
 

@@ -11,8 +11,13 @@ Running goroutines: ``run``, ``go``, ``Goroutine``, ``gosched``, ``sleep``, ``go
 never ready, and closing it raises ``CloseOfNil``.
 """
 
+from goish import adopted as _adopted
 from goish import debug as debug
+from goish import flow as _flow
+from goish import parallel as _parallel
 from goish import runtime as runtime
+from goish import scope as _scope
+from goish import workers as _workers
 from goish._runtime.core import (
     NIL,
     CancelToken,
@@ -45,6 +50,7 @@ from goish._runtime.core import (
     task_factory,
     try_select,
 )
+from goish._runtime.core import set_agents as _set_agents
 from goish._runtime.values import EMPTY, ChanStatistics, Err, Flavor, Ok, Received
 from goish.adopted import AdoptedExecutor, adopt
 from goish.errors import (
@@ -72,6 +78,8 @@ from goish.runtime import goexit, run
 from goish.scope import sync_scope
 
 __version__ = "0.1.0"
+
+_set_agents(_workers, _adopted, _flow, _parallel, _scope)
 
 __all__ = [
     "EMPTY",

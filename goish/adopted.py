@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Self, TypeAlias, TypeVar
+from typing import Any, Final, ParamSpec, Self, TypeAlias, TypeVar, cast
 
 from ._runtime.core import FlowVar, Goroutine, Pending, Pool, Spawner, check_plain, foreign_goroutine, outcome_of
 from .cpus import cpu_count, whole_number
@@ -31,18 +31,21 @@ class AdoptedExecutor:
     What may be called, and with what, is its matter: an executor of processes takes what can be pickled. Results and
     exceptions come back as from goish's own. No call is ever run by the thread that syncs it.
 
-    ``workers``: how many pieces the parallel loops reckon with.
-
     Example::
 
         with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
             print(sync(ex.spawn(pow, 2, 3)))  # -> 8
     """
 
-    def __init__(self, executor: concurrent.futures.Executor, workers: int) -> None:
+    def __init__(self, executor: concurrent.futures.Executor, workers: int | None) -> None:
         self._executor: Final = executor
         self._pool: Final = Pool()
-        self.workers: Final = workers
+        self._workers: Final = workers
+
+    @property
+    def workers(self) -> int:
+        """How many pieces the parallel loops reckon with at this moment: a cluster grows and shrinks."""
+        return self._workers or _workers_of(self._executor) or cpu_count()
 
     def spawn(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]:
         """Give it ``fn(*args, **kwargs)``; returns the ``FlowVar``.
@@ -157,8 +160,9 @@ def adopt(executor: concurrent.futures.Executor, *, workers: int | None = None) 
     """Use any ``concurrent.futures.Executor`` as one of goish: a pool of processes, of interpreters, Dask's, Ray's.
 
     A program that has outgrown the GIL, or the machine, keeps its shape: ``spawn``, ``sync``, ``parallel_map`` stay.
-    ``workers``: how many pieces the parallel loops reckon with; None: as the executor says, or one for each processor.
-    TypeError if it is none, TypeError or ValueError for other ``workers``.
+    ``workers``: how many pieces the parallel loops reckon with; None: as the executor says (Dask's: the threads of its
+    cluster), or one for each processor. TypeError if it is none, TypeError or ValueError for other
+    ``workers``.
 
     Example::
 
@@ -173,7 +177,14 @@ def adopt(executor: concurrent.futures.Executor, *, workers: int | None = None) 
         raise TypeError(
             f"adopt() takes a concurrent.futures.Executor, got {executor!r} of type {type(executor).__name__}"
         )
-    found = (
-        getattr(executor, "_max_workers", None) or cpu_count() if workers is None else whole_number("workers", workers)
-    )
-    return AdoptedExecutor(executor, found)
+    return AdoptedExecutor(executor, None if workers is None else whole_number("workers", workers))
+
+
+def _workers_of(executor: concurrent.futures.Executor) -> int | None:
+    """How many calls it runs at once, as far as it can be told."""
+    client = getattr(executor, "_client", None)  # Dask's
+    if callable(threads_of := getattr(client, "nthreads", None)):
+        threads = threads_of()
+        return sum(cast("Mapping[str, int]", threads).values()) if isinstance(threads, Mapping) else None
+    found = getattr(executor, "_max_workers", None)
+    return found if isinstance(found, int) else None

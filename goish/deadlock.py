@@ -4,7 +4,18 @@ The scheduler says each time its goroutines all wait for one another (``on_idle`
 timer, a socket, a thread, a signal handler or another task may be about to wake one. So a suspicion is looked into a
 moment later, and only if nothing has run since: ``wake_source`` walks everything that can make the loop call code.
 
+Threads are asleep where they are blocked in goish without a timeout, or wait for work that nobody has given them; the
+loops of workers are asked themselves, and held while the verdict is passed (standstill.py)::
+
+    all wait ──► look: no source ──► a moment later the same ──► ask the workers' loops ──► hold them, look ──► found
+                   ▲ something has run, or been woken, or could be ◄──┴──────────────────────┴──────────────┘
+
 Invariant: silence is always allowed, a false alarm never. Whatever cannot be looked into counts as able to wake.
+Threads are looked at one after the other, so what was asleep might have been woken since. Therefore a verdict needs two
+looks, between and during which no thread that is asleep was woken (``woken()`` is the same number: who waits in goish
+and who is idle in a pool is counted when he is woken, before he runs). Each was asleep in the first look and was not
+woken before the end of the second, so all are asleep in between; nobody is left to wake one, nor to post anything to a
+loop that stands still. Threads come first in a look: what they have left in a loop is found behind them.
 Threads: the loop's thread only. Not here: what becomes of the program (runtime.py), what the report says (debug.py).
 """
 
@@ -16,6 +27,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 import threading
 from asyncio.base_events import BaseEventLoop
 from asyncio.selector_events import BaseSelectorEventLoop
@@ -26,8 +38,10 @@ from time import perf_counter
 from types import BuiltinMethodType, MethodType
 from typing import Any, Final, cast
 
-from ._runtime.core import Goroutine, Op, Scheduler, seated
-from .workers import is_idle
+from . import debug as _debug
+from ._runtime.core import Goroutine, Op, Scheduler, calls_await_others, pooled, seated, woken
+from .standstill import Round
+from .workers import is_idle, running_loops
 
 FIRST_LOOK: Final = 0.02  # seconds; long enough that a program with short pauses is hardly ever looked into
 LAST_LOOK: Final = 1.0  # looks at a program that waits for the outside world get this rare
@@ -38,15 +52,17 @@ _C_THREADS_WITHOUT_CALLBACKS: Final = ("libuv-worker", "iou-")  # their work is 
 
 
 class Detector:
-    """Watches one scheduler and calls ``found`` once for each time that it is deadlocked."""
+    """Watches one scheduler and calls ``found(report)`` once for each time that it is deadlocked."""
 
-    def __init__(self, sched: Scheduler, loop: asyncio.AbstractEventLoop, found: Callable[[], object]) -> None:
+    def __init__(self, sched: Scheduler, loop: asyncio.AbstractEventLoop, found: Callable[[str], object]) -> None:
         self._sched = sched
         self._loop = loop
         self._found = found
         self._timer: asyncio.TimerHandle | None = None  # the next look; at most one is ever armed
         self._delay = FIRST_LOOK
         self._steps = -1  # the scheduler's step count when the suspicion arose
+        self._woken = -1  # how many threads had been woken at the last look, if that has found nothing
+        self._round: Round | None = None  # the last question to the loops of workers
         self._older_threads = _thread_ids()
         self._own_handler: object = None
 
@@ -58,10 +74,12 @@ class Detector:
     def stop(self) -> None:
         self._sched.on_idle = None
         self._disarm()
+        self._end_round()
 
     def suspect(self) -> None:
         """All goroutines wait for one another: look into it soon. Called often, so it does next to nothing."""
         if self._timer is None:
+            self._woken = -1
             self._arm(FIRST_LOOK)
 
     def _arm(self, delay: float) -> None:
@@ -76,28 +94,47 @@ class Detector:
             self._timer.cancel()
             self._timer = None
 
+    def _end_round(self) -> None:
+        if self._round is not None:
+            self._round.release()
+
     def _look(self) -> None:
         sched = self._sched
+        self._end_round()
         if sched.blocked != sched.live or sched.timers:
             self._timer = None
         elif sched.steps != self._steps:
+            self._woken = -1
             self._arm(FIRST_LOOK)
         else:
             self._inspect()
 
     def _inspect(self) -> None:
         started = perf_counter()
-        if self.wake_source() is None:
-            self._timer = None
-            self._found()
+        before = woken()
+        loops = running_loops()
+        busy = bool(loops) and self._round is not None and self._round.is_ignored()
+        source = "a worker that does not answer" if busy else self.wake_source(set(loops))
+        first = self._woken != before
+        self._woken = before if source is None else -1
+        if source is None and first:
+            self._arm(FIRST_LOOK)
+        elif source is None and not loops:
+            self._conclude([])
         else:
-            spent = perf_counter() - started
+            spent = perf_counter() - started + (self._round.spent if self._round is not None else 0.0)
             self._arm(max(min(2 * self._delay, LAST_LOOK), spent / SHARE))
+            if source is None:
+                self._ask(loops.values(), hold=False)
 
-    def wake_source(self) -> str | None:
-        """Name something that could still wake a goroutine; None when there is nothing."""
+    def wake_source(self, still: set[int]) -> str | None:
+        """Name something that could still wake a goroutine; None when there is nothing.
+
+        ``still``: the threads, by native id, whose loops are looked at otherwise.
+        """
         return (
-            _thread_source(self._older_threads)
+            _thread_source(self._older_threads, still)
+            or ("a call that a pool has" if calls_await_others() else None)
             or _signal_source(self._own_handler)
             or _task_source(self._loop)
             or _loop_source(self._loop, self._is_own_handle)
@@ -105,10 +142,80 @@ class Detector:
 
     def _is_own_handle(self, handle: object) -> bool:
         """Whether a timer of the loop is this detector's or the scheduler's (which tells of its timers itself)."""
-        if handle is self._timer:
-            return True
-        callbacks = (part for part in gc.get_referents(handle) if isinstance(part, (MethodType, BuiltinMethodType)))
-        return any(callback.__self__ is self._sched for callback in callbacks)
+        return handle is self._timer or _is_of(handle, self._sched)
+
+    # ── the loops of workers ──
+
+    def _ask(self, loops: Iterable[Scheduler], hold: bool) -> None:
+        self._round = Round(loops, self._sched, _source_there, self._heard, hold)
+        self._round.ask()
+
+    def _heard(self, answered: Round) -> None:
+        """All are at rest; those of a second round stand still."""
+        sched = self._sched
+        if answered is not self._round or self._timer is None or not sched.at_rest or sched.steps != self._steps:
+            answered.release()
+        elif not answered.holds:
+            self._ask(answered.loops, hold=True)
+        else:
+            self._judge(answered)
+
+    def _judge(self, held: Round) -> None:
+        report = None
+        try:
+            if held.conclude() and self._is_silent(held):
+                report = self._report(held.texts)
+        finally:
+            held.release()
+        if report is not None:
+            self._disarm()
+            self._found(report)
+
+    def _is_silent(self, held: Round) -> bool:
+        source = self.wake_source(held.threads) or next(filter(None, map(_source_still, held.loops)), None)
+        everyone = set(running_loops().values()) == set(held.loops)
+        return source is None and everyone and self._sched.at_rest and woken() == self._woken
+
+    # ── the verdict ──
+
+    def _conclude(self, texts: list[str]) -> None:
+        self._timer = None
+        if woken() == self._woken and self._sched.at_rest:
+            self._found(self._report(texts))
+        else:
+            self._arm(FIRST_LOOK)
+
+    def _report(self, elsewhere: list[str]) -> str:
+        """What all goroutines wait for: those of this loop, of the workers' loops, functions on workers, threads."""
+        texts = [_debug.describe(self._sched.goroutines()), *elsewhere, _debug.describe(pooled()), *_blocked_threads()]
+        return "\n\n".join(filter(None, texts))
+
+
+def _source_there(sched: Scheduler) -> str | None:
+    """What could wake somebody on a worker's loop; on its thread."""
+    if not sched.at_rest:
+        return "a goroutine of a worker"
+    return _task_source(sched.loop) or _loop_source(sched.loop, lambda handle: _is_of(handle, sched), False)
+
+
+def _source_still(sched: Scheduler) -> str | None:
+    """What has come to a loop since it stands still."""
+    if not sched.at_rest:
+        return "a goroutine of a worker"
+    return "a callback that is due" if any(not handle.cancelled() for handle in _due(sched.loop)) else None
+
+
+def _is_of(handle: object, sched: Scheduler) -> bool:
+    callbacks = (part for part in gc.get_referents(handle) if isinstance(part, (MethodType, BuiltinMethodType)))
+    return any(callback.__self__ is sched for callback in callbacks)
+
+
+def _blocked_threads() -> Iterator[str]:
+    """Threads that are none of a pool."""
+    waiting = seated()
+    for thread in threading.enumerate():
+        if thread.native_id in waiting and is_idle(thread) is None:
+            yield _debug.describe_thread(thread)
 
 
 # ── threads ──
@@ -121,12 +228,15 @@ def _thread_ids() -> frozenset[str]:
         return frozenset()
 
 
-def _thread_source(older: frozenset[str]) -> str | None:
-    """A thread that may run Python code: not this one, nor idle workers of pools, nor who waits for goroutines."""
+def _thread_source(older: frozenset[str], still: set[int]) -> str | None:
+    """A thread that may run Python code: not this one, nor idle workers of pools, nor who waits for goroutines.
+
+    ``still``: those, by native id, whose loops are looked at otherwise.
+    """
     if threading.current_thread() is not threading.main_thread():
         return "the main thread"
-    waiting = seated()
-    idle = [thread for thread in threading.enumerate() if thread.native_id in waiting or _is_idle_worker(thread)]
+    asleep = seated() | still
+    idle = [thread for thread in threading.enumerate() if thread.native_id in asleep or _is_idle_worker(thread)]
     if _thread._count() > len(idle):  # pyright: ignore[reportPrivateUsage]
         return "another thread"
     known = older.union(str(thread.native_id) for thread in idle)
@@ -145,8 +255,15 @@ def _is_idle_worker(thread: threading.Thread) -> bool:
     executor = arguments[0]() if arguments else None
     if not isinstance(executor, thread_pool.ThreadPoolExecutor):
         return False
-    idle: int = executor._idle_semaphore._value
-    return executor._work_queue.empty() and idle >= len(executor._threads)
+    idle: int = executor._idle_semaphore._value  # up to 3.11 it counts too many, where calls had to wait
+    return executor._work_queue.empty() and idle >= len(executor._threads) and _waits_for_work(executor._threads)
+
+
+def _waits_for_work(workers: Iterable[threading.Thread]) -> bool:
+    """Whether all are where the workers of a ThreadPoolExecutor take their next call."""
+    frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
+    at = getattr(getattr(thread_pool, "_worker", None), "__code__", None)
+    return all((frame := frames.get(one.ident or 0)) is not None and frame.f_code is at for one in workers)
 
 
 def _may_call_back(thread_id: str) -> bool:
@@ -192,12 +309,17 @@ def _waits_for_goish(task: object) -> bool:
 # ── loops ──
 
 
-def _loop_source(loop: asyncio.AbstractEventLoop, is_own: Callable[[object], bool]) -> str | None:
-    """A callback that is due, a timer, or anything the loop watches in the operating system."""
+def _loop_source(
+    loop: asyncio.AbstractEventLoop, is_own: Callable[[object], bool], has_timer: bool = True
+) -> str | None:
+    """A callback that is due, a timer, or anything the loop watches in the operating system.
+
+    ``has_timer``: a timer of our own is armed there.
+    """
     if isinstance(loop, BaseSelectorEventLoop):
         return _selector_source(loop, is_own)
     if any(cls.__module__ == "uvloop.loop" for cls in type(loop).__mro__):
-        return _uvloop_source(loop, is_own)
+        return _uvloop_source(loop, is_own, has_timer)
     return "a loop of unknown kind"
 
 
@@ -205,7 +327,7 @@ def _selector_source(loop: BaseSelectorEventLoop, is_own: Callable[[object], boo
     if type(loop)._run_once is not BaseEventLoop._run_once:  # type: ignore[attr-defined]
         return "a loop of unknown kind"
     inside: Any = loop
-    if any(not handle.cancelled() for handle in inside._ready):
+    if any(not handle.cancelled() for handle in _due(loop)):
         return "a callback that is due"
     if any(not handle.cancelled() and not is_own(handle) for handle in inside._scheduled):
         return "a timer"
@@ -214,16 +336,26 @@ def _selector_source(loop: BaseSelectorEventLoop, is_own: Callable[[object], boo
     return None
 
 
+def _due(loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.Handle]:
+    """The callbacks that are due on a loop of a kind that is known."""
+    if isinstance(loop, BaseSelectorEventLoop):
+        inside: Any = loop
+        yield from inside._ready
+    else:
+        for part in gc.get_referents(loop):
+            if isinstance(part, deque):
+                yield from cast("deque[asyncio.Handle]", part)
+
+
 # uvloop keeps its state out of Python's sight, but each of its handles and requests refers to the loop, and the
 # garbage collector knows who refers to whom.
 _UVLOOP_MACHINERY: Final = {"UVAsync", "UVIdle", "UVCheck"}  # the loop's own; one of each, always there
 _UVLOOP_PASSIVE: Final = {"Handle", "TimerHandle", "Server", "SSLProtocol", "_SSLProtocolTransport"}  # act by others
 
 
-def _uvloop_source(loop: asyncio.AbstractEventLoop, is_own: Callable[[object], bool]) -> str | None:
+def _uvloop_source(loop: asyncio.AbstractEventLoop, is_own: Callable[[object], bool], has_timer: bool) -> str | None:
     parts = gc.get_referents(loop)
-    queues = [cast("deque[asyncio.Handle]", part) for part in parts if isinstance(part, deque)]
-    if any(not handle.cancelled() for queue in queues for handle in queue):
+    if any(not handle.cancelled() for handle in _due(loop)):
         return "a callback that is due"
     users = [user for user in gc.get_referrers(loop) if type(user).__module__ == "uvloop.loop"]
     quiet = {id(poll) for poll in _signal_polls(parts)}
@@ -236,7 +368,8 @@ def _uvloop_source(loop: asyncio.AbstractEventLoop, is_own: Callable[[object], b
         if id(user) not in quiet and not _is_passive(user, kind):
             return f"uvloop's {kind}"
     # Beware: should a future uvloop hide its handles from the collector, an empty list would look like silence.
-    return None if seen >= {"UVTimer", *_UVLOOP_MACHINERY} else "a loop of unknown kind"
+    expected = _UVLOOP_MACHINERY | {"UVTimer"} if has_timer else _UVLOOP_MACHINERY
+    return None if seen >= expected else "a loop of unknown kind"
 
 
 def _signal_polls(parts: Iterable[object]) -> Iterator[object]:

@@ -151,6 +151,14 @@ def _frame_elsewhere(g: Goroutine[Any]) -> FrameType | None:
     return None if thread in (None, threading.get_ident()) else frames.get(thread)
 
 
+def describe_thread(thread: threading.Thread) -> str:
+    """Where a thread stands that is blocked in a goish call and runs no goroutine."""
+    frame = sys._current_frames().get(thread.ident or 0)  # pyright: ignore[reportPrivateUsage]
+    stack = () if frame is None else _running_stack(None, frame)
+    lines = [f"thread {thread.name} [blocked in a goish call]:", *(line.rstrip("\n") for line in _source_lines(stack))]
+    return "\n".join(lines)
+
+
 def _running_stack(outermost: FrameType | None, innermost: FrameType | None) -> tuple[_Place, ...]:
     """The calls from the goroutine's coroutine down to the caller of this module (who runs awaits nothing)."""
     places: list[_Place] = []

@@ -201,7 +201,7 @@ class NotSpawned(GoishError, RuntimeError):
 
 
 class SyncOnLoop(GoishError, RuntimeError):
-    """A ``sync`` on a thread whose event loop runs, which it would block: ``await`` is the word there.
+    """A call that blocks, such as ``sync`` or ``recv_blocking``, on a thread whose event loop runs: ``await`` there.
 
     Example::
 

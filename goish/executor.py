@@ -58,7 +58,8 @@ class Executor(Spawner):
     they are needed. A worker that is blocked in goish (``sync``, ``recv_blocking`` ...) is replaced meanwhile;
     ``max_threads`` is how many threads for plain functions there may be with those.
     ``max_pending``: how many calls may wait for a worker; None: any number. ``on_full``: what a further one does then:
-    ``"raise"`` PoolFull, ``"block"`` the calling thread until there is room (where an event loop runs: PoolFull),
+    ``"raise"`` PoolFull, ``"block"`` the calling thread until there is room (a cancel of its call ends that; where an
+    event loop runs it is PoolFull, and ``await go_thread(executor.submit, fn)`` waits for room and gives the handle),
     ``"run"`` it on the calling thread (a plain function; not of ``submit``, nor where an event loop runs).
     ``name``: of its threads.
 

@@ -10,9 +10,22 @@ import asyncio
 import concurrent.futures
 import math
 from collections.abc import Coroutine, Iterable, Sequence
+from time import monotonic
 from typing import Any, Final, TypeAlias, TypeVar, overload
 
-from ._runtime.core import Chan, FlowVar, Goroutine, Pending, RecvChan, chan, go, go_thread, goroutine_behind, sync
+from ._runtime.core import (
+    Chan,
+    FlowVar,
+    Goroutine,
+    Pending,
+    RecvChan,
+    chan,
+    go,
+    go_thread,
+    goroutine_behind,
+    join_helping,
+    sync,
+)
 from .errors import SyncOnLoop
 
 __all__ = ["Handle", "done", "sync_all", "sync_any", "wait_all", "wait_any"]
@@ -33,22 +46,41 @@ _KINDS: Final = (Goroutine, FlowVar, Pending, asyncio.Future)
 
 
 @overload
-def sync_all(a: Handle[T1], b: Handle[T2], /) -> tuple[T1, T2]: ...
+def sync_all(a: Handle[T1], b: Handle[T2], /, *, timeout: float | None = None) -> tuple[T1, T2]: ...
 @overload
-def sync_all(a: Handle[T1], b: Handle[T2], c: Handle[T3], /) -> tuple[T1, T2, T3]: ...
-@overload
-def sync_all(a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], /) -> tuple[T1, T2, T3, T4]: ...
+def sync_all(a: Handle[T1], b: Handle[T2], c: Handle[T3], /, *, timeout: float | None = None) -> tuple[T1, T2, T3]: ...
 @overload
 def sync_all(
-    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], e: Handle[T5], /
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], /, *, timeout: float | None = None
+) -> tuple[T1, T2, T3, T4]: ...
+@overload
+def sync_all(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], e: Handle[T5], /, *, timeout: float | None = None
 ) -> tuple[T1, T2, T3, T4, T5]: ...
 @overload
 def sync_all(
-    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], e: Handle[T5], f: Handle[T6], /
+    a: Handle[T1],
+    b: Handle[T2],
+    c: Handle[T3],
+    d: Handle[T4],
+    e: Handle[T5],
+    f: Handle[T6],
+    /,
+    *,
+    timeout: float | None = None,
 ) -> tuple[T1, T2, T3, T4, T5, T6]: ...
 @overload
 def sync_all(
-    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], e: Handle[T5], f: Handle[T6], g: Handle[T7], /
+    a: Handle[T1],
+    b: Handle[T2],
+    c: Handle[T3],
+    d: Handle[T4],
+    e: Handle[T5],
+    f: Handle[T6],
+    g: Handle[T7],
+    /,
+    *,
+    timeout: float | None = None,
 ) -> tuple[T1, T2, T3, T4, T5, T6, T7]: ...
 @overload
 def sync_all(
@@ -61,15 +93,18 @@ def sync_all(
     g: Handle[T7],
     h: Handle[T8],
     /,
+    *,
+    timeout: float | None = None,
 ) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8]: ...
 @overload
-def sync_all(*handles: Handle[T]) -> tuple[T, ...]: ...
-def sync_all(*handles: Any) -> tuple[Any, ...]:
+def sync_all(*handles: Handle[T], timeout: float | None = None) -> tuple[T, ...]: ...
+def sync_all(*handles: Any, timeout: float | None = None) -> tuple[Any, ...]:
     """Block this thread until all are done, and take their results, in this order. See ``sync``.
 
     If some failed, it waits for the others all the same and raises: the exception if it is one, an ExceptionGroup if
-    there are several. TypeError for other things, SyncOnLoop on a thread whose event loop runs: ``await wait_all(...)``
-    there.
+    there are several. ``timeout``: seconds for all together, None for ever; TimeoutError if some were not done by then:
+    no result is taken then, and none is lost. TypeError for other things, SyncOnLoop on a thread whose event loop runs:
+    ``await wait_all(...)`` there.
 
     Example::
 
@@ -80,6 +115,8 @@ def sync_all(*handles: Any) -> tuple[Any, ...]:
     """
     _check(handles, "sync_all")
     _check_no_loop("sync_all", "wait_all")
+    if timeout is not None:
+        _join_all(handles, timeout)
     results: list[Any] = []
     errors: list[BaseException] = []
     for handle in handles:
@@ -91,6 +128,29 @@ def sync_all(*handles: Any) -> tuple[Any, ...]:
             errors.append(exc)
     _raise(errors, "sync_all")
     return tuple(results)
+
+
+def _join_all(handles: Sequence[Handle[Any]], timeout: float) -> None:
+    """Until all are done, taking nothing."""
+    _check_timeout(timeout)
+    deadline = monotonic() + timeout
+    for handle in handles:
+        if _is_over(handle):
+            continue
+        if isinstance(handle, asyncio.Future):
+            _join(handle, deadline)
+        else:
+            g = goroutine_behind(handle) if isinstance(handle, (FlowVar, Pending)) else handle
+            join_helping(g, max(0.0, deadline - monotonic()))
+
+
+def _join(future: asyncio.Future[Any], deadline: float) -> None:
+    waiting = go_thread(_end_of, future)
+    try:
+        join_helping(waiting, max(0.0, deadline - monotonic()))
+    except BaseException:
+        waiting.cancel("nobody waits any more")
+        raise
 
 
 def sync_any(*handles: Handle[T], timeout: float | None = None) -> tuple[int, T]:
@@ -329,6 +389,15 @@ def _instead(handle: object, what: str) -> str:
 def _check_no_loop(what: str, instead: str) -> None:
     if asyncio._get_running_loop() is not None:
         raise SyncOnLoop(f"{what}() would block the event loop that runs on this thread: await {instead}(...)")
+
+
+def _check_timeout(timeout: object) -> None:
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(
+            f"timeout is a number of seconds or None (wait for ever), got {timeout!r} of type {type(timeout).__name__}"
+        )
+    if math.isnan(timeout):
+        raise ValueError("timeout is a number of seconds or None (wait for ever), not NaN")
 
 
 def _check_not_empty(handles: Sequence[object], what: str) -> None:

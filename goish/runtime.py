@@ -26,9 +26,9 @@ from types import FrameType, FunctionType
 from typing import Any, Final, Generic, Literal, NoReturn, TypeAlias, TypeGuard, TypeVar, TypeVarTuple, cast
 
 from . import debug as _debug
-from ._runtime.core import GoExit, Goroutine, count_panic, current_goroutine, goroutines, scheduler, seated, seed
+from ._runtime.core import GoExit, Goroutine, count_panic, current_goroutine, function_name, goroutines, scheduler, seed
 from .deadlock import Detector
-from .errors import DeadlockError
+from .errors import DeadlockError, SyncOnLoop
 from .panics import PROGRAM, OnPanic, Panics, check_on_panic
 from .workers import end_goroutines
 
@@ -66,7 +66,7 @@ def run(
     ``deadlock``: what happens when all goroutines wait for one another: ``"raise"`` DeadlockError in main, ``"log"`` a
     dump, ``"off"``.
 
-    RuntimeError if an event loop runs on this thread already, TypeError or ValueError for other arguments. Any thread
+    SyncOnLoop if an event loop runs on this thread already, TypeError or ValueError for other arguments. Any thread
     may call it; Ctrl-C and deadlocks are seen on the main thread only.
 
     Example::
@@ -149,7 +149,7 @@ def _check_no_loop_runs(main: object) -> None:
         return
     if _is_coroutine(main):
         main.close()  # or it would complain, besides, that nobody awaited it
-    raise RuntimeError(
+    raise SyncOnLoop(
         "goish.run() starts an event loop, but one runs on this thread already: "
         "call go(fn, *args) to start a goroutine here, and await it for its result"
     )
@@ -268,10 +268,8 @@ class _Program(Generic[T]):
 
     # ── deadlock ──
 
-    def on_deadlock(self) -> None:
-        error = DeadlockError(
-            f"all goroutines are asleep - deadlock!\n\n{_debug.describe(self.sched.goroutines())}{_blocked_threads()}"
-        )
+    def on_deadlock(self, report: str) -> None:
+        error = DeadlockError(f"all goroutines are asleep - deadlock!\n\n{report}")
         if self.deadlock == "log":
             logger.error("%s", error)
         elif self.rest_over is not None:
@@ -342,13 +340,13 @@ class _Program(Generic[T]):
             for g in rest:
                 g.cancel("main is over")
             if not self.ended_by(deadline, rest):
-                return [g.name for g in self.sched.goroutines()]
+                return [_name(g) for g in self.sched.goroutines()]
         return []
 
     def cancel_rest_elsewhere(self) -> list[str]:
         """The same for what runs on worker threads. A plain function cannot be ended: it may outlive the program."""
         left = end_goroutines(lambda g: g.get_context().get(PROGRAM) == self.on_panic_elsewhere, self.grace)
-        return [g.name for g in left]
+        return [_name(g) for g in left]
 
     def run_until(self, future: asyncio.Future[None]) -> None:
         # Not run_until_complete: that of main may have been interrupted and left a stop() behind, which must not count.
@@ -397,18 +395,22 @@ class _Ending:
             self.over.set_result(None)
 
 
-def _blocked_threads() -> str:
-    waiting = seated()
-    names = [thread.name for thread in threading.enumerate() if thread.native_id in waiting]
-    return f"\n\nthreads blocked in goish calls: {', '.join(names)}" if names else ""
-
-
 def _raise(exc: BaseException) -> NoReturn:
     raise exc
 
 
 def _as_future(g: Goroutine[T]) -> asyncio.Future[T]:
     return cast("asyncio.Future[T]", g)  # it answers the same protocol
+
+
+def _name(g: Goroutine[Any]) -> str:
+    """What the log calls it: a number tells nobody which function it is."""
+    function = function_name(g)
+    if function is not None:
+        function += ", a function that neither waits in goish nor asks check_cancel()"
+    elif g.name == f"goroutine-{g.id}":
+        function = getattr(g.get_coro(), "__qualname__", None)
+    return g.name if function is None else f"{g.name} ({function})"
 
 
 def _report_survivors(names: list[str], grace: float) -> None:

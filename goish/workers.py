@@ -24,9 +24,11 @@ from typing import Any, Final
 
 from . import panics
 from ._runtime.core import (
+    Chan,
     Goroutine,
     Op,
     Pool,
+    Scheduler,
     Worker,
     after_fork,
     count_panic,
@@ -44,7 +46,7 @@ with suppress(ImportError):
     # Not when a worker makes its loop: a fork in the midst of an import leaves its lock taken in the child.
     import uvloop as _uvloop  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
-__all__ = ["Threads", "end_goroutines", "is_idle"]
+__all__ = ["Threads", "end_goroutines", "is_idle", "running_loops"]
 
 logger = logging.getLogger("goish")
 
@@ -59,7 +61,7 @@ def thread_of(g: Goroutine[Any]) -> int | None:
     """The thread on which this goroutine's function runs at this moment; None if nobody can tell."""
     for threads in list(_all):
         for thread, worker in threads.alive():
-            if worker.current is g:
+            if worker.runs(g):
                 return thread.ident
     return None
 
@@ -71,18 +73,16 @@ class Threads:
         self.name = name
         self.pool = pool
         self._lock = threading.Lock()
-        self._room = threading.Condition()
         self._workers: dict[threading.Thread, Worker] = {}
         self._count = itertools.count(1)
-        pool._set(name, self._start, self._make_loop, self._tend, self._pump, self._wait_for_room, self._there_is_room)
+        pool._set(name, self._start, self._make_loop, self._tend, self._pump, Chan(1))
         _all.add(self)
 
     def forget(self) -> None:
         """In a forked child: the threads are the parent's, and so are the locks."""
         self._lock = threading.Lock()
-        self._room = threading.Condition()
         self._workers.clear()
-        self.pool._forget()
+        self.pool._forget(Chan(1))
 
     def alive(self) -> list[tuple[threading.Thread, Worker]]:
         with self._lock:
@@ -151,16 +151,6 @@ class Threads:
         sched = worker.scheduler
         assert sched is not None
         return sched.loop.run_until_complete(_within(seconds, op))
-
-    # ── a full queue ──
-
-    def _wait_for_room(self) -> None:
-        with self._room:
-            self._room.wait_for(lambda: self.pool._has_room())
-
-    def _there_is_room(self) -> None:
-        with self._room:
-            self._room.notify_all()
 
 
 def _cancel_goroutines(sched: Any) -> None:
@@ -246,6 +236,17 @@ def is_idle(thread: threading.Thread) -> bool | None:
         if worker is not None:
             return worker.is_idle
     return None
+
+
+def running_loops() -> dict[int, Scheduler]:
+    """The loops that run on worker threads, each by the native id of its thread: also those of waiting functions."""
+    found: dict[int, Scheduler] = {}
+    for threads in list(_all):
+        for thread, worker in threads.alive():
+            sched = worker.scheduler
+            if sched is not None and thread.native_id is not None and sched.loop.is_running():
+                found[thread.native_id] = sched
+    return found
 
 
 def end_goroutines(mine: Callable[[Goroutine[Any]], bool], seconds: float) -> list[Goroutine[Any]]:

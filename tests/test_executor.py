@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import copy
 import gc
 import pickle
+import random
 import sys
 import threading
 from collections.abc import Generator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from parties import PATIENCE, until
 
 import goish
 from goish import Executor, PoolFull, PoolShutdown, SyncOnLoop, adopt, go_thread, sync
+from goish._runtime.core import everyone
 
 
 @pytest.fixture
@@ -215,6 +218,130 @@ def test_a_full_queue_blocks_no_loop(hold: threading.Event) -> None:
         occupy(ex, hold)
         ex.submit(int)
         goish.run(main)
+        hold.set()
+
+
+def test_who_waits_for_room_can_be_cancelled_and_has_enqueued_nothing(hold: threading.Event) -> None:
+    """The caller is a function on a worker of another executor; the room that comes later is for the next."""
+    ran: list[str] = []
+    with Executor(workers=2) as callers, Executor(workers=1, max_pending=1, on_full="block") as ex:
+        occupy(ex, hold)
+        ex.submit(ran.append, "first")
+        cancelled = callers.go_thread(ex.submit, ran.append, "cancelled")
+        until(lambda: cancelled.wait_reason is not None)
+        waits = callers.go_thread(ex.submit, ran.append, "waits")
+        until(lambda: waits.wait_reason is not None)
+        assert cancelled.cancel("no more")
+        with pytest.raises(asyncio.CancelledError, match="no more"):
+            cancelled.result(timeout=PATIENCE)
+        assert ex.stats().pending == 1
+        hold.set()
+        sync(waits.result(timeout=PATIENCE))
+        assert ran == ["first", "waits"]
+
+
+def test_a_cancel_that_comes_with_the_room_leaves_it_to_the_next(rng: random.Random) -> None:
+    """Whichever is first: each call was either enqueued and handed out, or cancelled, and nobody waits for ever."""
+    for _ in range(100):
+        ran: list[int] = []
+        hold = threading.Event()
+        with Executor(workers=3) as callers, Executor(workers=1, max_pending=1, on_full="block") as ex:
+            occupy(ex, hold)
+            ex.submit(int)
+            waiting = [callers.go_thread(ex.submit, ran.append, i) for i in range(3)]
+            until(lambda: all(g.wait_reason is not None for g in waiting))  # noqa: B023
+            victim = rng.randrange(3)
+            canceller = threading.Thread(target=waiting[victim].cancel)
+            for act in rng.sample([canceller.start, hold.set], 2):
+                act()
+            canceller.join(PATIENCE)
+            enqueued = []
+            for i, g in enumerate(waiting):
+                with contextlib.suppress(asyncio.CancelledError):
+                    sync(g.result(timeout=PATIENCE), timeout=PATIENCE)
+                    enqueued.append(i)
+            assert sorted(ran) == enqueued
+            assert {0, 1, 2} - {victim} <= set(enqueued)
+
+
+def test_shutdown_wakes_all_who_wait_for_room(hold: threading.Event) -> None:
+    with Executor(workers=4) as callers:
+        ex = Executor(workers=1, max_pending=1, on_full="block")
+        occupy(ex, hold)
+        ex.submit(int)
+        waiting = [callers.go_thread(ex.submit, int) for _ in range(4)]
+        until(lambda: all(g.wait_reason is not None for g in waiting))
+        ex.shutdown(wait=False)
+        for g in waiting:
+            with pytest.raises(PoolShutdown):
+                g.result(timeout=PATIENCE)
+        hold.set()
+        ex.shutdown()
+
+
+def test_room_for_many_wakes_many(hold: threading.Event) -> None:
+    with Executor(workers=8) as callers, Executor(workers=1, max_pending=4, on_full="block") as ex:
+        running = occupy(ex, hold)
+        queued = [ex.submit(int) for _ in range(4)]
+        waiting = [callers.go_thread(ex.submit, int) for _ in range(8)]
+        until(lambda: all(g.wait_reason is not None for g in waiting))
+        assert sum(pending.cancel() for pending in queued[:2]) == 2
+        until(lambda: sum(g.done() for g in waiting) == 2)
+        assert ex.stats().pending == 4
+        hold.set()
+        goish.sync_all(running, *queued[2:], *(g.result(timeout=PATIENCE) for g in waiting))
+
+
+def test_who_waits_for_room_while_a_call_runs_is_in_no_deadlock() -> None:
+    go_on = threading.Event()
+
+    async def main() -> None:
+        ex.submit(go_on.wait)
+        waiting = [callers.go_thread(ex.submit, int) for _ in range(3)]
+        timer = threading.Timer(0.2, go_on.set)  # much longer than the detector takes
+        timer.start()
+        for g in waiting:
+            assert await (await g) == 0
+        timer.join()
+
+    with Executor(workers=3) as callers, Executor(workers=1, max_pending=1, on_full="block") as ex:
+        goish.run(main)
+
+
+def test_a_coroutine_waits_for_room_by_a_thread_that_does(hold: threading.Event) -> None:
+    """What the error on a loop says: the loop goes on meanwhile, and a cancel enqueues nothing."""
+    ran: list[str] = []
+
+    async def main() -> None:
+        with pytest.raises(PoolFull, match=r"await go_thread\(executor.submit, fn, ...\)"):
+            ex.go_thread(int)
+        cancelled = go_thread(ex.submit, ran.append, "cancelled")
+        waits = go_thread(ex.submit, ran.append, "waits")
+        until(lambda: cancelled.wait_reason is not None and waits.wait_reason is not None)
+        for _ in range(3):
+            await goish.sleep(0)  # the loop runs
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        hold.set()
+        await (await waits)
+
+    with Executor(workers=1, max_pending=1, on_full="block") as ex:
+        occupy(ex, hold)
+        ex.submit(ran.append, "first")
+        goish.run(main)
+    assert ran == ["first", "waits"]
+
+
+def test_a_loop_of_a_worker_is_not_blocked_either(hold: threading.Event) -> None:
+    async def body() -> None:
+        with pytest.raises(PoolFull, match="blocks no thread whose event loop runs"):
+            ex.submit(int)
+
+    with Executor(workers=1, max_pending=1, on_full="block") as ex, Executor(workers=1) as others:
+        occupy(ex, hold)
+        ex.submit(int)
+        others.go_thread(body).result(timeout=PATIENCE)
         hold.set()
 
 
@@ -432,8 +559,10 @@ def test_only_an_executor_is_adopted() -> None:
 
 def test_dask_is_an_executor() -> None:
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
+    options = {"n_workers": 2, "threads_per_worker": 3, "processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster:
         with distributed.Client(cluster) as client, adopt(client.get_executor()) as ex:
+            assert ex.workers == 6
             assert sync(ex.spawn(pow, 3, 2)) == 9
             assert goish.parallel_map(abs, [-1, -2], executor=ex) == [1, 2]
 
@@ -508,6 +637,68 @@ def test_a_call_whose_result_is_there_is_counted() -> None:
             assert ex.stats().finished == n
 
 
-def test_after_on_a_plain_thread_says_what_to_use_instead() -> None:
-    with pytest.raises(RuntimeError, match=r"after\(\) counts by an event loop's clock.*timeout"):
-        goish.after(1)
+# ── who has made a call ──
+
+
+def here() -> int:
+    """The line that calls this."""
+    return sys._getframe(1).f_lineno
+
+
+def failing(*_: Any) -> None:
+    raise LookupError("on purpose")
+
+
+@pytest.mark.parametrize("verb", ["spawn", "submit"])
+def test_an_error_of_an_adopted_executor_names_the_line_of_the_caller(verb: str) -> None:
+    with adopt(concurrent.futures.ThreadPoolExecutor(1)) as ex:
+        line, fv = here(), getattr(ex, verb)(failing)
+        with pytest.raises(LookupError) as caught:
+            sync(fv)
+    name = "test_an_error_of_an_adopted_executor_names_the_line_of_the_caller"
+    assert caught.value.__notes__ == [f"goish: spawned by {name} at {__file__}:{line}"]
+
+
+def test_the_creator_is_who_has_called_goish() -> None:
+    with adopt(concurrent.futures.ThreadPoolExecutor(1)) as others, Executor(workers=1) as ex:
+        created = [others.go_thread(int).created_by, ex.go_thread(int).created_by]
+        with goish.sync_scope() as scope:
+            fv = scope.spawn(int)
+            created.append(goish.as_goroutine(fv).created_by)
+    for by in created:
+        assert by is not None
+        assert by[0].co_filename == __file__
+
+
+def test_the_pieces_of_a_parallel_loop_are_of_who_has_called_it() -> None:
+    """On workers too, where a piece makes further ones."""
+    seen: set[Any] = set()
+
+    def look(_: int) -> None:
+        seen.update(g.created_by for g in everyone() if g.name != "main")
+
+    with Executor(workers=2) as ex:
+        first = here() + 1
+        goish.parallel_for(look, range(64), grain=1, executor=ex)
+    assert {by[0].co_filename for by in seen if by} == {__file__}
+    assert {by[1] for by in seen if by} == {first}
+
+
+def test_an_adopted_executor_has_as_many_workers_as_the_cluster() -> None:
+    class Client:
+        threads: ClassVar[dict[str, int]] = {"a": 3, "b": 4}
+
+        def nthreads(self) -> dict[str, int]:
+            return self.threads
+
+    class Cluster(Elsewhere):
+        _client = Client()
+
+    with adopt(Cluster()) as ex:
+        assert ex.workers == 7
+        Client.threads["c"] = 1
+        assert ex.workers == 8
+    with adopt(concurrent.futures.ThreadPoolExecutor(3)) as ex:
+        assert ex.workers == 3
+    with adopt(concurrent.futures.ThreadPoolExecutor(3), workers=5) as ex:
+        assert ex.workers == 5

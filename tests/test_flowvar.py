@@ -8,7 +8,9 @@ import gc
 import pickle
 import sys
 import threading
+import time
 import traceback
+import warnings
 import weakref
 from collections.abc import Generator
 from typing import Any
@@ -428,6 +430,82 @@ def test_sync_all_waits_for_all_and_raises_what_failed() -> None:
     with pytest.raises(ExceptionGroup, match="2 of the calls") as caught:
         sync_all(spawn(failing), submit(int), spawn(failing))
     assert [type(error) for error in caught.value.exceptions] == [LookupError, LookupError]
+
+
+def test_sync_all_that_times_out_has_taken_nothing() -> None:
+    hold = threading.Event()
+    done, slow, g = spawn(str, "done"), submit(hold.wait), go_thread(str, "g")
+    with pytest.raises(TimeoutError, match=r"sync_all\(timeout\)"):
+        sync_all(done, slow, g, timeout=0.02)
+    with pytest.raises(TimeoutError):
+        sync_all(slow, done, timeout=0)
+    assert not done.is_consumed
+    hold.set()
+    assert sync_all(done, slow, g, timeout=PATIENCE) == ("done", True, "g")
+
+
+def test_sync_all_with_a_timeout_raises_what_failed_all_the_same() -> None:
+    with pytest.raises(LookupError):
+        sync_all(spawn(failing), submit(int), timeout=PATIENCE)
+
+    def runs_out() -> None:
+        raise TimeoutError("its own")
+
+    with pytest.raises(TimeoutError, match="its own"):
+        sync_all(submit(runs_out), timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("timeout", ["1", True, object()])
+def test_the_timeout_of_sync_all_is_a_number(timeout: Any) -> None:
+    with pytest.raises(TypeError, match="timeout is a number of seconds"):
+        sync_all(timeout=timeout)
+    with pytest.raises(ValueError, match="not NaN"):
+        sync_all(timeout=float("nan"))
+
+
+def test_a_call_that_waits_in_sync_all_can_be_cancelled() -> None:
+    hold = threading.Event()
+    slow = submit(hold.wait)
+    waits = go_thread(sync_all, slow, timeout=PATIENCE)
+    until(lambda: waits.wait_reason is not None)
+    waits.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        waits.result(timeout=PATIENCE)
+    hold.set()
+    assert sync(slow) is True
+
+
+BLOCKING_CALLS: dict[str, Any] = {
+    "sync": lambda: sync(submit(int)),
+    "sync of a FlowVar": lambda: submit(int).sync(),
+    "sync_all": lambda: sync_all(submit(int)),
+    "sync_any": lambda: sync_any(submit(int)),
+    "result": lambda: go_thread(time.sleep, 0.01).result(timeout=1),
+    "recv_blocking": lambda: chan().recv_blocking(),
+    "recv_ok_blocking": lambda: chan().recv_ok_blocking(),
+    "send_blocking": lambda: chan().send_blocking(1),
+    "for": lambda: next(iter(chan())),
+    "select_blocking": lambda: goish.select_blocking(chan().recv()),
+    "wait_blocking": lambda: goish.WaitGroup().wait_blocking(),
+    "parallel_for": lambda: goish.parallel_for(int, []),
+    "parallel_map": lambda: goish.parallel_map(int, []),
+    "parallel_reduce": lambda: goish.parallel_reduce(max, []),
+    "shutdown": lambda: Executor(workers=1).shutdown(),
+    "with Executor": lambda: Executor(workers=1).__enter__(),
+    "with sync_scope": lambda: sync_scope().__enter__(),
+    "run": lambda: goish.run(asyncio.sleep, 0),
+}
+
+
+@pytest.mark.parametrize("call", BLOCKING_CALLS.values(), ids=BLOCKING_CALLS)
+def test_whatever_would_block_a_loop_is_the_same_error(call: Any) -> None:
+    async def main() -> None:
+        with pytest.raises(SyncOnLoop, match="on this thread"):
+            call()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the operations that are refused
+        goish.run(main)
 
 
 def test_sync_any_gives_the_first_and_leaves_the_rest() -> None:

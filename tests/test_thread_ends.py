@@ -80,6 +80,7 @@ def test_a_program_ends_though_a_function_computes_for_ever() -> None:
     process = run_program(program)
     assert process.stdout == "over\n"
     assert "did not end within 0.1 s" in process.stderr
+    assert "(busy, a function that" in process.stderr
 
 
 def test_who_was_given_up_once_is_not_waited_for_again() -> None:

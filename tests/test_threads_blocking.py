@@ -9,10 +9,12 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
+from helpers import LOOPS, REAL_LOOPS
 from parties import PATIENCE, until
 
 import goish
@@ -200,6 +202,40 @@ def test_after_fires_for_a_thread_that_blocks_whether_its_loop_runs_or_not() -> 
     assert select_blocking(chan().recv(), alarm.recv(), timeout=PATIENCE)[0] == 1
 
 
+def test_after_needs_no_loop_and_leaves_no_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert select_blocking(chan().recv(), after(0.01).recv())[0] == 1
+        began = time.monotonic()
+        assert began <= after(0.01).recv_blocking() - 0.01 <= began + PATIENCE
+        assert select_blocking(chan().recv(), after(0).recv(), after(3600).recv())[0] == 1
+        ch = chan(1)
+        ch.try_send("a")
+        assert select_blocking(ch.recv(), after(3600).recv()) == (0, "a", True)
+
+
+@pytest.mark.parametrize("loop", REAL_LOOPS)
+def test_after_that_was_made_without_a_loop_fires_in_one(loop: str) -> None:
+    made = after(0.02), after(3600)
+
+    async def main() -> int:
+        index, _, _ = await goish.select(made[1].recv(), made[0].recv())
+        return index
+
+    assert goish.run(main, loop=LOOPS[loop]) == 1
+
+
+def test_after_that_was_made_without_a_loop_fires_by_the_clock_of_the_loop_that_awaits_it() -> None:
+    alarm = after(3600)
+
+    async def main() -> float:
+        began = asyncio.get_running_loop().time()
+        fired = await alarm.recv()
+        return fired - began
+
+    assert 3590 < goish.run(main, loop=LOOPS["virtual"]) <= 3600
+
+
 def test_biased_select_takes_the_first() -> None:
     a, b = chan(1), chan(1)
     for _ in range(20):
@@ -338,7 +374,12 @@ def test_interrupt_ends_every_wait_and_nothing_is_left_behind(timeout: float | N
 def test_signal_handler_that_does_not_raise_does_not_end_the_wait() -> None:
     """And may use the channel: it is the one that is waited on (rule 22)."""
     ch: Chan[int] = chan()
-    before = signal.signal(signal.SIGALRM, lambda *_: ch.try_send(1))
+
+    def send(*_: object) -> None:
+        if not ch.try_send(1):
+            signal.setitimer(signal.ITIMER_REAL, 0.001)  # it does not block yet
+
+    before = signal.signal(signal.SIGALRM, send)
     try:
         for _ in range(50):
             signal.setitimer(signal.ITIMER_REAL, 0.001)

@@ -3,7 +3,8 @@
 # The channel holds one value from its deadline on. An alarm is set only while somebody waits: an after() that lost its select
 # leaves nothing behind.
 # Threads: any may receive from it. The alarm is on the scheduler that made the channel; the channel's lock guards deadline,
-#   alarm and scheduler. A thread that blocks needs no alarm: it looks at the clock itself (seat.pyx: due).
+#   alarm and scheduler. A thread that blocks needs no alarm: it looks at the clock itself (seat.pyx: due). One that was made
+#   where no loop runs goes by the monotonic clock, and has no scheduler before somebody awaits it.
 
 cdef void timer_poll(Chan ch) noexcept:
     if (<ChanExtra>ch.extra).deadline < INFINITY:
@@ -17,15 +18,16 @@ cdef enum:
 cdef double timer_due(Chan ch) noexcept:
     # Fires it if it is time; seconds until then otherwise, infinite afterwards.
     cdef ChanExtra extra = <ChanExtra>ch.extra
+    cdef Scheduler s = extra.sched
     cdef Aside aside
     cdef double now, deadline
     cdef object fired
     aside.wake = aside.dropped = NULL
     try:
-        now = clock(extra.sched)
+        now = goish_monotonic() if s is None else clock(s)
         fired = <object>now
         goish_lock(&ch.lock)
-        deadline = extra.deadline
+        deadline = extra.deadline if extra.sched is s else now + 1.0 / GLANCES  # by another clock since: the next look tells
         if now >= deadline:
             extra.deadline = INFINITY
             chan_put(ch, <PyObject*>fired, &aside)
@@ -33,9 +35,9 @@ cdef double timer_due(Chan ch) noexcept:
         chan_settle(ch, &aside)
         if now >= deadline:
             return INFINITY
-        return deadline - now if extra.sched.loop_time is None else 1.0 / GLANCES
+        return deadline - now if s is None or s.loop_time is None else 1.0 / GLANCES
     except BaseException:
-        logger.exception("the clock of %r failed", extra.sched.loop)
+        logger.exception("the clock of %r failed", s.loop)
         return 1.0 / GLANCES
 
 
@@ -45,15 +47,20 @@ cdef void timer_arm(Chan ch) noexcept:
     cdef Op alarm
     cdef Scheduler before, s
     cdef bint mine
+    cdef double shift = 0.0  # between the clocks
     if extra.alarm is not None or extra.deadline == INFINITY:
         return
     before = s = extra.sched
-    if s.dead or s.loop.is_closed():
-        s = scheduler_here()  # made for a loop that is gone
+    if s is None or s.dead or s.loop.is_closed():
+        s = scheduler_here()  # made for a loop that is gone, or for none
     alarm = new_op(W_TIMER, ch)
+    if before is None:
+        shift = clock(s) - goish_monotonic()
     goish_lock(&ch.lock)
     mine = extra.alarm is None and extra.deadline < INFINITY
     if mine:
+        if extra.sched is None:
+            extra.deadline += shift
         extra.sched = s
         extra.alarm = alarm
     goish_unlock(&ch.lock)
@@ -91,9 +98,9 @@ waits[<int>W_TIMER] = Wait(
 def after(seconds):
     """A channel that gives the loop's time once, ``seconds`` from now: a timeout as a case of ``select``.
 
-    Go's ``time.After``. Returns a RecvChan for this thread's event loop: RuntimeError if none runs, ValueError for NaN.
-    Zero or less fires at once. It is never closed. No timer runs unless somebody waits on it, so one whose select
-    another case won costs nothing.
+    Go's ``time.After``. Returns a RecvChan, for ``select_blocking`` too: where no event loop runs it goes by the system's
+    monotonic clock. TypeError for no number, ValueError for NaN. Any thread. Zero or less fires at once. It is never closed.
+    No timer runs unless somebody waits on it, so one whose select another case won costs nothing.
 
     Example::
 
@@ -104,14 +111,11 @@ def after(seconds):
     cdef Chan ch = Chan.__new__(Chan)
     cdef ChanExtra extra = ChanExtra.__new__(ChanExtra)
     cdef double duration = checked_seconds(seconds, "after")
-    if goish_tls_sched == NULL and goish_tls_worker == NULL and running_loop() is None:
-        raise RuntimeError(
-            "after() counts by an event loop's clock, and none runs on this thread: give the call a timeout, such as "
-            "ch.recv_blocking(timeout=seconds) or select_blocking(..., timeout=seconds), or start the program with "
-            "goish.run(main)"
-        )
-    extra.sched = scheduler_here()
-    extra.deadline = clock(extra.sched) + max(duration, 0.0)
+    if goish_tls_sched != NULL or running_loop() is not None:
+        extra.sched = scheduler_here()
+        extra.deadline = clock(extra.sched) + max(duration, 0.0)
+    else:
+        extra.deadline = goish_monotonic() + max(duration, 0.0)
     ch.capacity = 1
     ch.flags = C_TIMER | C_MADE
     ch.extra = extra

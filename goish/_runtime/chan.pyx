@@ -118,7 +118,7 @@ cdef class Chan:
         """``send`` for threads without an event loop: blocks the calling thread until the value is sent.
 
         ``timeout``: seconds, None to wait for ever. Returns True if it had to wait or to drop a value, otherwise False.
-        Raises TimeoutError if it was not sent by then, SendOnClosed and ChanFull as ``send`` does, RuntimeError on a thread
+        Raises TimeoutError if it was not sent by then, SendOnClosed and ChanFull as ``send`` does, SyncOnLoop on a thread
         whose event loop runs. Ctrl-C ends the wait; other threads run meanwhile.
 
         Example::
@@ -132,7 +132,7 @@ cdef class Chan:
         """``recv`` for threads without an event loop: blocks the calling thread until there is a value.
 
         ``timeout``: seconds, None to wait for ever. Raises TimeoutError if nothing was received by then, ChanClosed when the
-        channel is closed and drained, RuntimeError on a thread whose event loop runs. Ctrl-C ends the wait; a value that
+        channel is closed and drained, SyncOnLoop on a thread whose event loop runs. Ctrl-C ends the wait; a value that
         was handed over at that moment goes to ``on_undelivered``. Other threads run meanwhile.
 
         Example::

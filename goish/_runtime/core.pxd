@@ -73,6 +73,10 @@ cdef extern from "slots.h":
     int goish_method_fast(PyTypeObject* type, const char* name, goish_vectorcall call) except -1
     int goish_install_slots(PyTypeObject* op_type, goish_step step) except -1
     PyObject* goish_caller(int* lasti) noexcept
+    enum: GOISH_AGENTS
+    PyObject** goish_agents
+    int goish_agent_count
+    PyObject* goish_client(int* lasti) noexcept
 
 # Floor 0: data structures; they know nothing of goroutines.
 include "ring.pxd"

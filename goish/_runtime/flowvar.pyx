@@ -179,9 +179,12 @@ def goroutine_behind(Outcome fv):
     return need_spawned(fv)
 
 
-def join_helping(Goroutine g):
-    """Blocks until ``g`` is done, running it or what it has spawned meanwhile. Its outcome is left alone."""
-    await_blocking(g, None, "sync_scope", HELP_DESCENDANTS)
+def join_helping(Goroutine g, timeout=None):
+    """Blocks until ``g`` is done, running it or what it has spawned meanwhile. Its outcome is left alone.
+
+    With a timeout it only waits. TimeoutError if it was not done by then.
+    """
+    await_blocking(g, timeout, "sync_scope" if timeout is None else "sync_all(timeout)", HELP_DESCENDANTS)
 
 
 def outcome_of(Pool p, future, fn, bint pending):

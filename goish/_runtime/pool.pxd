@@ -82,6 +82,7 @@ cdef class Pool:
     cdef bint[KINDS] searching       # one is awake that has not taken anything yet: no need to wake another
     cdef Py_ssize_t coming           # ... of a loop: how many live goroutines it has
     cdef bint starved                # the system gives no further thread
+    cdef uint64_t roused             # how often an idle plain worker was woken
     cdef Py_ssize_t busy             # plain workers that are awake and not blocked
     cdef Py_ssize_t blocked          # plain workers that are blocked in goish
     cdef readonly uint64_t finished  # plain calls that are over, calls of coroutine functions that were begun
@@ -89,9 +90,8 @@ cdef class Pool:
     cdef Py_ssize_t most             # how many plain threads there may be, blocked ones included
     cdef Py_ssize_t pending          # how many calls may wait; -1: any number
     cdef uint8_t on_full         # what a full queue does
-    cdef Py_ssize_t hopeful          # threads that wait for room in it
-    cdef object wait_for_room
-    cdef object there_is_room
+    cdef Py_ssize_t hopeful          # threads that wait for room in the queue
+    cdef object room                 # a channel: who waits for room receives from it
     cdef bint closed
     cdef goish_mutex lock            # guards all of it, the idle workers' fields, and the state of a queued goroutine
 

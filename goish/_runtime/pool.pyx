@@ -194,6 +194,7 @@ cdef inline void idle_remove(Pool p, Worker w) noexcept:
         (<Worker>w.idle_next).idle_prev = w.idle_prev
     w.idle_prev = w.idle_next = NULL
     p.idle[w.kind].count -= 1
+    p.roused += w.kind == PLAIN
     w.idle = False
 
 
@@ -312,10 +313,13 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
             raise TypeError(f"a coroutine has its arguments already: got {fn!r} and more")
         args = None
     g = Goroutine.__new__(Goroutine)
-    code = goish_caller(&g.lasti)
+    code = goish_client(&g.lasti)
     if code != NULL:
         g.code = <object>code
         Py_DECREF(g.code)
+    elif plain_here() != NULL:
+        g.code = (<Goroutine>plain_here()).code
+        g.lasti = (<Goroutine>plain_here()).lasti
     g.id = goish_next_id()
     g.state = G_QUEUED
     g.sched = limbo
@@ -353,6 +357,17 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
     return g
 
 
+def set_agents(workers, *modules):
+    """Tells which modules give work to threads for their callers, who are then the creators of it; `workers` runs it."""
+    global goish_agent_count
+    for module in (workers, *modules):
+        if goish_agent_count < GOISH_AGENTS:
+            names = vars(module)
+            Py_INCREF(names)
+            goish_agents[goish_agent_count] = <PyObject*>names
+            goish_agent_count += 1
+
+
 # The sync_scope that this code is in: copied with the context, so what a call spawns belongs to it too.
 current_scope = ContextVar("goish.scope", default=None)
 
@@ -386,13 +401,8 @@ cdef int kind_of(object fn) except -1:
 cdef int pool_push(Pool p, Goroutine g) except -1:
     # A new goroutine into its queue. PoolShutdown or PoolFull if it is not taken: it has never been then.
     cdef int why = try_push(p, g)
-    while why == 2 and p.on_full == FULL_BLOCK and running_loop() is None:
-        try:
-            wait_for_room(p)
-        except BaseException:
-            never_was(g)
-            raise
-        why = try_push(p, g)
+    if why == 2 and p.on_full == FULL_BLOCK and running_loop() is None:
+        why = push_when_there_is_room(p, g)
     if why == 2 and p.on_full == FULL_RUN and runs_here(p, g):
         return 0
     if why:
@@ -401,16 +411,44 @@ cdef int pool_push(Pool p, Goroutine g) except -1:
     return 0
 
 
-cdef int wait_for_room(Pool p) except -1:
-    cdef bint counted = worker_blocks()
-    goish_count(&p.hopeful, 1)
+# Who waits for room receives from the channel `room`: so a cancel ends the wait, another worker takes the place meanwhile, and
+# who waits counts as asleep. Invariant: if there is room (or the pool is closed) and somebody is `hopeful`, a token is in `room`
+# or somebody has taken it and looks. It is put there by who has made room, and by who has looked; one too many does no harm.
+
+cdef int push_when_there_is_room(Pool p, Goroutine g) except -1:
+    # As try_push(), which is asked until there is room. What ends the wait has left nothing in the queue.
+    cdef int why = 2
+    add_hopeful(p, 1)
     try:
-        p.wait_for_room()
+        while why == 2:
+            try:
+                if not has_room(p):
+                    p.room.recv_ok_blocking()
+                look_for_cancel()
+            except BaseException:
+                never_was(g)
+                raise
+            why = try_push(p, g)
     finally:
-        goish_count(&p.hopeful, -1)
-        if counted:
-            worker_goes_on()
-    return 0
+        add_hopeful(p, -1)
+        if has_room(p):
+            tell_room(p)
+    return why
+
+
+cdef void add_hopeful(Pool p, Py_ssize_t by) noexcept:
+    goish_lock(&p.lock)
+    p.hopeful += by
+    goish_unlock(&p.lock)
+
+
+cdef bint has_room(Pool p) noexcept:
+    # Under the lock: either we see the room that somebody makes, or he sees who is hopeful.
+    cdef bint room
+    goish_lock(&p.lock)
+    room = p.closed or p.pending < 0 or p.queues[PLAIN].count + p.queues[LOOP].count < p.pending
+    goish_unlock(&p.lock)
+    return room
 
 
 cdef bint runs_here(Pool p, Goroutine g) except -1:
@@ -428,7 +466,7 @@ cdef bint runs_here(Pool p, Goroutine g) except -1:
 
 cdef inline int tell_room(Pool p) except -1:
     if p.hopeful > 0:
-        p.there_is_room()
+        p.room.try_send(None)
     return 0
 
 
@@ -481,8 +519,12 @@ cdef int raise_refused(Pool p, int why) except -1:
         raise PoolShutdown(f"{p!r} is shut down and takes no more work; make another Executor")
     if why == 2:
         raise PoolFull(
-            f"{p!r} has its max_pending={p.pending} calls waiting; wait for some of them, raise max_pending, or choose "
-            "another on_full"
+            f"{p!r} has its max_pending={p.pending} calls waiting; "
+            + (
+                'on_full="block" blocks no thread whose event loop runs: await go_thread(executor.submit, fn, ...), which waits'
+                if p.on_full == FULL_BLOCK
+                else "wait for some of them, raise max_pending, or choose another on_full"
+            )
         )
     raise PoolFull(
         f"all {p.most} workers of {p!r} are blocked, and it may have no more (max_threads={p.most}). Let functions that wait be "
@@ -815,10 +857,9 @@ cdef class Pool:
     def __repr__(self):
         return f"<Executor {self.name!r}>"
 
-    def _set(self, str name, start, make_loop, tend, pump, wait_for_room, there_is_room):
+    def _set(self, str name, start, make_loop, tend, pump, room):
         self.name = name
-        self.wait_for_room = wait_for_room
-        self.there_is_room = there_is_room
+        self.room = room
         self.start = start
         self.make_loop = make_loop
         self.tend = tend
@@ -896,10 +937,12 @@ cdef class Pool:
                         self.busy += 1
                 goish_unlock(&self.lock)
                 rouse(self, kind, w)
+        tell_room(self)
 
-    def _forget(self):
+    def _forget(self, room):
         # In a forked child: no thread is here, and what waits or runs is the parent's.
         cdef int kind
+        self.room = room
         self.lock = empty_lock()
         for kind in range(KINDS):
             self.queues[kind] = CallQueue(NULL, NULL, 0)
@@ -917,9 +960,6 @@ cdef class Pool:
     def running(self):
         """Those of plain functions that run, oldest first. Any thread."""
         return members(self, &self.active)
-
-    def _has_room(self):
-        return self.closed or self.pending < 0 or self.queues[PLAIN].count + self.queues[LOOP].count < self.pending
 
     def _numbers(self):
         cdef Py_ssize_t[10] n
@@ -946,6 +986,30 @@ cdef list calls_in_pools():
     for p in all_pools():
         found += p.queued() + p.running()
     return found
+
+
+def function_name(Goroutine g):
+    """The function of a goroutine that is on no loop, by its name; None for another, or when it is over. Any thread."""
+    cdef Call call = call_of(g)
+    return None if call is None else call.__qualname__
+
+
+def pooled():
+    """The goroutines that are on no loop: calls that wait for a worker, functions that run on one. Any thread."""
+    return calls_in_pools()
+
+
+def calls_await_others():
+    """Whether a call waits for a worker, or was given to the executor of others, who may run it anywhere. Any thread."""
+    cdef Call call
+    for p in all_pools():
+        if (<Pool>p).queues[PLAIN].count + (<Pool>p).queues[LOOP].count > 0:
+            return True
+        for g in p.running():
+            call = call_of(<Goroutine>g)
+            if call is not None and call.foreign:
+                return True
+    return False
 
 
 cdef Py_ssize_t live_in_pools():

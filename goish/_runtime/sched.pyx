@@ -621,6 +621,15 @@ cdef class Scheduler:
         forget(self)
 
     @property
+    def at_rest(self):
+        """Whether all its goroutines wait for one another, and nothing is on its way to them. Its thread; or who holds it."""
+        cdef bint due
+        goish_lock(&self.inbox.lock)
+        due = self.inbox.posted or self.inbox.head != NULL
+        goish_unlock(&self.inbox.lock)
+        return not due and self.live == self.blocked and self.alarms.count == 0 and self.run_head == NULL and not self.armed
+
+    @property
     def timers(self):
         """How many goish timers are armed."""
         return self.alarms.count

@@ -19,6 +19,7 @@ cdef object after_blocking = None
 # Threads that sit without a timeout and whose op is undecided: like parked goroutines, they wake nobody. Each is in here only
 # while that is so, to the instant, since a deadlock is concluded from it.
 cdef set seated_for_ever = set()
+cdef uint64_t unseated = 0  # how many have been woken so far
 cdef goish_mutex seated_lock
 
 
@@ -53,8 +54,10 @@ cdef void count_seated(Seat seat) noexcept:
 
 
 cdef void unseat(Seat seat) noexcept:
+    global unseated
     thread = None
     goish_lock(&seated_lock)
+    unseated += 1
     seat.rung = True
     if seat.thread != 0:
         thread = seat.thread
@@ -247,6 +250,17 @@ cdef void waits_no_more() noexcept:
     goish_unlock(end_lock(g))
 
 
+cdef str blocked_by(Goroutine g):
+    # Any thread: what the thread of a plain call is blocked by, in Go's words; None: by nothing of goish.
+    cdef Call call = call_of(g)
+    cdef Op op = None
+    if call is not None:
+        goish_lock(end_lock(g))
+        op = call.waits
+        goish_unlock(end_lock(g))
+    return None if op is None else (<bytes>waits[op.kind].reason).decode()
+
+
 cdef bint set_inner(Goroutine g, Goroutine inner) noexcept:
     # Whether the outer one was cancelled before.
     cdef Call call = plain_call(<PyObject*>g)
@@ -336,6 +350,19 @@ def seated():
     threads = list(seated_for_ever)
     goish_unlock(&seated_lock)
     return frozenset(threads)
+
+
+def woken():
+    """How many threads have been woken so far, blocked ones and idle workers: the same number twice, and none was. Any thread."""
+    cdef uint64_t count
+    goish_lock(&seated_lock)
+    count = unseated
+    goish_unlock(&seated_lock)
+    for p in all_pools():
+        goish_lock(&(<Pool>p).lock)
+        count += (<Pool>p).roused
+        goish_unlock(&(<Pool>p).lock)
+    return count
 
 
 cdef void forget_seats() noexcept:

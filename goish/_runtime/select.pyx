@@ -484,7 +484,7 @@ def select_blocking(*cases, timeout=None, default=False, biased=False):
     """``select`` for threads without an event loop: blocks the calling thread until a case has happened.
 
     ``timeout``: seconds, None to wait for ever; TimeoutError if no case has happened by then. Returns and raises what
-    ``select`` gives and raises; RuntimeError on a thread whose event loop runs. Ctrl-C ends the wait; what was received
+    ``select`` gives and raises; SyncOnLoop on a thread whose event loop runs. Ctrl-C ends the wait; what was received
     by then goes to ``on_undelivered``.
 
     Example::

@@ -722,4 +722,39 @@ static inline PyObject *goish_caller(int *lasti) {
     return (PyObject *)PyFrame_GetCode(frame);
 }
 
+/* The globals of modules that give work to threads for who has called them; the first is where a worker's thread begins. Set
+ * once, at import. */
+#define GOISH_AGENTS 8
+static PyObject *goish_agents[GOISH_AGENTS];
+static int goish_agent_count;
+
+static inline int goish_agent(PyFrameObject *frame) {
+    int i;
+    PyObject *globals = PyFrame_GetGlobals(frame);
+    Py_DECREF(globals); /* only to be compared */
+    for (i = 0; i < goish_agent_count && goish_agents[i] != globals; i++) continue;
+    return i < goish_agent_count ? i : -1;
+}
+
+/* The same of the frame behind them; NULL also if it is they who run on a worker. */
+static PyObject *goish_client(int *lasti) {
+    PyFrameObject *frame = PyEval_GetFrame();
+    PyFrameObject *back;
+    PyObject *code = NULL;
+    int agent = -1;
+    *lasti = 0;
+    Py_XINCREF(frame);
+    while (frame != NULL && (agent = goish_agent(frame)) > 0) {
+        back = PyFrame_GetBack(frame);
+        Py_DECREF(frame);
+        frame = back;
+    }
+    if (frame != NULL && agent < 0) {
+        *lasti = PyFrame_GetLasti(frame);
+        code = (PyObject *)PyFrame_GetCode(frame);
+    }
+    Py_XDECREF(frame);
+    return code;
+}
+
 #endif

@@ -115,7 +115,7 @@ cdef class Goroutine:
         """Its result. Without ``timeout`` it does not wait, as asyncio has it: InvalidStateError while the goroutine runs.
 
         With ``timeout`` (in seconds; None: for ever) it blocks the calling thread, which may be any that runs no event loop,
-        until the goroutine is done: TimeoutError if that takes longer, RuntimeError on a thread whose loop runs (there,
+        until the goroutine is done: TimeoutError if that takes longer, SyncOnLoop on a thread whose loop runs (there,
         ``await`` it). The goroutine goes on in either case.
 
         Raises its exception, and CancelledError if it was cancelled.
@@ -223,7 +223,12 @@ cdef class Goroutine:
 
     @property
     def wait_reason(self):
-        """What it waits for, in Go's words: ``"chan receive"``, ``"select"``, ...; None unless it waits."""
+        """What it waits for, in Go's words: ``"chan receive"``, ``"select"``, ...; None unless it waits.
+
+        Of a function on a worker: what its thread is blocked by in goish. Elsewhere than on its thread it may be out of date.
+        """
+        if goish_load_state(&self.state) == G_RUNNING:
+            return blocked_by(self)
         if goish_load_state(&self.state) != G_WAITING or not in_sight(self):
             return None
         if type(self.wait) is not Op:

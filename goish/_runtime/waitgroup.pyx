@@ -144,7 +144,7 @@ cdef class WaitGroup:
     def wait_blocking(self, timeout=None):
         """``wait`` for threads without an event loop: blocks the calling thread until the counter is zero.
 
-        ``timeout``: seconds, None to wait for ever. TimeoutError if it was not zero by then; RuntimeError on a thread whose
+        ``timeout``: seconds, None to wait for ever. TimeoutError if it was not zero by then; SyncOnLoop on a thread whose
         event loop runs. Ctrl-C ends the wait.
 
         Example::

@@ -289,13 +289,12 @@ cdef class Worker:
 
     @property
     def is_idle(self):
-        """Whether it waits for work, and there is none: it wakes nobody."""
-        return self.idle and self.pool.queues[self.kind].count == 0 and (self.sched is None or self.sched.live == 0)
+        """Whether it waits for work, and there is none: it wakes nobody. Not of one whose loop runs: that has more to do."""
+        return self.idle and self.kind == PLAIN and self.pool.queues[PLAIN].count == 0
 
-    @property
-    def current(self):
-        """The goroutine of the function that runs on it; None without one, and without the GIL, where it may end meanwhile."""
-        return None if GOISH_LOCKS or self.current == NULL else <object>self.current
+    def runs(self, Goroutine g):
+        """Whether the function of this goroutine runs on it at this moment. Any thread."""
+        return self.current == <PyObject*>g
 
     @property
     def scheduler(self):

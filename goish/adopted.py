@@ -7,11 +7,12 @@ import concurrent.futures
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Self, TypeVar, cast
+from typing import Any, Final, ParamSpec, Self, TypeAlias, TypeVar, cast
 
 from ._runtime.core import FlowVar, Goroutine, Pending, Pool, Spawner, check_plain, foreign_goroutine, outcome_of
 from .cpus import cpu_count, whole_number
 from .errors import SyncOnLoop
+from .executor import Executor
 
 __all__ = ["AdoptedExecutor", "adopt"]
 
@@ -54,7 +55,7 @@ class AdoptedExecutor:
             async with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
                 print(await ex.spawn(pow, 2, 3))  # -> 8
         """
-        return outcome_of(self._pool, self._given(fn, args, kwargs), False)
+        return outcome_of(self._pool, self._given(fn, args, kwargs), fn, False)
 
     def spawn_void(self, fn: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Give it ``fn(*args, **kwargs)``, for what it does: nobody gets the result, and a failure is a panic.
@@ -64,7 +65,7 @@ class AdoptedExecutor:
             with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
                 ex.spawn_void(int)
         """
-        outcome_of(self._pool, self._given(fn, args, kwargs), False)
+        outcome_of(self._pool, self._given(fn, args, kwargs), fn, False)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]:
         """Give it ``fn(*args, **kwargs)``; returns the ``Pending``.
@@ -74,7 +75,7 @@ class AdoptedExecutor:
             async with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
                 print(await ex.submit(pow, 2, 3))  # -> 8
         """
-        return outcome_of(self._pool, self._given(fn, args, kwargs), True)
+        return outcome_of(self._pool, self._given(fn, args, kwargs), fn, True)
 
     def go_thread(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Goroutine[T]:
         """Give it ``fn(*args, **kwargs)``; returns a ``Goroutine`` to await, or block on, any number of times.
@@ -84,12 +85,12 @@ class AdoptedExecutor:
             async with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
                 print(await ex.go_thread(pow, 2, 3))  # -> 8
         """
-        return foreign_goroutine(self._pool, self._given(fn, args, kwargs))
+        return foreign_goroutine(self._pool, self._given(fn, args, kwargs), fn)
 
     def _given(
         self, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> concurrent.futures.Future[T]:
-        check_plain(fn)
+        check_plain(fn, "an adopted executor runs", "go_thread(fn) runs a coroutine function")
         return self._executor.submit(fn, *args, **kwargs)
 
     def map(self, fn: Callable[[Any], T], items: Iterable[Any], chunksize: int) -> list[T]:
@@ -140,6 +141,19 @@ class AdoptedExecutor:
 
     def __repr__(self) -> str:
         return f"<AdoptedExecutor {self._executor!r}>"
+
+
+AnyExecutor: TypeAlias = Executor | AdoptedExecutor
+
+
+def check_executor(executor: AnyExecutor | None) -> AnyExecutor | None:
+    """TypeError for what is none."""
+    if executor is not None and not isinstance(executor, (Executor, AdoptedExecutor)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            "executor is an Executor, adopt(...) of a concurrent.futures.Executor, or None (the default one); "
+            f"got {executor!r} of type {type(executor).__name__}"
+        )
+    return executor
 
 
 def adopt(executor: concurrent.futures.Executor, *, workers: int | None = None) -> AdoptedExecutor:

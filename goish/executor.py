@@ -11,9 +11,9 @@ import itertools
 from types import TracebackType
 from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
 
-from ._runtime.core import Pool, Spawner, pool_of, set_default_pool
+from ._runtime.core import Pool, Spawner, interpreter_ends, pool_of, set_default_pool
 from .cpus import cpu_count, whole_number
-from .errors import PoolShutdown, SyncOnLoop
+from .errors import SyncOnLoop
 from .workers import Threads
 
 __all__ = ["Executor", "ExecutorStats", "OnFull", "default_executor", "set_default_executor", "set_workers"]
@@ -114,24 +114,31 @@ class Executor(Spawner):
         return self._pool.is_closed
 
     def set_workers(self, n: int) -> None:
-        """Change how many workers there are from now on. What runs, runs on. ValueError below 1.
+        """Change how many workers there are from now on. What runs, runs on.
+
+        ValueError below 1, PoolShutdown after ``shutdown``.
 
         Example::
 
             with Executor(workers=1) as ex:
                 ex.set_workers(4)
         """
-        self._pool._resize(whole_number("workers", n), n + self._more)
+        size = whole_number("workers", n)
+        check_open(self)
+        self._pool._resize(size, size + self._more)
         self._workers = n
 
     def run_in_background(self) -> Self:
         """Make its threads for plain functions now, so that no later call has to; returns the executor.
+
+        PoolShutdown after ``shutdown``.
 
         Example::
 
             with Executor(workers=2).run_in_background() as ex:
                 print(ex.stats().workers)  # -> 2
         """
+        check_open(self)
         self._pool._prestart()
         return self
 
@@ -176,6 +183,7 @@ class Executor(Spawner):
     def __enter__(self) -> Self:
         if asyncio._get_running_loop() is not None:
             raise SyncOnLoop("an Executor's end would block the event loop that runs on this thread: use `async with`")
+        check_open(self)
         return self
 
     def __exit__(
@@ -184,6 +192,7 @@ class Executor(Spawner):
         self.shutdown(cancel=exc is not None)
 
     async def __aenter__(self) -> Self:
+        check_open(self)
         return self
 
     async def __aexit__(
@@ -197,6 +206,11 @@ class Executor(Spawner):
 
     def __reduce_ex__(self, protocol: object) -> Any:
         raise TypeError("an Executor cannot be copied or pickled: its threads are in this process")
+
+
+def check_open(executor: Executor) -> None:
+    """PoolShutdown if it is shut down."""
+    pool_of(executor)._check_open()
 
 
 def _text(name: str, value: object) -> str:
@@ -218,7 +232,7 @@ def default_executor() -> Executor:
         print(default_executor().name)  # -> goish
     """
     global _default
-    if _default is None or _default.is_shutdown:
+    if _default is None or (_default.is_shutdown and not interpreter_ends()):
         _default = Executor(name="goish")
         set_default_pool(pool_of(_default), default_executor)
     return _default
@@ -241,8 +255,8 @@ def set_default_executor(executor: Executor | None) -> None:
         raise TypeError(
             f"set_default_executor() takes an Executor, or None; got {executor!r} of type {type(executor).__name__}"
         )
-    if executor is not None and executor.is_shutdown:
-        raise PoolShutdown(f"{executor!r} takes no more work; make another Executor")
+    if executor is not None:
+        check_open(executor)
     set_default_pool(None if executor is None else pool_of(executor), default_executor)
     _default = executor
 

@@ -7,8 +7,9 @@ those of other loops too; ``done`` makes a case of ``select`` of any of them.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import math
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from time import monotonic
 from typing import Any, Final, TypeAlias, TypeVar, overload
 
@@ -244,8 +245,9 @@ async def wait_all(*handles: Any) -> tuple[Any, ...]:
 async def wait_any(*handles: Handle[T]) -> tuple[int, T]:
     """Wait until one is done: its position among ``handles``, and its result, which is taken.
 
-    The others are left as they are. Its exception is raised if that one failed. A cancel ends the wait and leaves them
-    as they are. TypeError for other things, ValueError without any.
+    The others are left as they are: one that fails later, and that nobody awaits, is a panic. Its exception is raised
+    if that one failed. A cancel ends the wait and leaves them as they are. TypeError for other things, ValueError
+    without any.
 
     Example::
 
@@ -371,9 +373,17 @@ def _check(handles: Sequence[object], what: str) -> None:
     for handle in handles:
         if not isinstance(handle, _KINDS):
             raise TypeError(
-                f"{what}() takes what go(), go_thread(), spawn() and submit() return, asyncio futures; "
-                f"got {handle!r} of type {type(handle).__name__}"
+                f"{what}() takes what go(), go_thread(), spawn() and submit() return, or asyncio futures; "
+                f"got {handle!r} of type {type(handle).__name__}{_instead(handle, what)}"
             )
+
+
+def _instead(handle: object, what: str) -> str:
+    if isinstance(handle, Coroutine):
+        return ": go(coro) starts a coroutine"
+    if isinstance(handle, concurrent.futures.Future):
+        return ": asyncio.wrap_future(future), or adopt(...) its executor"
+    return f": {what}(*handles)" if isinstance(handle, Iterable) else ""
 
 
 def _check_no_loop(what: str, instead: str) -> None:

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from types import CoroutineType
+from typing import Any, Final, Generic, TypeAlias, TypeVar, overload
 
-from ._runtime.core import FlowVar
-from .adopted import AdoptedExecutor
+from ._runtime.core import FlowVar, check_cancel, check_plain
+from .adopted import AdoptedExecutor, AnyExecutor, check_executor
 from .errors import SyncOnLoop
-from .executor import Executor, default_executor
+from .executor import Executor, check_open, default_executor
 
 __all__ = ["parallel_for", "parallel_map", "parallel_reduce"]
 
 T = TypeVar("T")
 R = TypeVar("R")
-AnyExecutor: TypeAlias = Executor | AdoptedExecutor
 
 _PIECES: Final = 8  # for each worker: so that none is idle long at the end
 _MISSING: Final[Any] = object()
+_FOR_COROUTINES: Final = "await wait_all(*[go(fn, item) for item in items]) runs a coroutine function for each"
 
 
 def parallel_for(
@@ -31,9 +32,11 @@ def parallel_for(
     """Call ``fn(item)`` for each of ``items``, on the workers of ``executor`` (None: the default one) and this thread.
 
     ``grain``: how many items are done in a row; None: as many as give each worker some pieces. The first exception is
-    raised, when the calls under way are over; further items are left out then. With the GIL, plain Python functions
-    take turns. SyncOnLoop on a thread whose event loop runs: ``await go_thread(parallel_for, fn, items)`` there.
-    TypeError or ValueError for other arguments.
+    raised, when the calls under way are over; further items are left out then. A cancel of the call that the loop is in
+    ends it in the same way, but not on an adopted executor, where it goes on to its end. With the GIL, plain Python
+    functions take turns. SyncOnLoop on a thread whose event loop runs: ``await go_thread(parallel_for, fn, items)``
+    there. TypeError or ValueError for other arguments, a coroutine function among them; PoolShutdown if the executor is
+    shut down.
 
     Example::
 
@@ -45,11 +48,11 @@ def parallel_for(
         parallel_for(square, range(10))
         print(squares[3], sum(squares))  # -> 9 285
     """
-    loop = _Loop(executor, items, grain, "parallel_for")
+    loop = _Loop(executor, items, grain, "parallel_for", fn)
     if loop.adopted is not None:
         loop.adopted.map(fn, loop.items, loop.grain)
     else:
-        loop.run(_for(fn))
+        loop.run(_for(fn, loop))
 
 
 def parallel_map(
@@ -61,21 +64,41 @@ def parallel_map(
 
         print(parallel_map(abs, [-1, 2, -3]))  # -> [1, 2, 3]
     """
-    loop = _Loop(executor, items, grain, "parallel_map")
+    loop = _Loop(executor, items, grain, "parallel_map", fn)
     if loop.adopted is not None:
         return loop.adopted.map(fn, loop.items, loop.grain)
-    return [result for piece in loop.run(_map(fn)) for result in piece]
+    return [result for piece in loop.run(_map(fn, loop)) for result in piece]
 
 
+@overload
 def parallel_reduce(
-    combine: Callable[[R, R], R],
-    items: Iterable[Any],
+    combine: Callable[[T, T], T],
+    items: Iterable[T],
     *,
-    initial: R = _MISSING,
-    map: Callable[[Any], R] | None = None,  # noqa: A002
+    initial: T = ...,
+    map: None = None,
     grain: int | None = None,
     executor: AnyExecutor | None = None,
-) -> R:
+) -> T: ...
+@overload
+def parallel_reduce(
+    combine: Callable[[R, R], R],
+    items: Iterable[T],
+    *,
+    initial: R = ...,
+    map: Callable[[T], R],
+    grain: int | None = None,
+    executor: AnyExecutor | None = None,
+) -> R: ...
+def parallel_reduce(
+    combine: Callable[[Any, Any], Any],
+    items: Iterable[Any],
+    *,
+    initial: Any = _MISSING,
+    map: Callable[[Any], Any] | None = None,  # noqa: A002
+    grain: int | None = None,
+    executor: AnyExecutor | None = None,
+) -> Any:
     """Combine ``items`` (or ``map(item)`` of each) to one value: ``combine(combine(a, b), c)`` ..., in their order.
 
     ``combine`` must be associative, for it is applied to pieces first. ``initial`` comes before the first; without it,
@@ -85,16 +108,16 @@ def parallel_reduce(
 
         print(parallel_reduce(int.__add__, range(5), map=lambda n: n * n))  # -> 30
     """
-    loop = _Loop(executor, items, grain, "parallel_reduce")
+    loop = _Loop(executor, items, grain, "parallel_reduce", combine if map is None else map)
     if loop.adopted is None:
-        pieces = loop.run(_reduce(combine, map))
+        pieces = loop.run(_reduce(combine, map, loop))
     else:
         pieces = list(loop.items) if map is None else loop.adopted.map(map, loop.items, loop.grain)
     if initial is not _MISSING:
         pieces.insert(0, initial)
     if not pieces:
         raise TypeError("parallel_reduce() of no items needs an initial value")
-    result: R = pieces[0]
+    result = pieces[0]
     for piece in pieces[1:]:
         result = combine(result, piece)
     return result
@@ -102,40 +125,46 @@ def parallel_reduce(
 
 # ── what is done with a piece, as long as the loop is not over ──
 
-_Over: TypeAlias = Callable[[], bool]
-_Piece: TypeAlias = Callable[[Sequence[Any], _Over], Any]
+_Piece: TypeAlias = Callable[[Sequence[Any]], Any]
 
 
-def _for(fn: Callable[[Any], object]) -> _Piece:
-    def piece(items: Sequence[Any], over: _Over) -> None:
+def _for(fn: Callable[[Any], object], loop: _Loop[Any]) -> _Piece:
+    def piece(items: Sequence[Any]) -> None:
+        result: object = None
         for item in items:
-            if over():
+            if loop.failed:
                 return
-            fn(item)
+            check_cancel()
+            result = fn(item)
+        loop.check_results([result])
 
     return piece
 
 
-def _map(fn: Callable[[Any], Any]) -> _Piece:
-    def piece(items: Sequence[Any], over: _Over) -> list[Any]:
+def _map(fn: Callable[[Any], Any], loop: _Loop[Any]) -> _Piece:
+    def piece(items: Sequence[Any]) -> list[Any]:
         results: list[Any] = []
         for item in items:
-            if over():
+            if loop.failed:
                 break
+            check_cancel()
             results.append(fn(item))
+        loop.check_results(results)
         return results
 
     return piece
 
 
-def _reduce(combine: Callable[[Any, Any], Any], of: Callable[[Any], Any] | None) -> _Piece:
-    def piece(items: Sequence[Any], over: _Over) -> Any:
+def _reduce(combine: Callable[[Any, Any], Any], of: Callable[[Any], Any] | None, loop: _Loop[Any]) -> _Piece:
+    def piece(items: Sequence[Any]) -> Any:
         result = _MISSING
         for item in items:
-            if over():
+            if loop.failed:
                 break
+            check_cancel()
             value = item if of is None else of(item)
             result = value if result is _MISSING else combine(result, value)
+        loop.check_results([result])
         return result
 
     return piece
@@ -154,18 +183,25 @@ def _check_grain(grain: object) -> None:
 class _Loop(Generic[T]):
     """One call of a parallel loop."""
 
-    def __init__(self, executor: AnyExecutor | None, items: Iterable[T], grain: int | None, what: str) -> None:
+    def __init__(
+        self, executor: AnyExecutor | None, items: Iterable[T], grain: int | None, what: str, fn: Callable[..., object]
+    ) -> None:
         if asyncio._get_running_loop() is not None:
             raise SyncOnLoop(
                 f"{what}() would block the event loop that runs on this thread: await go_thread({what}, ...)"
             )
         if grain is not None:
             _check_grain(grain)
-        self.adopted = executor if isinstance(executor, AdoptedExecutor) else None
-        self.executor = executor if isinstance(executor, Executor) else default_executor()
+        self.what = what
+        check_plain(fn, f"{what}() takes", _FOR_COROUTINES)
+        given = check_executor(executor) or default_executor()
+        self.adopted = given if isinstance(given, AdoptedExecutor) else None
+        self.executor = given
+        if isinstance(given, Executor):
+            check_open(given)
         self.items: Sequence[Any] = items if isinstance(items, (list, tuple, range)) else list(items)
-        self.grain = grain or max(1, len(self.items) // (_PIECES * (self.adopted or self.executor).workers))
-        self.failed = False
+        self.grain = grain or max(1, len(self.items) // (_PIECES * given.workers))
+        self.failed = False  # or cancelled: what has not begun is left out
 
     def run(self, piece: _Piece) -> list[Any]:
         return self._halve(piece, 0, len(self.items)) if self.items else []
@@ -178,7 +214,7 @@ class _Loop(Generic[T]):
             end = middle
         done: list[Any] = []
         try:
-            done.append(piece(self.items[start:end], self._is_over))
+            done.append(piece(self.items[start:end]))
         except BaseException as exc:
             self.failed = True
             if isinstance(exc, asyncio.CancelledError):
@@ -219,5 +255,12 @@ class _Loop(Generic[T]):
         for fv in left:
             fv.cancel("its parallel loop is cancelled")
 
-    def _is_over(self) -> bool:
-        return self.failed
+    def check_results(self, results: Sequence[object]) -> None:
+        """TypeError if they are coroutines, which nobody would ever run: `fn` is a lambda around an ``async def``."""
+        if results and isinstance(results[0], CoroutineType):
+            for result in results:
+                if isinstance(result, CoroutineType):
+                    result.close()
+            raise TypeError(
+                f"{self.what}() takes plain functions (def), got one that returns coroutines: {_FOR_COROUTINES}"
+            )

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, ParamSpec, Self, TypeVar, cast, overload
 
-from ._runtime.core import FlowVar, Goroutine, current_scope, join_helping, spawn
+from ._runtime.core import (
+    FlowVar,
+    Goroutine,
+    GoThread,
+    Pending,
+    current_scope,
+    go_thread,
+    join_helping,
+    spawn,
+    submit,
+)
+from .adopted import AnyExecutor, check_executor
 from .errors import SyncOnLoop
-from .executor import Executor
 
 __all__ = ["sync_scope"]
 
 _ROOM: Final = 64
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class sync_scope:  # noqa: N801
@@ -24,8 +38,9 @@ class sync_scope:  # noqa: N801
     cancelled, all that is left is cancelled and waited for; so it is at a KeyboardInterrupt or SystemExit of the body
     or of a call, which is then raised as it is. What ``go`` starts belongs to its loop, not to the scope.
 
-    ``executor``: the one that the method ``spawn`` of the scope gives work to; None: the default one. SyncOnLoop for
-    ``with`` on a thread whose event loop runs.
+    ``executor``: the one that the methods ``spawn``, ``submit`` and ``go_thread`` of the scope give work to, an adopted
+    one too; None: the default one. TypeError for other things, SyncOnLoop for ``with`` on a thread whose event loop
+    runs.
 
     Example::
 
@@ -43,8 +58,8 @@ class sync_scope:  # noqa: N801
         print(sorted(done))  # -> [0, 0, 1, 1, 2]
     """
 
-    def __init__(self, executor: Executor | None = None) -> None:
-        self._spawn = spawn if executor is None else executor.spawn
+    def __init__(self, executor: AnyExecutor | None = None) -> None:
+        self._executor = check_executor(executor)
         self._lock = threading.Lock()  # guards the next three
         self._left: list[Goroutine[Any]] = []
         self._sweep_at = _ROOM
@@ -53,7 +68,11 @@ class sync_scope:  # noqa: N801
         self._end: BaseException | None = None  # what ends more than a call: KeyboardInterrupt, SystemExit
         self._token: Any = None
 
-    def spawn(self, fn: Any, /, *args: Any, **kwargs: Any) -> FlowVar[Any]:
+    @overload
+    def spawn(self, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]: ...
+    @overload
+    def spawn(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]: ...
+    def spawn(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> FlowVar[Any]:
         """``Executor.spawn`` on the executor of the scope.
 
         Example::
@@ -61,7 +80,32 @@ class sync_scope:  # noqa: N801
             async with sync_scope() as scope:
                 print(await scope.spawn(pow, 2, 3))  # -> 8
         """
-        return self._spawn(fn, *args, **kwargs)
+        return (spawn if self._executor is None else self._executor.spawn)(fn, *args, **kwargs)
+
+    @overload
+    def submit(self, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]: ...
+    @overload
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]: ...
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Pending[Any]:
+        """``Executor.submit`` on the executor of the scope.
+
+        Example::
+
+            async with sync_scope() as scope:
+                print(await scope.submit(pow, 2, 3))  # -> 8
+        """
+        return (submit if self._executor is None else self._executor.submit)(fn, *args, **kwargs)
+
+    @property
+    def go_thread(self) -> GoThread:
+        """``Executor.go_thread`` on the executor of the scope.
+
+        Example::
+
+            async with sync_scope() as scope:
+                print(await scope.go_thread(pow, 2, 3))  # -> 8
+        """
+        return go_thread if self._executor is None else cast("GoThread", self._executor.go_thread)
 
     def add(self, g: Goroutine[Any]) -> None:
         """Called for each goroutine that is made for a worker thread within the scope."""

@@ -32,6 +32,7 @@ from ._runtime.core import (
     Worker,
     after_fork,
     count_panic,
+    interpreter_ends,
     let_spin,
     new_worker,
     scheduler,
@@ -305,6 +306,7 @@ def _ended_by(g: Goroutine[Any], deadline: float) -> bool:
 
 
 def _at_exit() -> None:
+    interpreter_ends(True)
     for threads in list(_all):
         threads.pool._close()
     end_goroutines(lambda g: not g.cancelling(), GRACE)  # one that was cancelled before has had its time

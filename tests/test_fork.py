@@ -271,6 +271,44 @@ def test_a_child_takes_nothing_from_those_who_wait_in_the_parent(loop: Any) -> N
     assert said(program, loop) == ["ok", "1 1"]
 
 
+def test_a_child_does_not_wait_for_calls_that_its_parent_has_made(loop: Any) -> None:
+    """They end in the parent, and only there: it is an error, and what waits in the parent's queue stays as it is."""
+    program = """
+        import threading
+
+        hold = threading.Event()
+        with Executor(workers=1) as ex:
+            runs = ex.go_thread(hold.wait)
+            queued = ex.spawn(str, "queued")
+            over = ex.go_thread(int)
+            over.cancel()
+
+            def work():
+                for wait in (lambda: runs.result(timeout=30), lambda: sync(queued), awaited):
+                    try:
+                        wait()
+                    except RuntimeError as error:
+                        assert "before the fork" in str(error), error
+                    else:
+                        raise AssertionError(wait)
+                assert not runs.cancel() and not queued.cancel()
+                assert over.cancelled()
+                assert sync(ex.spawn(int)) == 0
+                assert ex.stats().pending == 0
+
+            def awaited():
+                async def main():
+                    await runs
+
+                goish.run(main, loop=LOOP)
+
+            say(forked(work))
+            hold.set()
+            say(runs.result(timeout=30), sync(queued))
+    """
+    assert said(program, loop) == ["ok", "True queued"]
+
+
 def test_the_parent_goes_on_as_if_nothing_were(loop: Any) -> None:
     program = """
         async def main():

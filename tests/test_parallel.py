@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
+import functools
 import operator
 import threading
 from collections.abc import Generator
 from typing import Any
 
 import pytest
-from parties import until
+from parties import PATIENCE, until
 
 import goish
-from goish import Executor, SyncOnLoop, go_thread, parallel_for, parallel_map, parallel_reduce
+from goish import Executor, SyncOnLoop, adopt, go_thread, parallel_for, parallel_map, parallel_reduce
 
 
 @pytest.fixture(params=[1, 3])
@@ -86,3 +89,83 @@ async def test_on_a_loop_it_is_awaited_by_go_thread(loop: Any) -> None:
 def test_a_grain_is_a_whole_number(grain: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="grain is"):
         parallel_map(abs, [1], grain=grain)
+
+
+# ── coroutine functions ──
+
+
+async def fetch(n: int) -> int:
+    return n
+
+
+class Fetcher:
+    async def __call__(self, n: int) -> int:
+        return n
+
+
+@pytest.mark.parametrize("fn", [fetch, functools.partial(fetch), Fetcher()])
+def test_a_coroutine_function_is_refused_before_anything_runs(fn: Any) -> None:
+    with adopt(concurrent.futures.ThreadPoolExecutor(1)) as others:
+        for options in ({}, {"executor": others}):
+            for loop in (parallel_for, parallel_map):
+                with pytest.raises(TypeError, match=rf"{loop.__name__}\(\) takes plain functions .*wait_all\(\*\[go\("):
+                    loop(fn, range(3), **options)  # type: ignore[operator]
+            with pytest.raises(TypeError, match=r"parallel_reduce\(\) takes plain functions"):
+                parallel_reduce(operator.add, range(3), map=fn, **options)
+
+
+def test_a_function_that_gives_coroutines_is_refused_and_nothing_is_left(executor: Executor) -> None:
+    made: list[Any] = []
+
+    def body(n: int) -> Any:
+        made.append(fetch(n))
+        return made[-1]
+
+    for loop in (parallel_for, parallel_map):
+        with pytest.raises(TypeError, match=rf"{loop.__name__}\(\) .* returns coroutines: await wait_all"):
+            loop(body, range(3), grain=1, executor=executor)
+    with pytest.raises(TypeError, match=r"returns coroutines"):
+        parallel_reduce(operator.add, range(3), map=body, grain=1, executor=executor)
+    for coro in made:
+        with pytest.raises(RuntimeError, match="cannot reuse already awaited coroutine"):
+            coro.send(None)
+
+
+@pytest.mark.parametrize("loop", [parallel_for, parallel_map])
+def test_what_cannot_be_called_is_refused(loop: Any) -> None:
+    with pytest.raises(TypeError, match="got 5 of type int"):
+        loop(5, [])
+
+
+# ── cancelling ──
+
+
+@pytest.mark.parametrize("loop", [parallel_for, parallel_map, parallel_reduce])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_cancel_ends_the_loop_after_the_items_under_way(loop: Any, workers: int) -> None:
+    """Not after the pieces that they are of."""
+    own, others = threading.Event(), threading.Event()
+    begun: list[Any] = []
+
+    def body(n: int) -> int:
+        begun.append(goish.current_goroutine())
+        assert (own if begun[-1] is loops else others).wait(PATIENCE)
+        return n
+
+    with Executor(workers=workers) as ex:
+        call = (
+            functools.partial(parallel_reduce, max, range(1000), map=body)
+            if loop is parallel_reduce
+            else functools.partial(loop, body, range(1000))
+        )
+        started = threading.Event()
+        loops = ex.go_thread(lambda: started.wait(PATIENCE) and call(grain=100, executor=ex))
+        started.set()
+        until(lambda: len(begun) == workers and loops in begun)
+        assert loops.cancel("enough")
+        own.set()
+        until(lambda: ex.stats().pending == 0)  # what has not begun is cancelled, once the loop knows
+        others.set()
+        with pytest.raises(asyncio.CancelledError, match="enough"):
+            loops.result(timeout=PATIENCE)
+        assert len(begun) == workers

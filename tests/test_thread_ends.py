@@ -192,3 +192,56 @@ def test_no_thread_can_be_had() -> None:
     process = run_program(program)
     assert process.stdout.splitlines()[0] == "can't start new thread"
     assert process.stdout.splitlines()[1:] == ["0", str((0,) * 10)]
+
+
+def test_workers_that_go_on_spawning_at_the_end_are_silent() -> None:
+    """Nobody shut the executor down: they are being cancelled, by whatever they do."""
+    program = """
+        def relay(begun):
+            begun.set()
+            try:
+                chan().recv_blocking()
+            finally:
+                spawn(int)
+
+        def loops(begun):
+            begun.set()
+            try:
+                chan().recv_blocking()
+            finally:
+                parallel_for(int, range(3))
+
+        async def later(begun):
+            begun.set()
+            try:
+                await chan().recv()
+            finally:
+                await go_thread(int)
+
+        kept = []
+        for fn in (relay, loops, later):
+            begun = threading.Event()
+            kept.append(go_thread(fn, begun))
+            begun.wait()
+        print("over")
+        """
+    process = run_program(program)
+    assert (process.stdout, process.stderr) == ("over\n", "")
+
+
+def test_whoever_else_gives_work_at_the_end_is_told_that_it_is_the_end() -> None:
+    program = """
+        import atexit
+
+        def late():
+            for give in (lambda: sync(spawn(int)), lambda: parallel_for(int, [1, 2]), lambda: set_workers(2)):
+                try:
+                    give()
+                except PoolShutdown as error:
+                    print(error)
+
+        atexit.register(late)
+        sync(submit(int))
+        """
+    expected = "the interpreter ends, and with it <Executor 'goish'>: it takes no more work\n"
+    assert run_program(program).stdout == expected * 3

@@ -6,7 +6,8 @@
 # Compiled is what runs per step or per channel operation; what runs once per goroutine life, run() or thread is Python, above.
 
 from collections.abc import Coroutine
-from inspect import Parameter, Signature, getcoroutinestate, isasyncgen, iscoroutinefunction, isgenerator
+from inspect import Parameter, Signature, getcoroutinestate, isasyncgen, isasyncgenfunction, iscoroutinefunction
+from inspect import isgenerator, isgeneratorfunction
 from logging import getLogger
 from operator import attrgetter
 from threading import RLock, current_thread
@@ -75,6 +76,7 @@ cdef extern from "Python.h":
     PyObject* PyErr_Occurred() noexcept
     void PyErr_WriteUnraisable(PyObject* o) noexcept
     bint PyErr_ExceptionMatches(object type) noexcept
+    bint PyErr_GivenExceptionMatches(object error, object type) noexcept
     void Py_FatalError(const char* text) noexcept
     int PyErr_CheckSignals() noexcept
     void* PyThread_allocate_lock() noexcept

@@ -64,6 +64,16 @@ cdef class Outcome:
         """Cancels the call, as ``Goroutine.cancel`` does: ``sync`` raises CancelledError then. Any thread."""
         return need_spawned(self).cancel(msg)
 
+    def __getattr__(self, name):
+        kind = type(self).__name__
+        if name in ("result", "exception"):
+            hint = ": sync(x), x.sync(timeout) on a thread, await x in a coroutine, or x.outcome() for an error as a value"
+        elif name in ("done", "add_done_callback"):
+            hint = ": it has is_ready(); as_goroutine(x) has all that asyncio's tasks have"
+        else:
+            hint = ""
+        raise AttributeError(f"{kind!r} object has no attribute {name!r}{hint}", name=name, obj=self)
+
     def __copy__(self):
         raise_no_copy(self)
 
@@ -177,10 +187,10 @@ def join_helping(Goroutine g, timeout=None):
     await_blocking(g, timeout, "sync_scope" if timeout is None else "sync_all(timeout)", HELP_DESCENDANTS)
 
 
-def outcome_of(Pool p, future, bint pending):
-    """A FlowVar or Pending for a ``concurrent.futures.Future``."""
+def outcome_of(Pool p, future, fn, bint pending):
+    """A FlowVar or Pending for a ``concurrent.futures.Future``, the result of ``fn``."""
     cdef Outcome fv = Pending.__new__(Pending) if pending else FlowVar.__new__(FlowVar)
-    fv.g = foreign_goroutine(p, future)
+    fv.g = foreign_goroutine(p, future, fn)
     return fv
 
 

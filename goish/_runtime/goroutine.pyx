@@ -648,6 +648,9 @@ cdef int join_attempt(Op op, PyObject** result) noexcept:
     cdef Goroutine g = <Goroutine>op.target
     if goish_load_state(&g.state) == G_DONE:
         return join_finish(op, result)
+    if is_of_parent(g):
+        PyErr_SetString(RuntimeError, "this call was made before the fork and is the parent process's: it never ends here")
+        return -1
     if <PyObject*>g.sched != goish_tls_sched:
         if is_task(g) and not is_here(g.sched) and asyncio_running_loop() is not None:
             return join_refused(g)

@@ -550,11 +550,11 @@ cdef object running_loop():
     return asyncio_running_loop()
 
 
-cdef object need_loop(str what):
+cdef object need_loop(str what, str instead=""):
     loop = asyncio_running_loop()
     if loop is None:
         raise RuntimeError(
             f"{what}, but no event loop runs on this thread: start the program with goish.run(main), "
-            "or call from within asyncio.run(...)"
+            f"or call from within asyncio.run(...){instead}"
         )
     return loop

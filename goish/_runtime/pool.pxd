@@ -20,7 +20,7 @@ cdef enum:
 cdef class Call:
     # What is to be called; while it waits and, a plain one, while it runs it is its goroutine's `coro`.
     cdef object fn           # or a coroutine that has not started
-    cdef tuple args
+    cdef tuple args          # of a foreign one: its function
     cdef dict kwargs         # or None
     cdef Pool pool
     cdef Call parent         # the plain call that has made this one, until that ends

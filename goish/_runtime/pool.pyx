@@ -372,10 +372,10 @@ def set_agents(workers, *modules):
 current_scope = ContextVar("goish.scope", default=None)
 
 
-def check_plain(fn):
-    """TypeError for a coroutine function or a coroutine: an executor of others runs functions."""
+def check_plain(fn, str who, str instead):
+    """TypeError for what is no plain function, in the words ``<who> plain functions (def), got <fn>: <instead>``."""
     if kind_of(fn) == LOOP:
-        raise TypeError(f"an adopted executor runs plain functions (def), got {fn!r}: go_thread(fn) runs a coroutine function")
+        raise TypeError(f"{who} plain functions (def), got {fn!r}: {instead}")
 
 
 cdef int kind_of(object fn) except -1:
@@ -387,7 +387,12 @@ cdef int kind_of(object fn) except -1:
     if not callable(fn):
         raise TypeError(
             "work for a thread is a function and its arguments (def or async def), or a coroutine that has not started; got "
-            f"{fn!r} of type {type(fn).__name__}"
+            f"{fn!r} of type {type(fn).__name__}. Give it go_thread(fn, x), not go_thread(fn(x)), which calls fn here"
+        )
+    if isgeneratorfunction(fn) or isasyncgenfunction(fn):
+        raise TypeError(
+            f"work for a thread is a function (def or async def); {fn!r} is a generator function, whose body would run where it "
+            "is iterated. Iterate it in a function of the thread's, and send its values through a channel"
         )
     # An object is called by its type's __call__, which may be an async def.
     return LOOP if iscoroutinefunction(fn) or iscoroutinefunction(getattr(type(fn), "__call__", None)) else PLAIN
@@ -495,7 +500,21 @@ cdef int try_push(Pool p, Goroutine g) except -1:
     return 0
 
 
+cdef bint ending = False
+
+
+def interpreter_ends(bint begins=False):
+    """Whether the interpreter ends, which the first call with ``begins`` says: pools take no more work then. Any thread."""
+    global ending
+    ending = ending or begins
+    return ending
+
+
 cdef int raise_refused(Pool p, int why) except -1:
+    if why == 1 and ending and running_here() != NULL:
+        raise CancelledError("the interpreter ends")  # as it has been told already, or is about to be
+    if why == 1 and ending:
+        raise PoolShutdown(f"the interpreter ends, and with it {p!r}: it takes no more work")
     if why == 1:
         raise PoolShutdown(f"{p!r} is shut down and takes no more work; make another Executor")
     if why == 2:
@@ -507,7 +526,10 @@ cdef int raise_refused(Pool p, int why) except -1:
                 else "wait for some of them, raise max_pending, or choose another on_full"
             )
         )
-    raise PoolFull(f"all {p.most} workers of {p!r} are blocked, and it may have no more (max_threads={p.most})")
+    raise PoolFull(
+        f"all {p.most} workers of {p!r} are blocked, and it may have no more (max_threads={p.most}). Let functions that wait be "
+        "async def, which need no thread for that, or give them an Executor(max_threads=...)"
+    )
 
 
 cdef void never_was(Goroutine g) noexcept:
@@ -521,7 +543,7 @@ cdef bint claim_call(Pool p, Goroutine g) except -1:
     # Out of the queue, if it is still there: the caller then runs or ends it.
     cdef bint mine
     goish_lock(&p.lock)
-    mine = g.state == G_QUEUED
+    mine = g.state == G_QUEUED and (<Call>g.coro).born == forks  # or it is in the parent's queue
     if mine:
         calls_remove(&p.queues[(<Call>g.coro).kind], <PyObject*>g)
         goish_store_state(&g.state, G_RUNNING)
@@ -570,6 +592,9 @@ cdef void call_and_conclude(Pool p, Goroutine g) except *:
         Py_DECREF(value)
         if PyCoro_CheckExact(value):
             to_a_loop(call, g, value)
+        elif type(value) is Op:
+            (<Op>value).used |= U_USED
+            conclude(p, g, gives_operation(call), GF_FAILED)
         else:
             conclude(p, g, value, 0)
         return
@@ -581,6 +606,13 @@ cdef void call_and_conclude(Pool p, Goroutine g) except *:
     if ends_program(g, error):
         flags |= GF_RETRIEVED
     conclude(p, g, None if flags == GF_EXITED else error, flags)
+
+
+cdef object gives_operation(Call call):
+    return TypeError(
+        f"work for a thread is a function (def or async def); {call.__qualname__!r} gives an operation: await it in an "
+        "async def, or take the call that blocks, such as ch.recv_blocking() or time.sleep()"
+    )
 
 
 cdef void tend(Worker w, Pool p) except *:
@@ -618,12 +650,24 @@ cdef void to_a_loop(Call call, Goroutine g, object coro) except *:
     rouse(p, LOOP, w)
 
 
+cdef object no_stop_iteration(Call call, object error):
+    # An await cannot raise it, nor can a generator that syncs (PEP 479): as of a coroutine.
+    try:
+        instead = RuntimeError(f"{call.__qualname__}() raised StopIteration")
+        instead.__cause__ = error
+        return instead
+    except BaseException as exc:
+        return exc
+
+
 cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
     # The end of a goroutine that was on no loop.
     cdef object extra
     cdef bint alone
     cdef Call call = <Call>g.coro
     cdef Call _parent = call.parent  # dropped after unlocking
+    if flags == GF_FAILED and PyErr_GivenExceptionMatches(outcome, StopIteration):
+        outcome = no_stop_iteration(call, outcome)
     goish_lock(&p.lock)
     call.parent = None
     goish_unlock(&p.lock)
@@ -679,10 +723,11 @@ def after_fork():
 
 # ---- on the executor of others ----
 
-def foreign_goroutine(Pool p, future):
-    """A Goroutine for a ``concurrent.futures.Future``: it ends as that ends."""
+def foreign_goroutine(Pool p, future, fn):
+    """A Goroutine for a ``concurrent.futures.Future``, the result of ``fn``: it ends as that ends."""
     g = new_pooled(p, unrunnable, None, None, None, None, ELSEWHERE)
     (<Call>g.coro).fn = future
+    (<Call>g.coro).args = (fn,)
     (<Call>g.coro).foreign = True
     goish_lock(&p.lock)
     Py_INCREF(g)
@@ -716,8 +761,8 @@ class _Conclude:
 # ---- cancelling ----
 
 cdef int cancel_pooled(Goroutine g, object msg) except -1:
-    # 1: done; 0: it has meanwhile come to a loop. One that waits for a worker ends at once; one that is blocked is woken; one
-    # that runs is told (check_cancel).
+    # 1: done; 0: it has meanwhile come to a loop; 2: it cannot be. One that waits for a worker ends at once; one that is blocked
+    # is woken; one that runs is told (check_cancel).
     cdef Call call
     call = call_of(g)
     if call is None:
@@ -731,8 +776,10 @@ cdef int cancel_pooled(Goroutine g, object msg) except -1:
         return 1
     if g.sched is not limbo:
         return 0
-    if call.foreign and call.fn.cancel():
-        return 1
+    if call.foreign:
+        return 1 if call.fn.cancel() else 2
+    if call.born != forks:
+        return 2
     if msg is not None:
         set_cancel_message(g, msg)
     goish_lock(end_lock(g))
@@ -741,6 +788,12 @@ cdef int cancel_pooled(Goroutine g, object msg) except -1:
     goish_unlock(end_lock(g))
     cancel_blocked(g, call, msg)
     return 1
+
+
+cdef bint is_of_parent(Goroutine g) noexcept:
+    # Whether this process is a fork and the call was given to the pool before: nothing that is done here ends it.
+    cdef Call call = call_of(g) if forks > 0 else None
+    return call is not None and call.born != forks
 
 
 def check_cancel():
@@ -783,7 +836,8 @@ cdef inline PyObject* running_here() noexcept:
 cdef class Call:
     @property
     def __qualname__(self):
-        return getattr(self.fn, "__qualname__", type(self.fn).__name__)
+        fn = self.args[0] if self.foreign else self.fn
+        return getattr(fn, "__qualname__", type(fn).__name__)
 
 
 cdef goish_mutex empty_lock() noexcept:
@@ -852,6 +906,10 @@ cdef class Pool:
             goish_unlock(&self.lock)
             if more:
                 rouse(self, PLAIN, <PyObject*>self)
+
+    def _check_open(self):
+        if self.closed:
+            raise_refused(self, 1)
 
     def _look(self):
         # Wakes whom a change calls for.

@@ -28,7 +28,7 @@ cdef Scheduler scheduler_here():
         return <Scheduler>goish_tls_sched
     if goish_tls_worker != NULL and running_loop() is None:
         return worker_scheduler(<Worker>goish_tls_worker)
-    return scheduler_of(need_loop("a goroutine is started"))
+    return scheduler_of(need_loop("a goroutine is started", "; go_thread(fn, ...) runs it on a worker thread, which has one"))
 
 
 cdef Scheduler scheduler_of(object loop):

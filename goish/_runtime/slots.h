@@ -621,7 +621,7 @@ static PyObject *goish_no_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     (void)args;
     (void)kwargs;
     PyErr_Format(PyExc_TypeError,
-                 "%s objects are made by goish - go(fn), ch.recv(), ch.sender, select(...) - not by calling the type", type->tp_name);
+                 "%s objects are made by goish - go(fn), spawn(fn), ch.recv(), ch.sender, select(...) - not by calling the type", type->tp_name);
     return NULL;
 }
 
@@ -655,7 +655,9 @@ static inline int goish_makes_coroutine(PyObject *fn) {
     if (PyMethod_Check(fn)) fn = PyMethod_GET_FUNCTION(fn);
     if (PyCFunction_Check(fn)) return 0;
     if (!PyFunction_Check(fn) || ((PyFunctionObject *)fn)->func_dict != NULL) return -1; /* marked as one, perhaps */
-    return (((PyCodeObject *)PyFunction_GET_CODE(fn))->co_flags & CO_COROUTINE) != 0;
+    int flags = ((PyCodeObject *)PyFunction_GET_CODE(fn))->co_flags;
+    if (flags & (CO_GENERATOR | CO_ASYNC_GENERATOR)) return -1; /* to be refused */
+    return (flags & CO_COROUTINE) != 0;
 }
 
 static inline PyObject **goish_tuple_items(PyObject *tuple) { return &PyTuple_GET_ITEM(tuple, 0); }

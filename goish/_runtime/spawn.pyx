@@ -22,7 +22,8 @@ cdef class GoThread:
     """``go_thread(fn, *args, **kwargs)`` runs a call on a worker thread and returns its ``Goroutine``, as ``go`` does.
 
     A plain function (``def``) has the worker for itself, outside of any event loop: what computes, or blocks, belongs
-    there. A coroutine function (``async def``) runs as a goroutine on the loop of a worker; one worker takes any number
+    there. (There is one for each processor: for many calls that block outside of goish make an ``Executor``.)
+    A coroutine function (``async def``) runs as a goroutine on the loop of a worker; one worker takes any number
     of them. ``go`` in either stays on that worker; ``go_thread`` in either goes to another one, if the pool has one.
     The call runs in a copy of the current context. An exception that nobody awaits is a panic: see ``run``.
 
@@ -44,8 +45,10 @@ cdef class GoThread:
     cdef object context
     cdef Pool pool
 
-    def __call__(self, fn, /, *args, **kwargs):
+    def __call__(self, fn=..., /, *args, **kwargs):
         cdef Pool p = pool_by_default() if self.pool is None else self.pool
+        if fn is ...:
+            raise TypeError("go_thread() needs a positional argument: a function (def or async def), or a coroutine")
         g = new_pooled(p, fn, args, kwargs, self.context, self.name, ON_WORKER)
         pool_push(p, g)
         return g

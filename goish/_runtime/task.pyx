@@ -43,7 +43,8 @@ cdef class Goroutine:
     def cancel(self, msg=None):
         """Asks the goroutine to end: CancelledError is raised where it waits, or at its next wait.
 
-        As ``asyncio.Task.cancel``. ``msg`` goes into the CancelledError. Returns False if it is done already. An
+        As ``asyncio.Task.cancel``. ``msg`` goes into the CancelledError. Returns False if it is done already, or a call on an
+        adopted executor that runs and cannot be cancelled. An
         operation that has happened is not undone: its value is delivered, and the cancel comes at the next wait. Any
         thread may call it; from another one it is forwarded to the goroutine's loop and takes effect there, later.
 
@@ -57,8 +58,11 @@ cdef class Goroutine:
             await gosched()
             print(g.cancelled())  # -> True
         """
-        if self.sched is limbo and goish_load_state(&self.state) != G_DONE and cancel_pooled(self, msg):
-            return True
+        cdef int told
+        if self.sched is limbo and goish_load_state(&self.state) != G_DONE:
+            told = cancel_pooled(self, msg)
+            if told:
+                return told == 1
         if goish_load_state(&self.state) == G_DONE:
             if is_task(self):
                 goish_set_bits(&self.flags, GF_RETRIEVED)  # as asyncio has it: whoever cancels it does not care
@@ -360,14 +364,22 @@ cdef class Goroutine:
         what = self.wait_reason or G_STATES[goish_load_state(&self.state)]
         if self.cancelled():
             what = "cancelled"
-        coro = getattr(self.coro, "__qualname__", None) if in_sight(self) else None
-        where = "" if coro is None else f" {coro}()"
+        function = function_shown(self)
+        where = "" if function is None else f" {function}()"
         return f"<Goroutine {self.id} {self.get_name()!r} {what}{where}>"
 
     __class_getitem__ = classmethod(GenericAlias)
 
     def __reduce_ex__(self, protocol):
         raise TypeError("a Goroutine cannot be copied or pickled")
+
+
+cdef object function_shown(Goroutine g):
+    cdef Call call
+    if in_sight(g):
+        return getattr(g.coro, "__qualname__", None)
+    call = call_of(g)
+    return call.__qualname__ if call is not None and call.foreign else None  # that of others may be changed by to_a_loop()
 
 
 cdef tuple G_STATES = ("new", "new", "new", "runnable", "runnable", "running", "waiting", "done")

@@ -64,6 +64,16 @@ async def threads(ints: list[int]) -> None:
     goish.sync(goish.spawn(add, 1, 2), help="all")  # type: ignore[arg-type]  # pyright: ignore
     assert_type(goish.done(goish.go(fetch, "x")), RecvChan[Any])
     assert_type(goish.parallel_map(str, ints), list[str])
+    assert_type(goish.parallel_reduce(max, ints), int)
+    assert_type(goish.parallel_reduce(add, ints, initial=5), int)
+    assert_type(goish.parallel_reduce(add, ["x"], map=len), int)
+    assert_type(goish.parallel_reduce(add, ["x"], map=len, initial=5), int)
+    async with goish.sync_scope() as scope:
+        assert_type(scope.spawn(add, 1, 2), FlowVar[int])
+        assert_type(scope.spawn(fetch, "x"), FlowVar[bytes])
+        assert_type(scope.submit(add, 1, 2), Pending[int])
+        assert_type(scope.go_thread(fetch, "x"), Goroutine[bytes])
+        scope.spawn(add, "x")  # type: ignore[call-overload]  # pyright: ignore
     assert_type(goish.Executor(workers=2).spawn(add, 1, 2), FlowVar[int])
     goish.spawn(add, "x")  # type: ignore[call-overload]  # pyright: ignore
     goish.go_thread(5)  # type: ignore[call-overload]  # pyright: ignore

@@ -59,6 +59,11 @@ cdef void watch_failed(Goroutine g) noexcept:
     # No loop looks after it, as one does after its own goroutines.
     if failed_and_held is None or goish_load_state(&g.flags) & (GF_RETRIEVED | GF_CANCELLED | GF_EXITED):
         return
+    if GOISH_LOCKS and Py_REFCNT(<PyObject*>g) <= 2:
+        # Held by the pool and by this thread: nobody has the handle. Without the GIL the last reference to it is counted off by
+        # the thread that made it, when that runs Python again, and a loop that sleeps does not.
+        last_words(<PyObject*>g)
+        return
     try:
         failed_and_held(g)
     except BaseException as exc:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import sysconfig
 import threading
 import time
 import traceback
@@ -13,7 +14,7 @@ from contextvars import ContextVar
 from typing import Any, Final, Literal, TypeAlias
 
 from . import debug
-from ._runtime.core import Goroutine
+from ._runtime.core import Goroutine, tell_if_forsaken
 from .errors import Panic
 
 Listener: TypeAlias = Callable[[Goroutine[Any], BaseException], object]
@@ -106,6 +107,8 @@ def route(g: Goroutine[Any], exc: BaseException) -> None:
 # ── failed, and still held ──
 
 REMIND_AFTER: Final = 1.0  # seconds
+FREE_THREADED: Final = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+GLANCE: Final = 0.01  # seconds
 
 _lock = threading.Lock()  # guards the next two
 _unseen: list[weakref.ref[Goroutine[Any]]] = []
@@ -129,7 +132,7 @@ def watch(g: Goroutine[Any]) -> None:
 def _remind() -> None:
     global _reminding, _unseen
     while True:
-        time.sleep(REMIND_AFTER)
+        _wait()
         with _lock:
             failed, _unseen = _unseen, []
             _reminding = bool(failed)
@@ -141,6 +144,18 @@ def _remind() -> None:
                 by = f"; {created}" if created else ""
                 logger.error("%r failed and nobody has awaited it so far%s", g, by, exc_info=g._exception)
         g = None
+
+
+def _wait() -> None:
+    """For as long as somebody may yet see to it; those that nobody holds are told of meanwhile."""
+    until = time.monotonic() + REMIND_AFTER
+    while (left := until - time.monotonic()) > 0.0:
+        time.sleep(min(left, GLANCE) if FREE_THREADED else left)
+        if FREE_THREADED:
+            with _lock:
+                failed = list(_unseen)
+            for known in failed:
+                tell_if_forsaken(known)
 
 
 def after_fork() -> None:

@@ -37,6 +37,7 @@ cdef extern from "slots.h":
     int goish_spinning
     bint goish_look_out(uint8_t* flag) noexcept
     int goish_take_bell(void* bell, double seconds, bint interruptible) noexcept
+    bint goish_forsaken(PyObject* o) noexcept
     bint goish_gc_take(PyObject* o) noexcept
     void goish_gc_return(PyObject* o) noexcept
     PyObject* goish_take_exception() noexcept

@@ -59,15 +59,21 @@ cdef void watch_failed(Goroutine g) noexcept:
     # No loop looks after it, as one does after its own goroutines.
     if failed_and_held is None or goish_load_state(&g.flags) & (GF_RETRIEVED | GF_CANCELLED | GF_EXITED):
         return
-    if GOISH_LOCKS and Py_REFCNT(<PyObject*>g) <= 2:
-        # Held by the pool and by this thread: nobody has the handle. Without the GIL the last reference to it is counted off by
-        # the thread that made it, when that runs Python again, and a loop that sleeps does not.
-        last_words(<PyObject*>g)
-        return
     try:
         failed_and_held(g)
     except BaseException as exc:
         logger.error("%r failed, and nothing could be seen to", g, exc_info=exc)
+
+
+def tell_if_forsaken(known):
+    """Of a weak reference to a goroutine that failed: it is a panic if nobody has its handle any more.
+
+    With the GIL that was told as the handle went. Without it, the last reference to it may be counted off by the thread that
+    made it, and only when that runs Python again: a loop that sleeps does not. Any thread.
+    """
+    g = known()
+    if g is not None and goish_forsaken(<PyObject*>g) and unseen(<PyObject*>g):
+        last_words(<PyObject*>g)
 
 
 cdef bint is_awaited(Extra extra) noexcept:

@@ -199,6 +199,20 @@ static int goish_take_bell(PyThread_type_lock bell, double seconds, int interrup
     return status == PY_LOCK_ACQUIRED ? 1 : status == PY_LOCK_INTR ? -1 : 0;
 }
 
+/* ---- who holds it? ---- */
+
+/* Whether nobody but the caller does. Without the GIL, the last reference that another thread than its maker lets go of waits in a
+ * queue until the maker runs Python again. With it there is no such time. */
+static inline int goish_forsaken(PyObject *o) {
+#ifdef Py_GIL_DISABLED
+    Py_ssize_t shared = __atomic_load_n(&o->ob_ref_shared, __ATOMIC_ACQUIRE);
+    return Py_REFCNT(o) == 1 + ((shared & _Py_REF_SHARED_FLAG_MASK) == _Py_REF_QUEUED);
+#else
+    (void)o;
+    return 0;
+#endif
+}
+
 /* ---- the cyclic collector ---- */
 
 /* Takes `o` out of the collector; returns whether it was in, so that goish_gc_return may put it back.

@@ -9,7 +9,7 @@ ARGS ?=
 # So that type checkers find it too.
 EDITABLE := --config-settings editable_mode=compat
 
-.PHONY: build demo test stress mutants conformance lint types docs bench debug sanitize clean
+.PHONY: build demo test stress histories mutants conformance lint types docs bench debug sanitize clean
 
 build: $(VENV)/.built
 
@@ -36,6 +36,10 @@ test: build
 # Threads, loops, channels, close, cancel and select at random, for ARGS="--seconds 60".
 stress: build
 	$(BIN)/python -m tests.stress_threads $(ARGS)
+
+# A great many random histories of channels on real threads, each looked through: ARGS="--histories 1000000 --seed 1".
+histories: build
+	$(BIN)/python -m tests.linearizability $(ARGS)
 
 # Is each of a dozen mistakes, planted into the core, caught by the tests of histories? Ten minutes.
 mutants: build

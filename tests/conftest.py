@@ -21,6 +21,7 @@ import inspect
 import logging
 import os
 import random
+import sys
 import time
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeVar
@@ -152,6 +153,15 @@ def virtual(request: pytest.FixtureRequest) -> Driver:
 @pytest.fixture
 def spawn(drive: Driver) -> Callable[..., Any]:
     return drive.spawn
+
+
+@pytest.fixture
+def impatient_threads() -> Generator[None]:
+    """With the GIL, threads take turns as often as they can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -4,8 +4,8 @@
     python -m tests.mutants [NAME...]      (make mutants)
 
 Builds the core again and again, each time with one mistake in it, and runs random histories on real threads
-(linearizability.py) until one is not linearizable, somebody is not woken, or the process dies. Exits with the number of
-those that were not caught. Some are mistakes only without the GIL, and are left out with it.
+(linearizability.py) until one is not linearizable or loses a value, somebody is not woken, or the process dies. Exits
+with the number of those that were not caught. Some are mistakes only without the GIL, and are left out with it.
 """
 
 from __future__ import annotations
@@ -86,6 +86,11 @@ MUTANTS = {
         "        if not goish_swap_state(&(<Op>owner).state, OP_WAITING, OP_DONE):\n            return False\n",
         "        (<Op>owner).state = OP_DONE\n",
     ),
+    "given up too late": Mutant(
+        "handoff",
+        "    if not unlink(op, &ch.senders, &ch.lock):\n        return False\n    value, op",
+        "    unlink(op, &ch.senders, &ch.lock)\n    value, op",
+    ),
     "queue forgotten": Mutant(
         "handoff",
         "    if happened == WOULD_BLOCK and not ch.flags & C_NIL:\n        waitq_push(&ch.receivers, op)\n",
@@ -125,7 +130,7 @@ def caught(where: Path) -> str | None:
 
 
 def search() -> None:
-    from linearizability import histories, linearizable
+    from linearizability import balance, histories, linearizable
 
     sys.setswitchinterval(1e-6)
     end = time.monotonic() + SECONDS
@@ -133,6 +138,7 @@ def search() -> None:
     while time.monotonic() < end:
         for history, capacities in histories(rng, 100):
             assert linearizable(history, capacities), f"not linearizable: {sorted(history)}"
+            assert balance(history) == (0, 0), f"lost or doubled: {sorted(history)}"
 
 
 def main(names: list[str]) -> int:

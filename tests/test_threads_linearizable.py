@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import random
-import sys
-from collections.abc import Generator
 from typing import Any
 
 import pytest
-from linearizability import CLOSED, DEFAULT, REFUSED, Event, histories, linearizable, overlapping
-
-
-@pytest.fixture
-def impatient_threads() -> Generator[None]:
-    """With the GIL, threads take turns as often as they can."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(interval)
+from linearizability import CLOSED, DEFAULT, GIVEN_UP, REFUSED, Event, balance, histories, linearizable, overlapping
 
 
 def check(rng: random.Random, rounds: int) -> None:
     total = overlapped = 0
     for history, capacities in histories(rng, rounds):
         assert linearizable(history, capacities), f"capacities {capacities}: {sorted(history)}"
+        assert balance(history) == (0, 0), sorted(history)
         total += 1
         overlapped += overlapping(history)
     print(f"{total} histories, {overlapped / total:.0%} of them with operations that overlap")
@@ -31,13 +21,13 @@ def check(rng: random.Random, rounds: int) -> None:
 
 @pytest.mark.usefixtures("impatient_threads")
 def test_random_histories_are_linearizable(rng: random.Random) -> None:
-    check(rng, 60)
+    check(rng, 50)
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("impatient_threads")
 def test_many_random_histories_are_linearizable(rng: random.Random) -> None:
-    check(rng, 3000)
+    check(rng, 2500)
 
 
 # ── the checker itself: each history is (begin, end, kind, chan, value, result) ──
@@ -63,6 +53,10 @@ SOUND = {
         history(
             (0, 1, "send", 1, True), (2, 3, "close", None, True), (4, 5, "recv", None, 1), (6, 7, "recv", None, CLOSED)
         ),
+    ),
+    "given up, and sent by another": (
+        0,
+        history((0, 9, "send_in_time", 1, GIVEN_UP), (1, 4, "send", 2, True), (2, 3, "recv_in_time", None, 2)),
     ),
     "refused while full": (1, history((0, 1, "send", 1, True), (2, 3, "try_send", 2, REFUSED))),
 }
@@ -91,6 +85,14 @@ BROKEN = {
     ),
     "empty although a value is there": (1, history((0, 1, "send", 1, True), (2, 3, "try_recv", None, REFUSED))),
     "two that close it": (1, history((0, 1, "close", None, True), (2, 3, "close", None, True))),
+    "given up, and yet received": (
+        0,
+        history((0, 3, "send_in_time", 1, GIVEN_UP), (1, 2, "recv", None, 1)),
+    ),
+    "sent, and not there in the end": (
+        1,
+        history((0, 1, "send", 1, True), (2, 3, "close", None, True), (4, 5, "recv", None, CLOSED)),
+    ),
     "a default although one is ready": (
         1,
         [*history((0, 1, "send", 1, True)), Event(2, 3, "select", -1, [("recv", 0, None)], DEFAULT)],
@@ -115,3 +117,20 @@ def test_checker_accepts(name: str) -> None:
 def test_checker_refuses(name: str) -> None:
     capacity, events = BROKEN[name]
     assert not linearizable(events, (capacity,))
+
+
+def test_balance_counts_what_was_lost_and_what_was_doubled() -> None:
+    _, sound = SOUND["drained, then closed"]
+    assert balance(sound) == (0, 0)
+    assert balance(sound[:2]) == (1, 0)
+    assert balance([*sound, *sound[2:3]]) == (0, 1)
+    _, doubled = BROKEN["a select that took and said otherwise"]
+    assert balance(doubled) == (0, 1)
+
+
+def test_operations_overlap_if_one_begins_before_another_has_ended() -> None:
+    _, apart = SOUND["buffered, one after the other"]
+    _, over_others = SOUND["a send that waits until there is room"]
+    assert not overlapping(apart)
+    assert overlapping(over_others)
+    assert not overlapping([over_others[0], over_others[1]._replace(last=True)]), "how it ends does not count"

@@ -253,7 +253,7 @@ cdef Goroutine claim_last(Pool p, PyObject* target):
         looked += 1
     if found != NULL:
         calls_remove(&p.queues[PLAIN], found)
-        (<Goroutine>found).state = G_RUNNING
+        goish_store_state(&(<Goroutine>found).state, G_RUNNING)
         calls_push(&p.active, found)
     goish_unlock(&p.lock)
     if found == NULL:
@@ -272,9 +272,9 @@ cdef inline bint descends(PyObject* call, PyObject* target) noexcept:
 
 
 cdef object result_of(Goroutine g):
-    if g.flags & GF_FAILED:
+    if goish_load_state(&g.flags) & GF_FAILED:
         goish_set_bits(&g.flags, GF_RETRIEVED)
-        error = take_cancelled(g) if g.flags & GF_CANCELLED else g.wait
+        error = take_cancelled(g) if goish_load_state(&g.flags) & GF_CANCELLED else g.wait
         if isinstance(error, Exception):
             note_origin(g, error)
         raise error

@@ -103,7 +103,7 @@ cdef int make_coro_of_call(Goroutine g) noexcept:
     except BaseException as exc:
         goish_raise(<PyObject*>exc)
         return -1
-    g.state = G_NEW
+    goish_store_state(&g.state, G_NEW)
     swap_coro(g, coro)
     return 0
 
@@ -423,6 +423,8 @@ cdef void release(Goroutine g, bint failed) noexcept:
     # and those whose handles are kept by the thousand would be new to the collector just when they are of no interest.
     if not is_task(g):  # asyncio's tasks keep theirs, to be shown
         drop_coro(g)
+    if GOISH_LOCKS:
+        return  # nothing is ever taken out of the collector, and another thread may be making `extra`
     if failed or PyObject_IS_GC(<PyObject*>g.wait) or g.attributes != NULL or not bare_context(g) or not bare_extra(g):
         give_back(g)
 
@@ -438,6 +440,8 @@ cdef inline bint bare_extra(Goroutine g) noexcept:
 
 
 cdef void give_back(Goroutine g) noexcept:
+    if GOISH_LOCKS:
+        return
     own_up(<PyObject*>g)
     if type(g.extra) is Extra:
         goish_gc_return(<PyObject*>g.extra)
@@ -446,6 +450,8 @@ cdef void give_back(Goroutine g) noexcept:
 
 cdef void own_up(PyObject* g) noexcept:
     # Before it lets go of coroutine and Context they must be in the collector again: their deallocators count on it.
+    if GOISH_LOCKS:
+        return
     if (<Goroutine>g).flags & GF_GC_TAKEN:
         goish_gc_return(<PyObject*>(<Goroutine>g).coro)
     if (<Goroutine>g).flags & GF_CTX_TAKEN:
@@ -454,7 +460,7 @@ cdef void own_up(PyObject* g) noexcept:
 
 
 cdef inline void drop_coro(Goroutine g) noexcept:
-    if g.flags & GF_GC_TAKEN:
+    if not GOISH_LOCKS and g.flags & GF_GC_TAKEN:
         goish_gc_return(<PyObject*>g.coro)
         goish_clear_bits(&g.flags, GF_GC_TAKEN)
     g.coro = None
@@ -526,7 +532,7 @@ cdef void wake_joiners(Goroutine g, Extra extra) noexcept:
     last = claim_all(&extra.joiners, last)
     last[0] = NULL
     goish_unlock(end_lock(g))
-    if g.flags & GF_FAILED:
+    if goish_load_state(&g.flags) & GF_FAILED:
         op = woken
         while op != NULL:
             if elsewhere(op) and not (<Op>op).used & U_QUIET:

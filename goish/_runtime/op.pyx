@@ -101,7 +101,7 @@ cdef int op_resume(Op op, PyObject** result) noexcept:
         goish_raise_here(<PyObject*>op.value)
         if not kept:
             op.owner = op.value = None
-            op.state = OP_SPENT
+            goish_store_state(&op.state, OP_SPENT)
             collectable(op)
         return -1
     if state == OP_SETTLED:
@@ -187,7 +187,12 @@ cdef inline bint elsewhere(PyObject* op) noexcept:
 cdef bint op_fail(Op op, object exc) noexcept:
     # Withdraws a waiting op with an exception; False: decided already.
     # A case belongs to its select: only the select can be withdrawn.
-    if goish_is(<PyObject*>op.owner, <PyObject*>Op) or not waits[op.kind].withdraw(op):
+    return not goish_is(<PyObject*>op.owner, <PyObject*>Op) and op_give_up(op, exc)
+
+
+cdef bint op_give_up(Op op, object exc) noexcept:
+    # Of no case. Nothing is looked at before it is withdrawn: who owns it may be about to take the result, and to let it go.
+    if not waits[op.kind].withdraw(op):
         return False
     op.value = exc
     op_wake(op)

@@ -59,6 +59,11 @@ cdef void watch_failed(Goroutine g) noexcept:
     # No loop looks after it, as one does after its own goroutines.
     if failed_and_held is None or goish_load_state(&g.flags) & (GF_RETRIEVED | GF_CANCELLED | GF_EXITED):
         return
+    if GOISH_LOCKS and Py_REFCNT(<PyObject*>g) <= 2:
+        # Held by the pool and by this thread: nobody has the handle. Without the GIL the last reference to it is counted off by
+        # the thread that made it, when that runs Python again, and a loop that sleeps does not.
+        last_words(<PyObject*>g)
+        return
     try:
         failed_and_held(g)
     except BaseException as exc:
@@ -92,7 +97,7 @@ cdef inline void calls_push(CallQueue* q, PyObject* g) noexcept:
     else:
         (<Goroutine>q.tail).all_next = g
     q.tail = g
-    q.count += 1
+    goish_count(&q.count, 1)
 
 
 cdef inline void calls_remove(CallQueue* q, PyObject* g) noexcept:
@@ -107,7 +112,7 @@ cdef inline void calls_remove(CallQueue* q, PyObject* g) noexcept:
     else:
         (<Goroutine>behind).all_prev = before
     (<Goroutine>g).all_prev = (<Goroutine>g).all_next = NULL
-    q.count -= 1
+    goish_count(&q.count, -1)
 
 
 cdef Call call_of(Goroutine g):
@@ -438,7 +443,7 @@ cdef int push_when_there_is_room(Pool p, Goroutine g) except -1:
 
 cdef void add_hopeful(Pool p, Py_ssize_t by) noexcept:
     goish_lock(&p.lock)
-    p.hopeful += by
+    goish_count(&p.hopeful, by)
     goish_unlock(&p.lock)
 
 
@@ -457,7 +462,7 @@ cdef bint runs_here(Pool p, Goroutine g) except -1:
         return False
     goish_lock(&p.lock)
     Py_INCREF(g)
-    g.state = G_RUNNING
+    goish_store_state(&g.state, G_RUNNING)
     calls_push(&p.active, <PyObject*>g)
     goish_unlock(&p.lock)
     run_call(g)
@@ -465,7 +470,7 @@ cdef bint runs_here(Pool p, Goroutine g) except -1:
 
 
 cdef inline int tell_room(Pool p) except -1:
-    if p.hopeful > 0:
+    if goish_counted(&p.hopeful) > 0:
         p.room.try_send(None)
     return 0
 
@@ -534,7 +539,7 @@ cdef int raise_refused(Pool p, int why) except -1:
 
 cdef void never_was(Goroutine g) noexcept:
     # It never was: nobody has its handle, nobody is told.
-    g.state = G_DONE
+    goish_store_state(&g.state, G_DONE)
     g.flags |= GF_CANCELLED | GF_FAILED
     release(g, True)
 
@@ -546,7 +551,7 @@ cdef bint claim_call(Pool p, Goroutine g) except -1:
     mine = g.state == G_QUEUED and (<Call>g.coro).born == forks  # or it is in the parent's queue
     if mine:
         calls_remove(&p.queues[(<Call>g.coro).kind], <PyObject*>g)
-        g.state = G_RUNNING
+        goish_store_state(&g.state, G_RUNNING)
         calls_push(&p.active, <PyObject*>g)
     goish_unlock(&p.lock)
     if mine:
@@ -643,7 +648,7 @@ cdef void to_a_loop(Call call, Goroutine g, object coro) except *:
         return
     goish_lock(&p.lock)
     calls_remove(&p.active, <PyObject*>g)
-    g.state = G_QUEUED
+    goish_store_state(&g.state, G_QUEUED)
     calls_push(&p.queues[LOOP], <PyObject*>g)
     w = summon(p, LOOP, NULL)
     goish_unlock(&p.lock)
@@ -678,9 +683,9 @@ cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
     goish_lock(end_lock(g))
     g.wait = outcome  # None before
     goish_store_state(&g.state, G_DONE)
+    extra = g.extra  # one that is made from now on has nobody to tell
     goish_unlock(end_lock(g))
     release(g, flags & GF_FAILED != 0)
-    extra = g.extra
     alone = flags & GF_FAILED and not (type(extra) is Extra and is_awaited(<Extra>extra))
     try:
         if type(extra) is Extra:
@@ -731,7 +736,7 @@ def foreign_goroutine(Pool p, future, fn):
     (<Call>g.coro).foreign = True
     goish_lock(&p.lock)
     Py_INCREF(g)
-    g.state = G_RUNNING
+    goish_store_state(&g.state, G_RUNNING)
     calls_push(&p.active, <PyObject*>g)
     goish_unlock(&p.lock)
     future.add_done_callback(_Conclude(g))
@@ -782,8 +787,10 @@ cdef int cancel_pooled(Goroutine g, object msg) except -1:
         return 2
     if msg is not None:
         set_cancel_message(g, msg)
+    goish_lock(end_lock(g))
     if g.cancels < 65535:
         g.cancels += 1
+    goish_unlock(end_lock(g))
     cancel_blocked(g, call, msg)
     return 1
 
@@ -1015,7 +1022,8 @@ def calls_await_others():
 cdef Py_ssize_t live_in_pools():
     cdef Py_ssize_t count = 0
     for p in all_pools():
-        count += (<Pool>p).queues[PLAIN].count + (<Pool>p).queues[LOOP].count + (<Pool>p).active.count
+        count += goish_counted(&(<Pool>p).queues[PLAIN].count) + goish_counted(&(<Pool>p).queues[LOOP].count)
+        count += goish_counted(&(<Pool>p).active.count)
     return count
 
 
@@ -1025,7 +1033,7 @@ cdef list members(Pool p, CallQueue* q):
     cdef Py_ssize_t room, i
     cdef Py_ssize_t count = -1
     while count < 0:
-        room = q.count + 8
+        room = goish_counted(&q.count) + 8
         found = <PyObject**>PyMem_Malloc(room * sizeof(PyObject*))  # before the lock: under it nothing may be made
         if found == NULL:
             raise MemoryError

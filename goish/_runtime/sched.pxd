@@ -28,7 +28,7 @@ cdef class Scheduler:
     cdef bint ending             # abandon() is at work, or was
     cdef readonly bint managed   # under goish.run: it ends what is left when main returns
     cdef PyObject* current       # borrowed: the goroutine that runs
-    cdef readonly Py_ssize_t live
+    cdef Py_ssize_t live         # this thread counts, any may read
     cdef readonly Py_ssize_t blocked   # of these: wait for something only goroutines do
     cdef readonly uint64_t steps
     cdef double now              # read at the start of a slice and every few steps

@@ -627,7 +627,13 @@ cdef class Scheduler:
         goish_lock(&self.inbox.lock)
         due = self.inbox.posted or self.inbox.head != NULL
         goish_unlock(&self.inbox.lock)
-        return not due and self.live == self.blocked and self.alarms.count == 0 and self.run_head == NULL and not self.armed
+        due |= self.alarms.count > 0 or self.run_head != NULL or self.armed
+        return not due and goish_counted(&self.live) == self.blocked
+
+    @property
+    def live(self):
+        """How many goroutines live on it. Any thread; out of date at once."""
+        return goish_counted(&self.live)
 
     @property
     def timers(self):
@@ -635,7 +641,7 @@ cdef class Scheduler:
         return self.alarms.count
 
     def __repr__(self):
-        return f"<Scheduler of {self.loop!r} live={self.live} blocked={self.blocked} timers={self.alarms.count}>"
+        return f"<Scheduler of {self.loop!r} live={goish_counted(&self.live)} blocked={self.blocked} timers={self.alarms.count}>"
 
 
 def scheduler(loop):

@@ -172,7 +172,7 @@ cdef bint give_up(Op op, Seat seat) noexcept:
     if waits[op.kind].withdraw(op):
         unseat(seat)
         op.owner = op.value = None
-        op.state = OP_SPENT
+        goish_store_state(&op.state, OP_SPENT)
         return True
     goish_take_bell(seat.bell, INFINITY, False)
     return False
@@ -181,7 +181,7 @@ cdef bint give_up(Op op, Seat seat) noexcept:
 cdef void stand_up(Op op, Seat seat, object exc) except *:
     # A signal handler has raised, as Ctrl-C does. What was received by then nobody would see: it is undelivered.
     if not give_up(op, seat):
-        if op.state == OP_FAILED and plain_here() != NULL:  # a cancel was first: it comes later
+        if goish_load_state(&op.state) == OP_FAILED and plain_here() != NULL:  # a cancel was first: it comes later
             goish_set_bits(&(<Goroutine>plain_here()).flags, GF_MUST_CANCEL)
         if op.kind == W_SEND and op.flags & F_OK:
             exc.add_note("goish: the value had been sent when this was raised")
@@ -304,7 +304,7 @@ cdef Goroutine cancel_one(Goroutine g, Call call, object msg):
             return None
         if op is None or op is before:
             return inner
-        if op_fail(op, cancelled_error(msg)):
+        if op_give_up(op, cancelled_error(msg)):
             return None
         before = op  # decided: but it may have come to the next one meanwhile
 

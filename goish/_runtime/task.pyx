@@ -89,7 +89,10 @@ cdef class Goroutine:
 
     def cancelling(self):
         """How many cancel() calls have not been taken back by uncancel(). As ``asyncio.Task.cancelling``."""
-        return self.cancels
+        goish_lock(end_lock(self))
+        count = self.cancels
+        goish_unlock(end_lock(self))
+        return count
 
     def uncancel(self):
         """Takes one cancel() back and returns how many are left.

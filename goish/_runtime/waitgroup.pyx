@@ -67,7 +67,7 @@ cdef bint wg_withdraw(Op op) noexcept:
 cdef bint unlink(Op op, WaitQueue* q, goish_mutex* lock) noexcept:
     # The common half of withdrawing: out of its queue, if it still waits.
     goish_lock(lock)
-    if op.state != OP_WAITING:
+    if goish_load_state(&op.state) != OP_WAITING:  # one that is over its owner takes without the lock
         goish_unlock(lock)
         return False
     goish_store_state(&op.state, OP_FAILED)

@@ -20,7 +20,7 @@ cdef Goroutine next_call(Worker w):
             p.searching[PLAIN] = False
         g = calls_take(p, w) if p.busy <= p.size else NULL
         if g != NULL:
-            (<Goroutine>g).state = G_RUNNING
+            goish_store_state(&(<Goroutine>g).state, G_RUNNING)
             calls_push(&p.active, g)
             other = summon(p, PLAIN, NULL)
             goish_unlock(&p.lock)
@@ -56,6 +56,12 @@ cdef void rouse_quietly(Pool p, int kind, PyObject* w) noexcept:
 # How long a call that was made on a loop worker waits for another one to take it, in seconds.
 cdef double PATIENCE = 0.02
 
+cdef void call_settles(Goroutine g, Scheduler s) noexcept:
+    # On the thread of its loop, once. Others may read either: they ask only whether it is their own, and this thread's is limbo's
+    # until here. A function of its own for the thread sanitizer, which is told of it by name.
+    g.sched = s
+
+
 cdef bint worker_feed(Scheduler s) except *:
     # The next call for a loop that has nothing else to run.
     cdef Worker w = s.worker
@@ -65,7 +71,7 @@ cdef bint worker_feed(Scheduler s) except *:
     if w is None or w.kind != LOOP:
         return False
     p = w.pool
-    if p.queues[LOOP].head == NULL and not w.told:
+    if goish_counted(&p.queues[LOOP].count) == 0 and not w.told:  # a glance: worker_idle() looks under the lock
         return False
     goish_lock(&p.lock)
     if w.told:
@@ -73,8 +79,8 @@ cdef bint worker_feed(Scheduler s) except *:
         p.searching[LOOP] = False
     g = calls_take(p, w)
     if g != NULL:
-        (<Goroutine>g).sched = s
-        (<Goroutine>g).state = G_CALLED
+        call_settles(<Goroutine>g, s)
+        goish_store_state(&(<Goroutine>g).state, G_CALLED)
         p.finished += 1
     other = summon(p, LOOP, <PyObject*>w)
     goish_unlock(&p.lock)
@@ -129,6 +135,13 @@ cdef void worker_idle(Scheduler s) noexcept:
         insist(s.loop, s.call_soon, (s.loop.stop,), own_context(s))
 
 
+cdef void worker_gets(Worker w, Scheduler s) noexcept:
+    # Its loop's, once; others may look.
+    goish_lock(&w.pool.lock)
+    w.sched = s  # None before
+    goish_unlock(&w.pool.lock)
+
+
 cdef Worker worker_here(Pool p):
     # This thread's; one of no pool where a thread that is none runs a call that it waits for.
     if goish_tls_worker != NULL:
@@ -143,7 +156,7 @@ cdef Scheduler worker_scheduler(Worker w):
     # For a goroutine that a plain call starts: a loop of the worker's own, run when the call waits for it or is over.
     if w.sched is None:
         loop = worker_loop(w)
-        w.sched = scheduler_of(loop)
+        worker_gets(w, scheduler_of(loop))
         w.sched.worker = w
         w.sched.on_panic = limbo.on_panic
     return w.sched
@@ -242,7 +255,7 @@ cdef class Worker:
         # A loop worker, on its thread: from now on its loop takes calls.
         global goish_tls_worker
         self.thread = PyThread_get_thread_ident()
-        self.sched = scheduler_of(loop)
+        worker_gets(self, scheduler_of(loop))
         self.sched.worker = self
         self.sched.on_panic = limbo.on_panic
         goish_tls_worker = <PyObject*>self
@@ -290,7 +303,11 @@ cdef class Worker:
     @property
     def is_idle(self):
         """Whether it waits for work, and there is none: it wakes nobody. Not of one whose loop runs: that has more to do."""
-        return self.idle and self.kind == PLAIN and self.pool.queues[PLAIN].count == 0
+        cdef bint idle
+        goish_lock(&self.pool.lock)
+        idle = self.idle and self.kind == PLAIN and self.pool.queues[PLAIN].count == 0
+        goish_unlock(&self.pool.lock)
+        return idle
 
     def runs(self, Goroutine g):
         """Whether the function of this goroutine runs on it at this moment. Any thread."""
@@ -299,7 +316,10 @@ cdef class Worker:
     @property
     def scheduler(self):
         """Of its loop; None before it needs one."""
-        return self.sched
+        goish_lock(&self.pool.lock)
+        s = self.sched
+        goish_unlock(&self.pool.lock)
+        return s
 
     def __repr__(self):
         return f"<Worker {self.name}>"

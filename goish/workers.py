@@ -16,7 +16,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
 from time import monotonic
@@ -74,6 +74,7 @@ class Threads:
         self.pool = pool
         self._lock = threading.Lock()
         self._workers: dict[threading.Thread, Worker] = {}
+        self._joining: set[threading.Thread] = set()
         self._count = itertools.count(1)
         pool._set(name, self._start, self._make_loop, self._tend, self._pump, Chan(1))
         _all.add(self)
@@ -82,13 +83,15 @@ class Threads:
         """In a forked child: the threads are the parent's, and so are the locks."""
         self._lock = threading.Lock()
         self._workers.clear()
+        self._joining.clear()
         self.pool._forget(Chan(1))
 
     def alive(self) -> list[tuple[threading.Thread, Worker]]:
         with self._lock:
             return list(self._workers.items())
 
-    def _start(self, kind: int) -> None:
+    def _start(self, kind: int) -> bool:
+        """A further thread; True: Ctrl-C came when it lived already."""
         name = f"{self.name}-{next(self._count)}"
         worker = new_worker(self.pool, kind, name)
         # From 3.14 on a thread may inherit the context of who starts it: that of whoever happened to need one more
@@ -100,9 +103,15 @@ class Threads:
             self._workers[thread] = worker
         try:
             thread.start()
+        except KeyboardInterrupt:
+            if not thread._started.wait(BRIEF):  # type: ignore[attr-defined]
+                self.gone(thread)
+                raise
+            return True
         except BaseException:
             self.gone(thread)
             raise
+        return False
 
     def gone(self, thread: threading.Thread) -> None:
         with self._lock:
@@ -116,10 +125,20 @@ class Threads:
                 sched.post(_cancel_goroutines, sched)
 
     def join(self) -> None:
-        """Wait for the end of all threads but this one."""
-        while others := [thread for thread, _ in self.alive() if thread is not threading.current_thread()]:
-            for thread in others:
-                thread.join()
+        """Wait for the end of all threads but this one, and those that wait for this one in the same way."""
+        here = threading.current_thread()
+        with self._lock:
+            self._joining.add(here)
+        try:
+            while others := [thread for thread, _ in self.alive() if not self._waits_here(thread)]:
+                others[0].join()
+        finally:
+            with self._lock:
+                self._joining.discard(here)
+
+    def _waits_here(self, thread: threading.Thread) -> bool:
+        with self._lock:
+            return thread in self._joining
 
     async def joined(self) -> None:
         """``join``, awaited. On a thread of its own, which no pool must have free and nobody waits for at the end."""
@@ -217,13 +236,22 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
         if left := asyncio.all_tasks(loop):
             for task in left:
                 task.cancel("its worker ends")
-            loop.run_until_complete(asyncio.wait(left, timeout=GRACE))
-        loop.run_until_complete(loop.shutdown_asyncgens())
+            _run_until(loop, asyncio.wait(left, timeout=GRACE))
+        _run_until(loop, loop.shutdown_asyncgens())
         scheduler(loop).abandon()
     except BaseException as exc:
         logger.error("the loop of a worker did not end well", exc_info=exc)
     finally:
         loop.close()
+
+
+def _run_until(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, object]) -> None:
+    """Run the loop until ``coro`` is over: who stops it meanwhile wants the thread to leave, and it does."""
+    task = loop.create_task(coro)
+    task.add_done_callback(lambda _: loop.stop())
+    while not task.done():
+        loop.run_forever()
+    task.result()
 
 
 # ── asked by others ──

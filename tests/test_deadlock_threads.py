@@ -212,7 +212,10 @@ async def threads_of_the_program_beside_the_pool(ex: Executor) -> None:
 
 @deadlocks
 async def calls_that_are_over(ex: Executor) -> None:
-    await wait_all(*(ex.go_thread(int) for _ in range(20)), *(ex.go_thread(sleep, 0.001) for _ in range(20)))
+    async def nap() -> None:
+        await sleep(0.001)
+
+    await wait_all(*(ex.go_thread(int) for _ in range(20)), *(ex.go_thread(nap) for _ in range(20)))
     await ex.go_thread(recv, chan())
 
 

@@ -456,6 +456,41 @@ def test_a_worker_may_shut_its_executor_down() -> None:
     assert ex.stats().workers == 0
 
 
+def test_two_workers_that_shut_their_executor_down_do_not_wait_for_each_other() -> None:
+    ex = Executor(workers=2)
+    both = threading.Barrier(2)
+
+    def leave() -> None:
+        both.wait(PATIENCE)
+        ex.shutdown()
+
+    for pending in [ex.submit(leave), ex.submit(leave)]:
+        sync(pending, timeout=PATIENCE)
+    ex.shutdown()
+    assert ex.stats().workers == 0
+
+
+def test_a_worker_that_is_one_too_many_at_shutdown_leaves_too() -> None:
+    # It comes back from a goish call while its place is taken and something waits: it sleeps, and nobody needs it.
+    ex = Executor(workers=1)
+    ch: goish.Chan[int] = goish.chan()
+    gate, begun = threading.Event(), threading.Event()
+    first = ex.submit(ch.recv_blocking)
+    until(lambda: ex.stats().blocked == 1)
+    ex.submit(lambda: (begun.set(), gate.wait()))
+    assert begun.wait(PATIENCE)
+    ex.submit(int)
+    end = threading.Thread(target=ex.shutdown, daemon=True)
+    end.start()
+    until(lambda: ex.is_shutdown)
+    ch.send_blocking(1)
+    assert sync(first, timeout=PATIENCE) == 1
+    until(lambda: ex.stats().idle == 1)
+    gate.set()
+    end.join(PATIENCE)
+    assert not end.is_alive()
+
+
 def test_the_threads_of_an_executor_that_nobody_holds_leave() -> None:
     ex = Executor(workers=2, name="forsaken")
     sync(ex.submit(int))

@@ -597,6 +597,33 @@ def test_a_scope_waits_for_all_descendants() -> None:
     assert len(leaves) == 81
 
 
+def test_a_scope_leaves_a_call_alone_until_it_is_queued() -> None:
+    # A spawn that waits for room is no call yet: the scope that ends meanwhile must not take it out of the queue.
+    gate = threading.Event()
+    waits = threading.Event()
+    with goish.Executor(workers=1, max_pending=1, on_full="block") as ex:
+        ex.spawn(gate.wait)
+        until(lambda: ex.stats().running == 1)
+        second = ex.spawn(int)
+
+        def third() -> None:
+            waits.set()
+            ex.spawn(int)
+
+        def leave() -> None:
+            with sync_scope():
+                spawn(third)
+                waits.wait()
+                until(lambda: goish.default_executor().stats().blocked == 1)
+                threading.Timer(0.1, gate.set).start()
+                raise ValueError("leaves")
+
+        with pytest.raises(ValueError, match="leaves"):
+            leave()
+        assert sync(second, timeout=PATIENCE) == 0
+        assert sync(ex.submit(int), timeout=PATIENCE) == 0
+
+
 async def test_a_scope_in_a_loop_waits_for_all_descendants() -> None:
     leaves: list[int] = []
     async with sync_scope():

@@ -981,6 +981,46 @@ def test_idle_workers_hide_no_deadlock() -> None:
         goish.run(main)
 
 
+@pytest.mark.parametrize("loop", REAL_LOOPS)
+@pytest.mark.parametrize("left", ["task", "timer", "after"])
+def test_what_a_call_has_left_on_its_workers_loop_may_wake_somebody(left: str, loop: Any) -> None:
+    # Its goroutine is over; the task, or timer, that it has left there is not.
+    late = 0.2  # much longer than the detector takes
+    kept: list[Any] = []
+
+    async def later(ch: goish.Chan[Any]) -> None:
+        await asyncio.sleep(late)
+        await ch.send("woken")
+
+    async def leave() -> goish.RecvChan[Any]:
+        ch: goish.Chan[Any] = chan(1)
+        if left == "after":
+            return goish.after(late)
+        if left == "task":
+            kept.append(asyncio.Task(later(ch), loop=asyncio.get_running_loop()))
+        else:
+            asyncio.get_running_loop().call_later(late, ch.try_send, "woken")
+        return ch
+
+    async def main() -> Any:
+        return await (await go_thread(leave)).recv()
+
+    assert goish.run(main, loop=loop)
+
+
+def test_what_a_goroutine_of_a_plain_call_has_made_by_after_fires_when_that_is_over() -> None:
+    async def make() -> goish.RecvChan[float]:
+        return goish.after(0.05)
+
+    def begin() -> goish.RecvChan[float]:
+        return go(make()).result(timeout=PATIENCE)
+
+    async def main() -> float:
+        return await (await go_thread(begin)).recv()
+
+    assert goish.run(main) > 0
+
+
 def test_a_deadlock_with_a_blocked_worker_is_one() -> None:
     never: goish.Chan[None] = chan()
 

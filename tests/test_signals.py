@@ -340,11 +340,11 @@ def test_interrupt_ends_a_scope_whose_thread_helps(loop: Any) -> None:
     code, said, errors = outcome(
         """
         def endless():
-            threading.Timer(0.01, interrupt).start()
             while True:
                 time.sleep(0.001)
                 check_cancel()
 
+        threading.Timer(0.1, interrupt).start()
         try:
             with sync_scope():
                 for _ in range(20):

@@ -245,3 +245,90 @@ def test_whoever_else_gives_work_at_the_end_is_told_that_it_is_the_end() -> None
         """
     expected = "the interpreter ends, and with it <Executor 'goish'>: it takes no more work\n"
     assert run_program(program).stdout == expected * 3
+
+
+def test_ctrl_c_while_a_worker_starts_does_not_lose_it() -> None:
+    program = """
+        import signal
+
+        class Starting(threading.Thread):
+            def start(self):
+                super().start()
+                if first and first.pop():
+                    raise KeyboardInterrupt
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs in its background
+        first = [True]
+        threading.Thread = Starting
+        ex = Executor(workers=2)
+        try:
+            ex.submit(int)
+            while True:
+                time.sleep(0.01)
+        except KeyboardInterrupt:
+            print("KeyboardInterrupt")
+        print(sync(ex.submit(int)), ex.stats().workers)
+        ex.shutdown()
+        print(ex.stats().workers)
+        """
+    assert run_program(program).stdout.splitlines() == ["KeyboardInterrupt", "0 1", "0"]
+
+
+def test_as_long_as_no_thread_can_be_had_each_call_says_so() -> None:
+    program = """
+        def no_thread(*args, **kwargs):
+            raise RuntimeError("can't start new thread")
+
+        start, threading.Thread.start = threading.Thread.start, no_thread
+        for begin in [lambda: submit(int), lambda: go_thread(parked), lambda: spawn(int)] * 2:
+            try:
+                begin()
+            except RuntimeError as error:
+                print(error)
+        threading.Thread.start = start
+        print(sync(submit(int), timeout=10), num_goroutine())
+        """
+    process = run_program(program)
+    assert process.stdout.splitlines() == ["can't start new thread"] * 6 + ["0 0"]
+
+
+def test_a_function_that_gives_a_coroutine_fails_where_no_loop_can_be_had() -> None:
+    program = """
+        async def body():
+            return 1
+
+        sync(submit(int))
+        start, threading.Thread.start = threading.Thread.start, None
+        try:
+            go_thread(lambda: body()).result(timeout=10)
+        except TypeError:
+            print("no thread")
+        print(sync(submit(int), timeout=10))
+        threading.Thread.start = start
+        print(go_thread(lambda: body()).result(timeout=10))
+        """
+    process = run_program(program)
+    assert process.stdout.splitlines() == ["no thread", "0", "1"]
+    assert process.stderr == ""
+
+
+def test_tasks_left_on_a_worker_run_their_finally_blocks_at_the_end() -> None:
+    program = """
+        kept = []
+
+        async def left():
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await asyncio.sleep(0.01)
+                print("finally")
+
+        async def leave():
+            kept.append(asyncio.create_task(left()))
+            await asyncio.sleep(0)
+
+        go_thread(leave).result(timeout=10)
+        """
+    process = run_program(program)
+    assert process.stdout == "finally\n"
+    assert process.stderr == ""

@@ -111,11 +111,14 @@ def after(seconds):
     cdef Chan ch = Chan.__new__(Chan)
     cdef ChanExtra extra = ChanExtra.__new__(ChanExtra)
     cdef double duration = checked_seconds(seconds, "after")
+    cdef Scheduler s = None
     if goish_tls_sched != NULL or running_loop() is not None:
-        extra.sched = scheduler_here()
-        extra.deadline = clock(extra.sched) + max(duration, 0.0)
-    else:
+        s = scheduler_here()
+    if s is None or (s.worker is not None and s.worker.kind == PLAIN):  # whose loop runs only as long as it has goroutines
         extra.deadline = goish_monotonic() + max(duration, 0.0)
+    else:
+        extra.sched = s
+        extra.deadline = clock(s) + max(duration, 0.0)
     ch.capacity = 1
     ch.flags = C_TIMER | C_MADE
     ch.extra = extra

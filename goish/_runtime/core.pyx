@@ -79,6 +79,7 @@ cdef extern from "Python.h":
     bint PyErr_GivenExceptionMatches(object error, object type) noexcept
     void Py_FatalError(const char* text) noexcept
     int PyErr_CheckSignals() noexcept
+    void PyErr_SetInterrupt() noexcept
     void* PyThread_allocate_lock() noexcept
     void PyThread_free_lock(void* lock) noexcept
     int PyThread_acquire_lock(void* lock, int wait) noexcept

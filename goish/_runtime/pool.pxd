@@ -81,7 +81,7 @@ cdef class Pool:
     cdef Py_ssize_t[KINDS] started   # threads
     cdef bint[KINDS] searching       # one is awake that has not taken anything yet: no need to wake another
     cdef Py_ssize_t coming           # ... of a loop: how many live goroutines it has
-    cdef bint starved                # the system gives no further thread
+    cdef double[KINDS] starved       # the system gave no further thread: until when none is asked for, if there are others
     cdef uint64_t roused             # how often an idle plain worker was woken
     cdef Py_ssize_t busy             # plain workers that are awake and not blocked
     cdef Py_ssize_t blocked          # plain workers that are blocked in goish

@@ -239,8 +239,11 @@ cdef PyObject* idle_for(Pool p, int kind, PyObject* g, PyObject* but, bint must)
     return idle_lightest(p, but, NULL) if w == NULL and not must else w
 
 
+# After the system has refused a thread the others have to do, for this many seconds. Where there are none, each call asks anew.
+cdef double STARVES = 0.1
+
 cdef inline bint may_start(Pool p, int kind, bint must) noexcept:
-    if p.starved:
+    if p.starved[kind] > 0.0 and p.started[kind] > 0 and goish_monotonic() < p.starved[kind]:
         return False
     # One more than there may be, rather than that a call waits for ever which the only worker there is may not run.
     if kind == PLAIN:
@@ -287,7 +290,8 @@ cdef int rouse(Pool p, int kind, PyObject* w) except -1:
             inbox_poke((<Worker>w).sched)
         return 0
     try:
-        p.start(kind)
+        if p.start(kind):
+            PyErr_SetInterrupt()  # for the caller, when the call is where it belongs
     except BaseException:
         if not never_started(p, kind):
             raise
@@ -301,14 +305,27 @@ cdef bint never_started(Pool p, int kind) except -1:
     goish_lock(&p.lock)
     p.started[kind] -= 1
     p.searching[kind] = False
-    p.starved = True
+    p.starved[kind] = goish_monotonic() + STARVES
     if kind == PLAIN:
         p.busy -= 1
     others = p.started[kind] > 0
-    w = summon(p, kind, NULL)
+    w = summon(p, kind, NULL) if others else NULL
     goish_unlock(&p.lock)
     rouse(p, kind, w)
     return others
+
+
+cdef void fail_queued(Pool p, int kind, object error) noexcept:
+    # There is no worker, and none can be had: whoever has queued a call meanwhile counted on the one that did not come.
+    try:
+        for g in members(p, &p.queues[kind]):
+            if claim_call(p, <Goroutine>g):
+                fn = (<Call>(<Goroutine>g).coro).fn
+                if PyCoro_CheckExact(fn):
+                    fn.close()
+                conclude(p, <Goroutine>g, error, GF_FAILED)
+    except BaseException as exc:
+        logger.error("%r could not tell its calls that it gets no thread", p, exc_info=exc)
 
 
 # ---- work comes ----
@@ -318,7 +335,6 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
     cdef Call call
     cdef int kind = kind_of(fn)
     cdef PyObject* code
-    scope = current_scope.get()
     if kind == LOOP and check_coroutine(fn) is not None:
         if args or kwargs:
             raise TypeError(f"a coroutine has its arguments already: got {fn!r} and more")
@@ -359,12 +375,6 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
         g.flags |= GF_CTX_TAKEN
     goish_gc_take(<PyObject*>call)
     goish_gc_take(<PyObject*>g)
-    if scope is not None:
-        try:
-            scope.add(g)
-        except BaseException:
-            never_was(g)
-            raise
     return g
 
 
@@ -381,6 +391,24 @@ def set_agents(workers, *modules):
 
 # The sync_scope that this code is in: copied with the context, so what a call spawns belongs to it too.
 current_scope = ContextVar("goish.scope", default=None)
+
+
+cdef int join_scope(Goroutine g, object scope, object at_limit) except -1:
+    # When it is queued, or runs, and not before: what the scope knows it may claim, cancel and join.
+    cdef Call call
+    if scope is None:
+        return 0
+    call = call_of(g)
+    try:
+        scope.add(g)
+    except BaseException:
+        # Deep in a recursion not even a cancel may be possible.
+        if call is not None and claim_call(call.pool, g):
+            if PyCoro_CheckExact(call.fn):
+                call.fn.close()
+            conclude(call.pool, g, at_limit, GF_FAILED | GF_CANCELLED)
+        raise
+    return 0
 
 
 def check_plain(fn, str who, str instead):
@@ -411,15 +439,18 @@ cdef int kind_of(object fn) except -1:
 
 cdef int pool_push(Pool p, Goroutine g) except -1:
     # A new goroutine into its queue. PoolShutdown or PoolFull if it is not taken: it has never been then.
+    # First: they may fail, as anything deep in a recursion.
+    scope = current_scope.get()
+    at_limit = None if scope is None else cancelled_error(None)
     cdef int why = try_push(p, g)
     if why == 2 and p.on_full == FULL_BLOCK and running_loop() is None:
         why = push_when_there_is_room(p, g)
     if why == 2 and p.on_full == FULL_RUN and runs_here(p, g):
-        return 0
+        why = 0
     if why:
         never_was(g)
         raise_refused(p, why)
-    return 0
+    return join_scope(g, scope, at_limit)
 
 
 # Who waits for room receives from the channel `room`: so a cancel ends the wait, another worker takes the place meanwhile, and
@@ -486,6 +517,7 @@ cdef int try_push(Pool p, Goroutine g) except -1:
     cdef Call call = <Call>g.coro
     cdef PyObject* w = NULL
     cdef int why = 0
+    cdef bint mine
     goish_lock(&p.lock)
     if p.closed:
         why = 1
@@ -502,8 +534,10 @@ cdef int try_push(Pool p, Goroutine g) except -1:
         return why
     try:
         rouse(p, call.kind, w)
-    except BaseException:
-        if not claim_call(p, g):
+    except BaseException as exc:
+        mine = claim_call(p, g)
+        fail_queued(p, call.kind, exc)
+        if not mine:
             return 0
         end_active(p, g, call)
         never_was(g)
@@ -658,7 +692,10 @@ cdef void to_a_loop(Call call, Goroutine g, object coro) except *:
     calls_push(&p.queues[LOOP], <PyObject*>g)
     w = summon(p, LOOP, NULL)
     goish_unlock(&p.lock)
-    rouse(p, LOOP, w)
+    try:
+        rouse(p, LOOP, w)
+    except BaseException as exc:
+        fail_queued(p, LOOP, exc)
 
 
 cdef object no_stop_iteration(Call call, object error):
@@ -736,6 +773,7 @@ def after_fork():
 
 def foreign_goroutine(Pool p, future, fn):
     """A Goroutine for a ``concurrent.futures.Future``, the result of ``fn``: it ends as that ends."""
+    scope = current_scope.get()
     g = new_pooled(p, unrunnable, None, None, None, None, ELSEWHERE)
     (<Call>g.coro).fn = future
     (<Call>g.coro).args = (fn,)
@@ -746,6 +784,7 @@ def foreign_goroutine(Pool p, future, fn):
     calls_push(&p.active, <PyObject*>g)
     goish_unlock(&p.lock)
     future.add_done_callback(_Conclude(g))
+    join_scope(g, scope, None)  # it runs: nobody claims it
     return g
 
 
@@ -879,10 +918,12 @@ cdef class Pool:
         self.pump = pump
 
     def _resize(self, Py_ssize_t size, Py_ssize_t most):
+        cdef int kind
         goish_lock(&self.lock)
         self.size = size
         self.most = most
-        self.starved = False
+        for kind in range(KINDS):
+            self.starved[kind] = 0.0
         goish_unlock(&self.lock)
         self._look()
         self._thin_out()
@@ -962,9 +1003,9 @@ cdef class Pool:
             self.idle[kind] = IdleList(NULL, 0)
             self.started[kind] = 0
             self.searching[kind] = False
+            self.starved[kind] = 0.0
         self.active = CallQueue(NULL, NULL, 0)
         self.busy = self.blocked = self.hopeful = 0
-        self.starved = False
 
     def queued(self):
         """The goroutines that wait for a worker, oldest first. Any thread."""

@@ -34,11 +34,23 @@ cdef Goroutine next_call(Worker w):
         else:
             idle_push(p, w)
         other = summon(p, PLAIN, <PyObject*>w)
+        if w.left and other == NULL:
+            other = leave_too(p, PLAIN)
         goish_unlock(&p.lock)
         rouse_quietly(p, PLAIN, other)
         if w.left:
             return None
         goish_take_bell(w.gate, INFINITY, False)
+
+
+cdef PyObject* leave_too(Pool p, int kind) noexcept:
+    # Under the lock: the next idle worker of a closed pool, which went to sleep while there still was something for others.
+    cdef PyObject* w = p.idle[kind].head if p.closed else NULL
+    if w != NULL:
+        idle_remove(p, <Worker>w)
+        if kind == PLAIN:
+            p.busy += 1
+    return w
 
 
 cdef void rouse_quietly(Pool p, int kind, PyObject* w) noexcept:
@@ -49,6 +61,7 @@ cdef void rouse_quietly(Pool p, int kind, PyObject* w) noexcept:
         rouse(p, kind, w)
     except BaseException as exc:
         logger.error("%r has not got a further thread", p, exc_info=exc)
+        fail_queued(p, kind, exc)
 
 
 # ---- a worker's loop ----
@@ -124,6 +137,8 @@ cdef void worker_idle(Scheduler s) noexcept:
     if p.closed and w.idle and p.queues[LOOP].count == 0 and s.live == 0:
         w.left = True
         idle_remove(p, w)
+        if other == NULL:
+            other = leave_too(p, LOOP)
     elif other == NULL and w.sees == 0 and not p.searching[LOOP] and p.queues[LOOP].count > 0:
         w.sees = (<Goroutine>p.queues[LOOP].head).id  # it was made here: for another, or in a moment for this one after all
         again = True

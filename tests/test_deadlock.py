@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+import goish
 from goish import NIL, Chan, DeadlockError, WaitGroup, after, chan, go, goexit, run, select, sleep
 from goish._runtime.core import scheduler
 from goish.deadlock import FIRST_LOOK
@@ -46,6 +47,7 @@ def lives(program: Program) -> Program:
 
 @pytest.fixture(autouse=True)
 def nothing_left_over() -> None:
+    goish.default_executor().shutdown()
     for thread in threading.enumerate():
         if thread is not threading.main_thread():
             thread.join(10)  # asyncio does not wait for the threads that have watched its subprocesses

@@ -403,7 +403,7 @@ cdef class Op:
         """Cancels the wait: True if it then has not happened, False if it is over or not to be cancelled."""
         if goish_load_state(&self.state) == OP_WAITING:
             return op_cancel(self, msg)
-        if self.state == OP_NEW and not self.flags & F_PAUSE:
+        if goish_load_state(&self.state) == OP_NEW and not self.flags & F_PAUSE:
             self.value = cancelled_error(msg)
             self.state = OP_FAILED
             return True

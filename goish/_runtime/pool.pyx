@@ -1057,7 +1057,7 @@ def calls_await_others():
     """Whether a call waits for a worker, or was given to the executor of others, who may run it anywhere. Any thread."""
     cdef Call call
     for p in all_pools():
-        if (<Pool>p).queues[PLAIN].count + (<Pool>p).queues[LOOP].count > 0:
+        if goish_counted(&(<Pool>p).queues[PLAIN].count) > 0 or goish_counted(&(<Pool>p).queues[LOOP].count) > 0:
             return True
         for g in p.running():
             call = call_of(<Goroutine>g)

@@ -48,6 +48,7 @@ def lives(program: Program) -> Program:
 @pytest.fixture(autouse=True)
 def nothing_left_over() -> None:
     goish.default_executor().shutdown()
+    goish.set_default_executor(None)
     for thread in threading.enumerate():
         if thread is not threading.main_thread():
             thread.join(10)  # asyncio does not wait for the threads that have watched its subprocesses

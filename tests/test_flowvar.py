@@ -527,7 +527,7 @@ async def test_wait_all_takes_everything_from_everywhere() -> None:
 
     elsewhere = asyncio.new_event_loop()
     foreign = elsewhere.create_future()
-    thread = threading.Thread(target=elsewhere.run_forever)
+    thread = threading.Thread(target=elsewhere.run_forever, daemon=True)
     thread.start()
     elsewhere.call_soon_threadsafe(foreign.set_result, "f")
     everything = [
@@ -561,7 +561,7 @@ async def test_wait_any_gives_the_first_and_leaves_the_rest() -> None:
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(wait_any(never), 0.01)
     assert not never.done()
-    never.cancel()
+    elsewhere.call_soon_threadsafe(never.cancel)
     with pytest.raises(LookupError):
         await wait_any(go_thread(failing))
     with pytest.raises(ValueError, match="at least one"):
@@ -850,11 +850,10 @@ def test_blocking_takes_everything_from_everywhere() -> None:
         return value
 
     elsewhere = asyncio.new_event_loop()
-    thread = threading.Thread(target=elsewhere.run_forever)
+    thread = threading.Thread(target=elsewhere.run_forever, daemon=True)
     thread.start()
     foreign = elsewhere.create_future()
-    elsewhere.call_later(0.001, lambda: elsewhere.call_soon_threadsafe(foreign.set_result, "f"))
-    elsewhere.call_soon_threadsafe(lambda: None)
+    elsewhere.call_soon_threadsafe(elsewhere.call_later, 0.001, foreign.set_result, "f")
 
     def worker() -> Any:
         return sync_all(go(body, "a"), go_thread(body, "b"), spawn(str, "c"), submit(str, "d"), foreign)
@@ -868,7 +867,7 @@ def test_blocking_takes_everything_from_everywhere() -> None:
     never = elsewhere.create_future()
     with pytest.raises(TimeoutError):
         sync_any(never, timeout=0.001)
-    never.cancel()
+    elsewhere.call_soon_threadsafe(never.cancel)
     elsewhere.call_soon_threadsafe(elsewhere.stop)
     thread.join()
     elsewhere.close()

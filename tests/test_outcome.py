@@ -260,7 +260,7 @@ def test_panics_are_counted_wherever_they_are(caplog: pytest.LogCaptureFixture) 
 async def test_the_end_of_anything_is_a_case() -> None:
     """A goroutine here, one elsewhere, a call on a worker, asyncio's futures, those of another loop too."""
     elsewhere = asyncio.new_event_loop()
-    thread = threading.Thread(target=elsewhere.run_forever)
+    thread = threading.Thread(target=elsewhere.run_forever, daemon=True)
     thread.start()
     foreign = elsewhere.create_future()
     here = asyncio.get_running_loop().create_future()

@@ -137,17 +137,18 @@ def _join_all(handles: Sequence[Handle[Any]], timeout: float) -> None:
     for handle in handles:
         if _is_over(handle):
             continue
-        if isinstance(handle, asyncio.Future):
-            _join(handle, deadline)
+        left = max(0.0, deadline - monotonic())
+        behind = _behind(handle)
+        if isinstance(behind, asyncio.Future):
+            _join(behind, left)
         else:
-            g = goroutine_behind(handle) if isinstance(handle, (FlowVar, Pending)) else handle
-            join_helping(g, max(0.0, deadline - monotonic()))
+            join_helping(behind, left)
 
 
-def _join(future: asyncio.Future[Any], deadline: float) -> None:
+def _join(future: asyncio.Future[Any], timeout: float | None) -> None:
     waiting = go_thread(_end_of, future)
     try:
-        join_helping(waiting, max(0.0, deadline - monotonic()))
+        join_helping(waiting, timeout)
     except BaseException:
         waiting.cancel("nobody waits any more")
         raise
@@ -283,14 +284,13 @@ def done(handle: Handle[Any], /) -> RecvChan[Any]:
     def end(_: object) -> None:
         ended.close()
 
-    if isinstance(handle, (FlowVar, Pending)):
-        handle = goroutine_behind(handle)
-    if handle.done():
+    behind = _behind(handle)
+    if behind.done():
         ended.close()
-    elif isinstance(handle, Goroutine) or handle.get_loop() is asyncio._get_running_loop():
-        handle.add_done_callback(end)
+    elif isinstance(behind, Goroutine) or behind.get_loop() is asyncio._get_running_loop():
+        behind.add_done_callback(end)
     else:
-        handle.get_loop().call_soon_threadsafe(handle.add_done_callback, end)
+        behind.get_loop().call_soon_threadsafe(behind.add_done_callback, end)
     return ended.receiver
 
 
@@ -319,30 +319,29 @@ def _sync(handle: Handle[T]) -> T:
     if not isinstance(handle, asyncio.Future):
         return sync(handle)
     if not handle.done():
-        go_thread(_end_of, handle).result(timeout=None)
+        _join(handle, None)
     return handle.result()
 
 
 async def _end_of(handle: Handle[Any]) -> None:
     """Until it is done; its outcome is left alone, and a cancel is none of its."""
-    if isinstance(handle, (FlowVar, Pending)):
-        handle = goroutine_behind(handle)
-    if _is_over(handle):
+    behind = _behind(handle)
+    if behind.done():
         return
-    if isinstance(handle, Goroutine):
+    if isinstance(behind, Goroutine):
         ended = asyncio.get_running_loop().create_future()
         loop = asyncio.get_running_loop()
-        handle.add_done_callback(lambda _: loop.call_soon_threadsafe(_resolve, ended))
+        behind.add_done_callback(lambda _: loop.call_soon_threadsafe(_resolve, ended))
         await ended
-    elif handle.get_loop() is asyncio.get_running_loop():
-        await asyncio.wait([handle])
+    elif behind.get_loop() is asyncio.get_running_loop():
+        await asyncio.wait([behind])
     else:
         over: Chan[None] = chan(1)
 
         def tell(_: asyncio.Future[Any]) -> None:
             over.try_send(None)
 
-        handle.get_loop().call_soon_threadsafe(handle.add_done_callback, tell)
+        behind.get_loop().call_soon_threadsafe(behind.add_done_callback, tell)
         await over.recv()
 
 
@@ -354,6 +353,11 @@ def _resolve(future: asyncio.Future[None]) -> None:
 async def _result_of(handle: Handle[T]) -> T:
     """Of one that is done."""
     return handle.result() if isinstance(handle, asyncio.Future) else await handle
+
+
+def _behind(handle: Handle[T]) -> Goroutine[T] | asyncio.Future[T]:
+    """What ends, of which a FlowVar or Pending only has the result."""
+    return goroutine_behind(handle) if isinstance(handle, (FlowVar, Pending)) else handle
 
 
 def _is_over(handle: Handle[Any]) -> bool:

@@ -28,6 +28,7 @@ from typing import Any, TypeVar
 
 import pytest
 from helpers import LOOPS, REAL_LOOPS, SEED, patience, unhurried
+from parties import until
 
 import goish
 from goish import Goroutine, go
@@ -153,6 +154,14 @@ def virtual(request: pytest.FixtureRequest) -> Driver:
 @pytest.fixture
 def spawn(drive: Driver) -> Callable[..., Any]:
     return drive.spawn
+
+
+@pytest.fixture
+def two_workers() -> Generator[None]:
+    """The default executor has two; what was given to it is over at the end."""
+    goish.set_workers(2)
+    yield
+    until(lambda: goish.num_goroutine() == 0)
 
 
 @pytest.fixture

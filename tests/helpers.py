@@ -8,13 +8,15 @@ import logging
 import sysconfig
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from virtual_clock import VirtualClockLoop
 
 from goish import Chan
 from goish._runtime.core import scheduler
+
+T = TypeVar("T")
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.SelectorEventLoop,
@@ -107,3 +109,13 @@ def assert_conserved(sent: Iterable[int], *places: Iterable[int]) -> None:
     assert found == expected, (
         f"lost: {sorted((expected - found).elements())}, invented: {sorted((found - expected).elements())}"
     )
+
+
+def collector(into: list[T]) -> Callable[[T], T]:
+    """A decorator that puts what it decorates into a list."""
+
+    def collect(item: T) -> T:
+        into.append(item)
+        return item
+
+    return collect

@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from helpers import collector
 
 import goish
 from goish import NIL, Chan, DeadlockError, WaitGroup, after, chan, go, goexit, run, select, sleep
@@ -35,14 +36,8 @@ DEADLOCKED: list[Program] = []
 ALIVE: list[Program] = []
 
 
-def deadlocks(program: Program) -> Program:
-    DEADLOCKED.append(program)
-    return program
-
-
-def lives(program: Program) -> Program:
-    ALIVE.append(program)
-    return program
+deadlocks = collector(DEADLOCKED)
+lives = collector(ALIVE)
 
 
 @pytest.fixture(autouse=True)

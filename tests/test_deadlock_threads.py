@@ -20,6 +20,7 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 import pytest
+from helpers import collector
 
 from goish import (
     NIL,
@@ -52,14 +53,8 @@ DEADLOCKED: list[Program] = []
 ALIVE: list[Program] = []
 
 
-def deadlocks(program: Program) -> Program:
-    DEADLOCKED.append(program)
-    return program
-
-
-def lives(program: Program) -> Program:
-    ALIVE.append(program)
-    return program
+deadlocks = collector(DEADLOCKED)
+lives = collector(ALIVE)
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import time
 import traceback
 import warnings
 import weakref
-from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -41,12 +40,7 @@ from goish import (
     wait_any,
 )
 
-
-@pytest.fixture(autouse=True)
-def two_workers() -> Generator[None]:
-    goish.set_workers(2)
-    yield
-    until(lambda: goish.num_goroutine() == 0)
+pytestmark = pytest.mark.usefixtures("two_workers")
 
 
 def fib(n: int) -> int:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import gc
 import math
-import sys
 import threading
 import tracemalloc
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -36,15 +35,6 @@ if TYPE_CHECKING:
 
 Spawn = Callable[..., Any]
 CAPACITIES = range(20)
-
-
-@pytest.fixture
-def hasty_threads() -> Generator[None]:
-    """Threads take turns as often as the interpreter can."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(interval)
 
 
 # ── chan_test.go: TestChan, for each small capacity ──
@@ -210,7 +200,7 @@ async def test_try_recv_that_races_with_close_takes_the_value_or_sees_the_end(ru
     assert EMPTY not in seen
 
 
-@pytest.mark.usefixtures("hasty_threads")
+@pytest.mark.usefixtures("impatient_threads")
 def test_try_recv_on_another_thread_that_races_with_close_is_never_told_to_wait() -> None:
     channels = [chan(1) for _ in range(100_000)]
     for ch in channels:

@@ -5,9 +5,8 @@ Not here: that the choice is uniform for any number of cases, which is more than
 
 from __future__ import annotations
 
-import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,15 +29,6 @@ if TYPE_CHECKING:
     from conftest import Driver
 
 Spawn = Callable[..., Any]
-
-
-@pytest.fixture
-def hasty_threads() -> Generator[None]:
-    """Threads take turns as often as the interpreter can."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(interval)
 
 
 # ── chan_test.go: TestNonblockSelectRace, TestNonblockSelectRace2 ──
@@ -79,7 +69,7 @@ async def test_default_is_not_taken_while_one_or_the_other_is_ready(
     assert -1 not in taken
 
 
-@pytest.mark.usefixtures("hasty_threads")
+@pytest.mark.usefixtures("impatient_threads")
 @pytest.mark.parametrize("by_close", [False, True])
 def test_default_is_not_taken_on_another_thread_either(by_close: bool) -> None:
     pairs = [(chan(1), chan(0 if by_close else 1)) for _ in range(100_000)]
@@ -579,7 +569,7 @@ async def test_selects_that_want_the_opposite_of_each_other_meet_once_per_round(
     assert len(sent) == rounds
 
 
-@pytest.mark.usefixtures("hasty_threads")
+@pytest.mark.usefixtures("impatient_threads")
 def test_selects_on_different_threads_meet_once_per_round(run: Driver) -> None:
     a, b = chan(), chan()
     rounds = 2000

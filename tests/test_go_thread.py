@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -29,11 +28,7 @@ async def this_thread_async() -> int:
     return threading.get_ident()
 
 
-@pytest.fixture(autouse=True)
-def two_workers() -> Generator[None]:
-    goish.set_workers(2)
-    yield
-    until(lambda: goish.num_goroutine() == 0)
+pytestmark = pytest.mark.usefixtures("two_workers")
 
 
 @pytest.fixture(params=["def", "async def"])

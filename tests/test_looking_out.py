@@ -20,11 +20,16 @@ from goish.cpus import cpu_count
 ROUNDS = 300
 
 
-@pytest.fixture(params=[0, 1, 8], ids=lambda n: f"{n}-may-look")
-def lookouts(request: pytest.FixtureRequest) -> Generator[int]:
-    let_spin(request.param)
-    yield request.param
+@pytest.fixture(autouse=True)
+def as_many_as_before() -> Generator[None]:
+    yield
     let_spin(cpu_count() // 2)
+
+
+@pytest.fixture(params=[0, 1, 8], ids=lambda n: f"{n}-may-look")
+def lookouts(request: pytest.FixtureRequest) -> int:
+    let_spin(request.param)
+    return int(request.param)
 
 
 async def serve(party: Party, questions: Chan[int], answers: Chan[int]) -> None:
@@ -81,15 +86,12 @@ def test_who_waits_for_long_uses_no_processor() -> None:
 
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
-    try:
-        for i in range(3):
-            ch.send_blocking(i)
-        until(lambda: ch.statistics().receivers_waiting == 1)
-        time.sleep(0.3)  # the wait whose price is asked
-        ch.send_blocking(3)
-        thread.join()
-    finally:
-        let_spin(cpu_count() // 2)
+    for i in range(3):
+        ch.send_blocking(i)
+    until(lambda: ch.statistics().receivers_waiting == 1)
+    time.sleep(0.3)  # the wait whose price is asked
+    ch.send_blocking(3)
+    thread.join()
     assert used[0] < 0.03
 
 
@@ -116,7 +118,6 @@ def test_a_signal_that_comes_while_one_looks_is_not_lost() -> None:
                 briefly_and_for_long(i)
     finally:
         signal.signal(signal.SIGUSR1, before)
-        let_spin(cpu_count() // 2)
 
 
 def test_a_forked_child_starts_without_lookouts() -> None:
@@ -130,7 +131,6 @@ def test_a_forked_child_starts_without_lookouts() -> None:
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    let_spin(cpu_count() // 2)
 
 
 async def _one_call() -> int:

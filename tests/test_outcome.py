@@ -7,7 +7,6 @@ import gc
 import logging
 import threading
 import weakref
-from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -42,12 +41,7 @@ from goish import (
     wait_all,
 )
 
-
-@pytest.fixture(autouse=True)
-def two_workers() -> Generator[None]:
-    goish.set_workers(2)
-    yield
-    until(lambda: goish.num_goroutine() == 0)
+pytestmark = pytest.mark.usefixtures("two_workers")
 
 
 def failing() -> None:

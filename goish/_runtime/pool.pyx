@@ -320,10 +320,7 @@ cdef void fail_queued(Pool p, int kind, object error) noexcept:
     try:
         for g in members(p, &p.queues[kind]):
             if claim_call(p, <Goroutine>g):
-                fn = (<Call>(<Goroutine>g).coro).fn
-                if PyCoro_CheckExact(fn):
-                    fn.close()
-                conclude(p, <Goroutine>g, error, GF_FAILED)
+                end_claimed(p, <Goroutine>g, error, GF_FAILED)
     except BaseException as exc:
         logger.error("%r could not tell its calls that it gets no thread", p, exc_info=exc)
 
@@ -404,9 +401,7 @@ cdef int join_scope(Goroutine g, object scope, object at_limit) except -1:
     except BaseException:
         # Deep in a recursion not even a cancel may be possible.
         if call is not None and claim_call(call.pool, g):
-            if PyCoro_CheckExact(call.fn):
-                call.fn.close()
-            conclude(call.pool, g, at_limit, GF_FAILED | GF_CANCELLED)
+            end_claimed(call.pool, g, at_limit, GF_FAILED | GF_CANCELLED)
         raise
     return 0
 
@@ -597,6 +592,14 @@ cdef bint claim_call(Pool p, Goroutine g) except -1:
     if mine:
         tell_room(p)
     return mine
+
+
+cdef void end_claimed(Pool p, Goroutine g, object error, int flags) except *:
+    # One that was claimed, and is not to run.
+    fn = (<Call>g.coro).fn
+    if PyCoro_CheckExact(fn):
+        fn.close()
+    conclude(p, g, error, flags)
 
 
 # ---- a plain call runs ----
@@ -820,9 +823,7 @@ cdef int cancel_pooled(Goroutine g, object msg) except -1:
     if claim_call(call.pool, g):
         if msg is not None:
             set_cancel_message(g, msg)
-        if PyCoro_CheckExact(call.fn):
-            call.fn.close()
-        conclude(call.pool, g, cancelled_error(msg), GF_FAILED | GF_CANCELLED)
+        end_claimed(call.pool, g, cancelled_error(msg), GF_FAILED | GF_CANCELLED)
         return 1
     if g.sched is not limbo:
         return 0
@@ -984,11 +985,7 @@ cdef class Pool:
             w = <PyObject*>self
             while w != NULL:
                 goish_lock(&self.lock)
-                w = self.idle[kind].head
-                if w != NULL:
-                    idle_remove(self, <Worker>w)
-                    if kind == PLAIN:
-                        self.busy += 1
+                w = leave_too(self, kind)
                 goish_unlock(&self.lock)
                 rouse(self, kind, w)
         tell_room(self)

@@ -44,7 +44,7 @@ cdef Goroutine next_call(Worker w):
 
 
 cdef PyObject* leave_too(Pool p, int kind) noexcept:
-    # Under the lock: the next idle worker of a closed pool, which went to sleep while there still was something for others.
+    # Under the lock: an idle worker of a closed pool, to be woken, and to leave.
     cdef PyObject* w = p.idle[kind].head if p.closed else NULL
     if w != NULL:
         idle_remove(p, <Worker>w)

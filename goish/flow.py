@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import math
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from time import monotonic
 from typing import Any, Final, TypeAlias, TypeVar, overload
 
@@ -24,6 +24,7 @@ from ._runtime.core import (
     go_thread,
     goroutine_behind,
     join_helping,
+    scheduler,
     sync,
 )
 from .errors import SyncOnLoop
@@ -290,7 +291,7 @@ def done(handle: Handle[Any], /) -> RecvChan[Any]:
     elif isinstance(behind, Goroutine) or behind.get_loop() is asyncio._get_running_loop():
         behind.add_done_callback(end)
     else:
-        behind.get_loop().call_soon_threadsafe(behind.add_done_callback, end)
+        _call_on(behind.get_loop(), behind.add_done_callback, end)
     return ended.receiver
 
 
@@ -331,7 +332,7 @@ async def _end_of(handle: Handle[Any]) -> None:
     if isinstance(behind, Goroutine):
         ended = asyncio.get_running_loop().create_future()
         loop = asyncio.get_running_loop()
-        behind.add_done_callback(lambda _: loop.call_soon_threadsafe(_resolve, ended))
+        behind.add_done_callback(lambda _: scheduler(loop).post(_resolve, ended))
         await ended
     elif behind.get_loop() is asyncio.get_running_loop():
         await asyncio.wait([behind])
@@ -341,8 +342,14 @@ async def _end_of(handle: Handle[Any]) -> None:
         def tell(_: asyncio.Future[Any]) -> None:
             over.try_send(None)
 
-        behind.get_loop().call_soon_threadsafe(behind.add_done_callback, tell)
+        _call_on(behind.get_loop(), behind.add_done_callback, tell)
         await over.recv()
+
+
+def _call_on(loop: asyncio.AbstractEventLoop, fn: Callable[..., object], *args: object) -> None:
+    """Not by ``call_soon_threadsafe``, which is unsafe beside the loop's ``close``."""
+    if not scheduler(loop).post(fn, *args):
+        raise RuntimeError(f"{loop!r} is closed")
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

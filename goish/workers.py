@@ -142,13 +142,12 @@ class Threads:
 
     async def joined(self) -> None:
         """``join``, awaited. On a thread of its own, which no pool must have free and nobody waits for at the end."""
-        loop = asyncio.get_running_loop()
+        sched = scheduler(asyncio.get_running_loop())
         over = asyncio.Event()
 
         def join() -> None:
             self.join()
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(over.set)
+            sched.post(over.set)
 
         threading.Thread(target=join, name=f"{self.name}-end", daemon=True).start()
         await over.wait()

@@ -169,6 +169,81 @@ def test_an_alarm_of_a_closed_loop_may_be_asked_on_another(new_loop: NewLoop) ->
     use(new)
 
 
+# ── close beside those who wake ──
+
+
+def test_a_loop_is_closed_only_when_no_thread_is_in_its_call_soon_threadsafe(new_loop: NewLoop) -> None:
+    """Without the GIL uvloop crashes otherwise: its close() frees what call_soon_threadsafe uses."""
+    inside, closing, go_on = threading.Event(), threading.Event(), threading.Event()
+    was_closed: list[bool] = []
+
+    class Loop(type(new_loop())):  # type: ignore[misc]
+        def call_soon_threadsafe(self, *args: Any, **options: Any) -> Any:
+            inside.set()
+            assert go_on.wait(PATIENCE)
+            was_closed.append(self.is_closed())
+            return super().call_soon_threadsafe(*args, **options)
+
+    loop, ch = Loop(), chan()
+    park(loop, "goroutine", recv, ch)
+    sched = scheduler(loop)
+
+    def watch() -> None:
+        assert closing.wait(PATIENCE)
+        while sched.post(print) and not loop.is_closed():
+            pass
+        go_on.set()
+
+    threads = [threading.Thread(target=ch.send_blocking, args=(1,)), threading.Thread(target=watch)]
+    for thread in threads:
+        thread.start()
+    assert inside.wait(PATIENCE)
+    closing.set()
+    loop.close()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert was_closed == [False]
+    assert loop.is_closed()
+
+
+def test_a_running_loop_that_somebody_tries_to_close_goes_on(new_loop: NewLoop) -> None:
+    ch = chan()
+
+    async def main() -> Any:
+        receiver = go(recv, ch)
+        await settle()
+        with pytest.raises(RuntimeError, match="running"):
+            asyncio.get_running_loop().close()
+        threading.Thread(target=ch.send_blocking, args=(1,)).start()
+        return await receiver
+
+    assert new_loop().run_until_complete(main()) == 1
+
+
+def test_a_loop_whose_own_close_fails_still_hears_of_other_threads(new_loop: NewLoop) -> None:
+    ch = chan()
+    refuses = True
+
+    class Loop(type(new_loop())):  # type: ignore[misc]
+        def close(self) -> None:
+            if refuses:
+                raise OSError
+            super().close()
+
+    loop = Loop()
+    park(loop, "goroutine", sleep_for, 0)
+    with pytest.raises(OSError):
+        loop.close()
+    sender = threading.Thread(target=ch.send_blocking, args=(1,))
+    sender.start()
+    assert loop.run_until_complete(recv(ch)) == 1
+    sender.join(PATIENCE)
+    refuses = False
+    loop.close()
+    loop.close()
+    assert loop.is_closed()
+
+
 # ── what waits at a channel on a loop that is closed ──
 
 RECEIVERS = {"recv": recv, "select": select_recv}

@@ -11,6 +11,7 @@ from inspect import isgenerator, isgeneratorfunction
 from logging import getLogger
 from operator import attrgetter
 from threading import RLock, current_thread
+from time import sleep as nap
 from types import BuiltinFunctionType, GenericAlias, ModuleType
 from weakref import ref as weak_reference
 

@@ -3,6 +3,8 @@
 # A push posts one call_soon_threadsafe if none is under way; the loop collects all that came meanwhile, in order.
 # Threads: `lock` guards the fields. call_soon_threadsafe is called after unlocking: asyncio's is Python code, in which a
 #   finalizer may push here. `posted` keeps it to one caller at a time, as long as the loop does not answer.
+#   call_soon_threadsafe is safe beside all that the loop does but its close(), during which uvloop frees what it uses. So whoever
+#   calls is counted, and the loop is closed behind a sealed inbox (Scheduler._close): no more callers, and none inside.
 # Not here: what is done with those that are woken (goroutine.pyx, op.pyx).
 
 cdef inline PyObject** behind(PyObject* item) noexcept:
@@ -30,13 +32,20 @@ cdef bint inbox_push(Scheduler s, PyObject* item) noexcept:
     goish_store_state(&s.inbox.came, 1)
     post = not s.inbox.posted
     s.inbox.posted = True
+    goish_count(&s.inbox.callers, post)
     goish_unlock(&s.inbox.lock)
     # From here on the item may be gone: the loop may have collected it.
-    if post and insist(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s)) is False:
+    return not post or inbox_call(s)
+
+
+cdef bint inbox_call(Scheduler s) noexcept:
+    # By who has been counted as a caller.
+    cdef bint taken = insist(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s)) is not False
+    goish_count(&s.inbox.callers, -1)
+    if not taken:
         s.dead = True  # abandon() deals with its goroutines
         inbox_shut(s)
-        return False
-    return True
+    return taken
 
 
 cdef void inbox_poke(Scheduler s) noexcept:
@@ -47,10 +56,30 @@ cdef void inbox_poke(Scheduler s) noexcept:
     post = not s.inbox.posted and not s.inbox.shut
     if post:
         s.inbox.posted = True
+        goish_count(&s.inbox.callers, 1)
     goish_unlock(&s.inbox.lock)
-    if post and insist(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s)) is False:
-        s.dead = True
-        inbox_shut(s)
+    if post:
+        inbox_call(s)
+
+
+# What a call takes is microseconds. If it takes longer, it is a finalizer in its midst, which may wait for this very thread.
+cdef double LONGEST_CALL = 1.0
+
+cdef void inbox_seal(Scheduler s) except *:
+    # Before the loop is closed: nothing is taken any more, and nobody is about to call it. The loop's thread.
+    cdef double end = goish_monotonic() + LONGEST_CALL
+    goish_lock(&s.inbox.lock)
+    s.inbox.shut = True
+    goish_unlock(&s.inbox.lock)
+    while goish_counted(&s.inbox.callers) > 0 and goish_monotonic() < end:
+        nap(0.0001)
+
+
+cdef void inbox_unseal(Scheduler s) noexcept:
+    # The loop was not closed after all.
+    goish_lock(&s.inbox.lock)
+    s.inbox.shut = s.ending
+    goish_unlock(&s.inbox.lock)
 
 
 cdef void inbox_shut(Scheduler s) noexcept:

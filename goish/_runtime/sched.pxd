@@ -8,6 +8,8 @@ cdef class Scheduler:
     cdef object call_soon
     cdef readonly object call_later  # the loop's own: that of a goish loop comes back to us (Clock)
     cdef object call_soon_threadsafe
+    cdef object loop_close       # the loop's own: its close() is ours first (inbox.pyx)
+    cdef bint close_replaced     # ... and was none of its type's already
     cdef object drain_callback
     cdef object base             # the Context of loop callbacks: one per scheduler, a Context can be entered once at a time
     cdef object loop_time        # None: the monotonic clock

@@ -65,6 +65,7 @@ cdef Scheduler new_scheduler(object loop):
     s.call_soon = loop.call_soon
     s.call_later = loops_call_later(loop)
     s.call_soon_threadsafe = loop.call_soon_threadsafe
+    s.loop_close = loop.close
     s.drain_callback = s._drain
     s.base = Context()
     s.nests = nestable(s)
@@ -78,6 +79,9 @@ cdef Scheduler new_scheduler(object loop):
         loop._goish_scheduler = s
     except AttributeError:
         on_odd_loops[loop] = s
+    else:
+        s.close_replaced = "close" in loop.__dict__
+        loop.close = s._close
     known = id(s)
     schedulers[known] = weak_reference(s, lambda _: schedulers.pop(known, None))
     return s
@@ -98,6 +102,11 @@ cdef void forget(Scheduler s) except *:
     on_odd_loops.pop(s.loop, None)
     if getattr(s.loop, "_goish_scheduler", None) is s:
         del s.loop._goish_scheduler
+        if s.loop.__dict__.get("close") == s._close:
+            if s.close_replaced:
+                s.loop.close = s.loop_close
+            else:
+                del s.loop.close
 
 
 cdef bint is_here(Scheduler s) noexcept:
@@ -556,6 +565,20 @@ cdef class Scheduler:
     def _rearm(self):
         set_alarm(self)
 
+    def _close(self):
+        # Stands before the loop's own close().
+        if self.loop.is_running() or self.loop.is_closed():
+            return self.loop_close()
+        try:
+            inbox_seal(self)
+            self.loop_close()
+        finally:
+            if self.loop.is_closed():
+                self.dead = True
+                inbox_shut(self)
+            else:
+                inbox_unseal(self)
+
     def post(self, fn, /, *args):
         """Has ``fn(*args)`` called on the loop's thread, in a turn of the loop. Any thread. False: the loop is closed."""
         return post(self, fn, args, None)
@@ -611,6 +634,8 @@ cdef class Scheduler:
         cdef int rounds = 0
         if not begin_ending(self):
             return  # another thread has found the loop closed too, or a finally block
+        if not self.loop.is_closed():
+            inbox_seal(self)
         inbox_shut(self)
         while self.all_head != NULL and rounds < 10:  # a finally block may start another
             rounds += 1

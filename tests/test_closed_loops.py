@@ -227,12 +227,12 @@ def test_a_loop_whose_own_close_fails_still_hears_of_other_threads(new_loop: New
     class Loop(type(new_loop())):  # type: ignore[misc]
         def close(self) -> None:
             if refuses:
-                raise OSError
+                raise OSError("not now")
             super().close()
 
     loop = Loop()
     park(loop, "goroutine", sleep_for, 0)
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="not now"):
         loop.close()
     sender = threading.Thread(target=ch.send_blocking, args=(1,))
     sender.start()

@@ -1,7 +1,7 @@
 # factory.pyx - goroutines for whoever asks the loop for a task.
 #
 # To asyncio's libraries such a goroutine is a task in all it does: asyncio.all_tasks() knows it from the start, whoever cancels
-# one that awaits it cancels it too (goroutine.pyx: pass_cancel), and an exception that nobody retrieves is logged, also
+# one that awaits it cancels it too (join.pyx: pass_cancel), and an exception that nobody retrieves is logged, also
 # under goish.run: it is no panic.
 # Not here: a loop that comes with this factory (loops.py).
 

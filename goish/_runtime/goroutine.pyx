@@ -15,7 +15,8 @@
 #   for) and DONE (then the outcome).
 # Threads: ready() from any thread, and what is said of its end: end_lock() guards the change to DONE with the outcome, the making
 #   of `extra`, its joiners and callbacks. All else on the scheduler's thread. After DONE other threads only set GF_RETRIEVED.
-# Not here: starting one (go.pyx), the handle that programs hold (task.pyx), the run queue's slices (sched.pyx).
+# Not here: starting one (go.pyx), the handle that programs hold (task.pyx), who awaits one (join.pyx), the run queue's slices
+#   (sched.pyx), what becomes of an exception that nobody awaits (panic.pyx).
 
 cdef Goroutine new_goroutine(Scheduler s, object coro, object context, object extra):
     cdef Goroutine g = make_goroutine(s, coro, context, extra)
@@ -400,24 +401,6 @@ cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *
     registry_remove(s, g)
 
 
-cdef bint unseen(PyObject* g) noexcept:
-    # One that failed and is about to be freed, its exception with it. Those that keep_failed() keeps are seen to before.
-    return (<Goroutine>g).state == G_DONE and (
-        (<Goroutine>g).flags & (GF_FAILED | GF_CANCELLED | GF_RETRIEVED) == GF_FAILED
-    )
-
-
-cdef void last_words(PyObject* g) noexcept:
-    cdef PyObject* pending = goish_take_exception() if PyErr_Occurred() != NULL else NULL
-    try:
-        panic((<Goroutine>g).sched, <Goroutine>g)
-    except BaseException as exc:
-        logger.error("the exception handler of %r failed", (<Goroutine>g).sched.loop, exc_info=exc)
-    if pending != NULL:
-        goish_raise(pending)
-        Py_DECREF(<object>pending)
-
-
 cdef void release(Goroutine g, bint failed) noexcept:
     # One that has ended may be part of a cycle, unless nothing that it keeps could lead back to it. That is the common case,
     # and those whose handles are kept by the thousand would be new to the collector just when they are of no interest.
@@ -469,27 +452,6 @@ cdef inline void drop_coro(Goroutine g) noexcept:
 cdef void attribute_set(PyObject* g) noexcept:
     if (<Goroutine>g).state == G_DONE:
         give_back(<Goroutine>g)
-
-
-cdef void report(Goroutine g) except *:
-    # Takes a finished goroutine off its wait group.
-    cdef object wg
-    goish_lock(end_lock(g))
-    if type(g.extra) is Extra:
-        wg = (<Extra>g.extra).wg
-        (<Extra>g.extra).wg = None
-    else:
-        wg = g.extra
-        if type(wg) is WaitGroup:
-            g.extra = None
-    goish_unlock(end_lock(g))
-    if type(wg) is not WaitGroup:
-        return
-    try:
-        wg_add(<WaitGroup>wg, -1)
-    except ValueError as exc:
-        s = g.sched
-        s.loop.call_exception_handler({"message": f"{g!r} reported to its WaitGroup", "exception": exc})
 
 
 cdef void notify(Scheduler s, Goroutine g, Extra extra) except *:
@@ -640,109 +602,6 @@ cdef void goroutine_must_cancel(Goroutine g, object msg, bint late) except *:
         g.flags |= GF_LATE
     else:
         g.flags &= ~GF_LATE
-
-
-# ---- await g ----
-
-cdef int join_attempt(Op op, PyObject** result) noexcept:
-    cdef Goroutine g = <Goroutine>op.target
-    if goish_load_state(&g.state) == G_DONE:
-        return join_finish(op, result)
-    if is_of_parent(g):
-        PyErr_SetString(RuntimeError, "this call was made before the fork and is the parent process's: it never ends here")
-        return -1
-    if <PyObject*>g.sched != goish_tls_sched:
-        if is_task(g) and not is_here(g.sched) and asyncio_running_loop() is not None:
-            return join_refused(g)
-    elif g.sched.current == <PyObject*>g:
-        PyErr_SetString(
-            RuntimeError,
-            "Task cannot await on itself: it would wait for ever" if is_task(g)
-            else "a goroutine cannot await itself: it would wait for ever",
-        )
-        return -1
-    extra_of(g)  # here, where nothing is linked yet: the collector may run user code in it
-    return 0
-
-
-cdef int join_refused(Goroutine g) noexcept:
-    try:
-        error = RuntimeError(
-            f"{g!r} is attached to a different loop, which asyncio's tasks cannot be awaited from: "
-            "start it by go(), or let it send its result through a channel"
-        )
-    except BaseException as exc:
-        error = exc
-    goish_raise_here(<PyObject*>error)
-    return -1
-
-
-cdef bint join_arm(Op op) noexcept:
-    cdef Goroutine g = <Goroutine>op.target
-    cdef Extra extra = extra_of(g)
-    cdef bint linked
-    goish_lock(end_lock(g))
-    linked = goish_load_state(&g.state) != G_DONE
-    if linked:
-        waitq_push(&extra.joiners, op)
-    else:
-        op.state = OP_DONE
-    goish_unlock(end_lock(g))
-    return linked
-
-
-cdef bint join_withdraw(Op op) noexcept:
-    return unlink(op, &extra_of(<Goroutine>op.target).joiners, end_lock(<Goroutine>op.target))
-
-
-cdef Op quiet_join(Goroutine g):
-    # Waits for the end of `g`, whatever that is: nobody's exception but that of who waits is raised.
-    cdef Op op = new_op(W_JOIN, g)
-    op.used |= U_QUIET
-    return op
-
-
-cdef int join_finish(Op op, PyObject** result) noexcept:
-    cdef Goroutine g = <Goroutine>op.target
-    if op.used & U_QUIET:
-        return finish_none(op, result)
-    if goish_load_state(&g.flags) & GF_FAILED:
-        goish_set_bits(&g.flags, GF_RETRIEVED)
-        try:
-            error = take_cancelled(g) if goish_load_state(&g.flags) & GF_CANCELLED else take_exception(g)
-        except BaseException as exc:
-            error = exc
-        goish_raise_here(<PyObject*>error)
-        return -1
-    Py_INCREF(g.wait)
-    result[0] = <PyObject*>g.wait
-    return 1
-
-
-cdef bint pass_cancel(Op op, object msg) noexcept:
-    # asyncio's rule for tasks: who cancels the one that awaits a task cancels that task. Of a goroutine of go(), only the await.
-    cdef Goroutine g = <Goroutine>op.target
-    if not is_task(g):
-        return False
-    while awaits_task(g):  # not by recursion: tasks may await each other a million deep
-        g.cancels = min(g.cancels + 1, 65535)
-        g = <Goroutine>(<Op>g.wait).target
-    try:
-        return g.cancel(msg)
-    except BaseException as exc:
-        logger.error("cancel of %r failed", g, exc_info=exc)
-        return False
-
-
-cdef bint awaits_task(Goroutine g) noexcept:
-    # That is alive, of the same loop, so that its cancel does not fail.
-    if g.state != G_WAITING or type(g.wait) is not Op or (<Op>g.wait).kind != W_JOIN or (<Op>g.wait).owner is not g:
-        return False
-    target = <Goroutine>(<Op>g.wait).target
-    return is_task(target) and target.state != G_DONE and target.sched is g.sched
-
-
-waits[<int>W_JOIN] = Wait("goroutine", True, join_attempt, NULL, join_arm, join_withdraw, join_finish, NULL, NULL, NULL, NULL)
 
 
 @cython.freelist(64)

@@ -7,6 +7,7 @@
 #   current task, in its own Context. The registry owns every live goroutine.
 # Threads: the scheduler's own, but for `inbox`.
 # asyncio is touched here (call_soon), in inbox.pyx (call_soon_threadsafe), in timers.pyx (call_later) and for foreign futures.
+# Not here: one goroutine's step (goroutine.pyx), asyncio's current task (current.pyx).
 
 # A slice: long enough that the loop's turn (about 3 us) costs below 1 %, short enough that nobody waits.
 cdef double SLICE = 0.001
@@ -314,87 +315,6 @@ cdef void idle(Scheduler s) except *:
     inbox_linger(s)
 
 
-# ---- asyncio's current task ----
-
-# Up to 3.13 the current task of a loop lives in a dict that may be written directly (10 ns); from 3.14 on in the thread
-# state, behind _swap_current_task (11 ns). The documented pair costs 76 ns up to 3.13 and is the way where neither is there.
-cdef object current_tasks = getattr(_asyncio, "_current_tasks", None) if sys.version_info < (3, 14) else None
-cdef object swap_current = getattr(_asyncio, "_swap_current_task", None) if sys.version_info >= (3, 14) else None
-
-
-cdef inline int enter_task(Scheduler s, PyObject* g) noexcept:
-    cdef PyObject* args[2]
-    cdef PyObject* before
-    if current_tasks is not None:
-        return PyDict_SetItem(<PyObject*>current_tasks, <PyObject*>s.loop, g)
-    if swap_current is None:
-        return enter_by_name(s, <object>g)
-    args[0] = <PyObject*>s.loop
-    args[1] = g
-    before = PyObject_Vectorcall(<PyObject*>swap_current, args, 2, NULL)
-    if before == NULL:
-        return -1
-    Py_DECREF(<object>before)
-    return 0
-
-
-cdef int enter_by_name(Scheduler s, object g) noexcept:
-    try:
-        current = asyncio_current_task(s.loop)
-        if current is not None:
-            _leave_task(s.loop, current)
-        _enter_task(s.loop, g)
-        return 0
-    except BaseException as exc:
-        goish_raise(<PyObject*>exc)
-        return -1
-
-
-cdef void leave_tasks(Scheduler s, PyObject* outer, bint was_entered) noexcept:
-    # Nobody runs any more, or again the goroutine that has run the loop from within (a nested loop, which may have left it as
-    # the current task itself) or has made a task that starts eagerly.
-    s.current = outer
-    if was_entered:
-        if enter_task(s, outer) < 0:
-            PyErr_WriteUnraisable(outer)
-        return
-    # Up to 3.13 the entry is deleted, not None: a stored None makes the next asyncio.Task refuse to run.
-    try:
-        if current_tasks is not None:
-            (<dict>current_tasks).pop(s.loop, None)
-        elif swap_current is not None:
-            swap_current(s.loop, None)
-        else:
-            current = asyncio_current_task(s.loop)
-            if current is not None:
-                _leave_task(s.loop, current)
-    except RuntimeError:
-        pass  # no loop runs any more: there is no current task to take back
-
-
-# ---- asyncio.all_tasks ----
-
-# Only in a loop that is not ours, whose end must reach the goroutines: asyncio.run cancels all tasks it knows. At the first wait,
-# because most goroutines never wait.
-cdef bint registers_strongly = hasattr(_asyncio, "_register_eager_task")  # 3.12 and later
-cdef object register_task = getattr(_asyncio, "_register_eager_task", _register_task)
-cdef object unregister_task = getattr(_asyncio, "_unregister_eager_task", _unregister_task)
-
-
-cdef void register(Goroutine g) noexcept:
-    # User code may run here (the collector, a signal handler): neither state nor wait of the goroutine is set yet.
-    g.flags |= GF_REGISTERED
-    try:
-        register_task(g)
-    except BaseException as exc:
-        insist(g.sched.loop, g.sched.call_soon_threadsafe, (_raise, exc), own_context(g.sched))
-
-
-cdef void unregister(Goroutine g) noexcept:
-    goish_clear_bits(&g.flags, GF_REGISTERED)
-    unregister_task(g)
-
-
 # ---- the registry ----
 
 cdef inline void registry_add(Scheduler s, Goroutine g) noexcept:
@@ -419,101 +339,7 @@ cdef inline void registry_remove(Scheduler s, Goroutine g) noexcept:
     Py_DECREF(g)
 
 
-# ---- exceptions nobody awaits ----
-
-cdef void keep_failed(Scheduler s, Goroutine g) except *:
-    s.failed.append(g)
-    arm_drain(s)
-
-
-cdef void look_at_failed(Scheduler s) except *:
-    # A failed goroutine whose handle nobody holds can never be awaited: a panic. One that is held waits for its awaiter.
-    cdef list failed = s.failed
-    cdef list held = []
-    cdef Py_ssize_t reminded = 0
-    cdef Py_ssize_t i
-    cdef Goroutine g
-    cdef bint lost
-    s.failed = []
-    for i in range(len(failed)):
-        lost = Py_REFCNT(PyList_GET_ITEM(failed, i)) == 1  # the list's own
-        g = <Goroutine>PyList_GET_ITEM(failed, i)
-        if goish_load_state(&g.flags) & GF_RETRIEVED:
-            report(g)
-        elif lost:
-            if not s.crash:
-                report(g)
-            panic(s, g)
-        else:
-            report(g)
-            held.append(g)
-            reminded += i < s.reminded
-    s.failed = held + s.failed
-    s.reminded = reminded
-    if len(s.failed) > reminded and not s.failed_watched:
-        s.failed_watched = True
-        s.call_later(1.0, s._remind, context=own_context(s))
-
-
-def _at_exit():
-    # Those whose handles outlive their loop would speak when the interpreter can no longer say anything.
-    for s in all_schedulers():
-        for g in (<Scheduler>s).unretrieved():
-            panic(<Scheduler>s, <Goroutine>g)
-
-
-atexit.register(_at_exit)
-
-
-cdef Py_ssize_t panics_told = 0
-
-
-def count_panic():
-    """One more exception that nobody has seen."""
-    goish_count(&panics_told, 1)
-
-
-def panics():
-    """How many exceptions of goroutines nobody has seen, since the process began. Any thread. For a metric.
-
-    Example::
-
-        async def fail():
-            raise LookupError
-
-        async def main():
-            go(fail)
-            await gosched()
-
-        before = goish.debug.panics()
-        run(main, on_panic="log")
-        print(goish.debug.panics() - before)  # -> 1
-    """
-    return goish_counted(&panics_told)
-
-
-cdef void panic(Scheduler s, Goroutine g) except *:
-    goish_set_bits(&g.flags, GF_RETRIEVED)
-    goish_count(&panics_told, 1)
-    if is_task(g):
-        s.loop.call_exception_handler(
-            {"message": "Task exception was never retrieved", "exception": g.wait, "future": g}
-        )
-        return
-    if s.on_panic is not None:
-        s.on_panic(g, g.wait)
-        return
-    s.loop.call_exception_handler({
-        "message": f"{g!r} failed and nobody awaited it{created(g)}",
-        "exception": g.wait,
-        "goroutine": g,
-    })
-
-
-cdef str created(Goroutine g):
-    by = g.created_by
-    return "" if by is None else f"; created by {by[0].co_qualname} at {by[0].co_filename}:{by[1]}"
-
+# ---- the end of a loop ----
 
 cdef void end_one(Scheduler s, Goroutine g) except *:
     if g.state == G_DONE or g.state == G_RUNNING:

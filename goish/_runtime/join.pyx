@@ -1,0 +1,104 @@
+# join.pyx - await g: waiting for the end of a goroutine.
+#
+# Who waits is linked in its `extra` until it is DONE; the outcome stays with the goroutine, for any number of those who ask.
+# Threads: end_lock(g) guards the joiners and the step to DONE.
+
+cdef int join_attempt(Op op, PyObject** result) noexcept:
+    cdef Goroutine g = <Goroutine>op.target
+    if goish_load_state(&g.state) == G_DONE:
+        return join_finish(op, result)
+    if is_of_parent(g):
+        PyErr_SetString(RuntimeError, "this call was made before the fork and is the parent process's: it never ends here")
+        return -1
+    if <PyObject*>g.sched != goish_tls_sched:
+        if is_task(g) and not is_here(g.sched) and asyncio_running_loop() is not None:
+            return join_refused(g)
+    elif g.sched.current == <PyObject*>g:
+        PyErr_SetString(
+            RuntimeError,
+            "Task cannot await on itself: it would wait for ever" if is_task(g)
+            else "a goroutine cannot await itself: it would wait for ever",
+        )
+        return -1
+    extra_of(g)  # here, where nothing is linked yet: the collector may run user code in it
+    return 0
+
+
+cdef int join_refused(Goroutine g) noexcept:
+    try:
+        error = RuntimeError(
+            f"{g!r} is attached to a different loop, which asyncio's tasks cannot be awaited from: "
+            "start it by go(), or let it send its result through a channel"
+        )
+    except BaseException as exc:
+        error = exc
+    goish_raise_here(<PyObject*>error)
+    return -1
+
+
+cdef bint join_arm(Op op) noexcept:
+    cdef Goroutine g = <Goroutine>op.target
+    cdef Extra extra = extra_of(g)
+    cdef bint linked
+    goish_lock(end_lock(g))
+    linked = goish_load_state(&g.state) != G_DONE
+    if linked:
+        waitq_push(&extra.joiners, op)
+    else:
+        op.state = OP_DONE
+    goish_unlock(end_lock(g))
+    return linked
+
+
+cdef bint join_withdraw(Op op) noexcept:
+    return unlink(op, &extra_of(<Goroutine>op.target).joiners, end_lock(<Goroutine>op.target))
+
+
+cdef Op quiet_join(Goroutine g):
+    # Waits for the end of `g`, whatever that is: nobody's exception but that of who waits is raised.
+    cdef Op op = new_op(W_JOIN, g)
+    op.used |= U_QUIET
+    return op
+
+
+cdef int join_finish(Op op, PyObject** result) noexcept:
+    cdef Goroutine g = <Goroutine>op.target
+    if op.used & U_QUIET:
+        return finish_none(op, result)
+    if goish_load_state(&g.flags) & GF_FAILED:
+        goish_set_bits(&g.flags, GF_RETRIEVED)
+        try:
+            error = take_cancelled(g) if goish_load_state(&g.flags) & GF_CANCELLED else take_exception(g)
+        except BaseException as exc:
+            error = exc
+        goish_raise_here(<PyObject*>error)
+        return -1
+    Py_INCREF(g.wait)
+    result[0] = <PyObject*>g.wait
+    return 1
+
+
+cdef bint pass_cancel(Op op, object msg) noexcept:
+    # asyncio's rule for tasks: who cancels the one that awaits a task cancels that task. Of a goroutine of go(), only the await.
+    cdef Goroutine g = <Goroutine>op.target
+    if not is_task(g):
+        return False
+    while awaits_task(g):  # not by recursion: tasks may await each other a million deep
+        g.cancels = min(g.cancels + 1, 65535)
+        g = <Goroutine>(<Op>g.wait).target
+    try:
+        return g.cancel(msg)
+    except BaseException as exc:
+        logger.error("cancel of %r failed", g, exc_info=exc)
+        return False
+
+
+cdef bint awaits_task(Goroutine g) noexcept:
+    # That is alive, of the same loop, so that its cancel does not fail.
+    if g.state != G_WAITING or type(g.wait) is not Op or (<Op>g.wait).kind != W_JOIN or (<Op>g.wait).owner is not g:
+        return False
+    target = <Goroutine>(<Op>g.wait).target
+    return is_task(target) and target.state != G_DONE and target.sched is g.sched
+
+
+waits[<int>W_JOIN] = Wait("goroutine", True, join_attempt, NULL, join_arm, join_withdraw, join_finish, NULL, NULL, NULL, NULL)

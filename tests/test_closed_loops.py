@@ -206,6 +206,54 @@ def test_a_loop_is_closed_only_when_no_thread_is_in_its_call_soon_threadsafe(new
     assert loop.is_closed()
 
 
+def test_the_goroutines_of_a_loop_end_as_it_is_closed(new_loop: NewLoop) -> None:
+    """On the thread that closes it: their finally blocks run, what was on its way to them is undelivered."""
+    undelivered: list[Any] = []
+    ended: list[object] = []
+    ch: Chan[Any] = chan(on_undelivered=undelivered.append)
+
+    async def parked() -> None:
+        try:
+            await ch.recv()
+        finally:
+            ended.append(threading.get_ident())
+
+    loop = new_loop()
+    first, second = (park(loop, "goroutine", parked) for _ in range(2))
+    sender = threading.Thread(target=ch.send_blocking, args=(1,))
+    sender.start()
+    sender.join(PATIENCE)
+    assert undelivered == ended == []
+    loop.close()
+    assert undelivered == [1]
+    assert ended == [threading.get_ident()] * 2
+    assert first.cancelled() and second.cancelled()
+    assert num_goroutine() == 0
+    assert waiting(ch) == (0, 0)
+    assert "close" not in vars(loop), "it is as it was"
+
+
+def test_who_awaits_a_goroutine_of_another_loop_hears_when_that_is_closed(new_loop: NewLoop) -> None:
+    mortal = new_loop()
+    g = park(mortal, "goroutine", recv, chan())
+    heard: list[str] = []
+
+    async def hear() -> None:
+        try:
+            await g
+        except asyncio.CancelledError as error:
+            heard.append(str(error))
+
+    async def main() -> None:
+        hearer = go(hear)
+        await settle()
+        await asyncio.to_thread(mortal.close)
+        await hearer
+
+    new_loop().run_until_complete(main())
+    assert heard == ["its event loop ended"]
+
+
 def test_a_running_loop_that_somebody_tries_to_close_goes_on(new_loop: NewLoop) -> None:
     ch = chan()
 
@@ -389,7 +437,7 @@ def test_goroutines_that_dying_ones_start_run_on_the_new_loop(new_loop: NewLoop,
     for loop in loops:
         park(loop, "goroutine", parked)
     for loop in loops:
-        loop.close()
+        type(loop).close(loop)  # goish does not hear of it
     last = new_loop()
 
     async def check() -> None:

@@ -7,7 +7,7 @@ import gc
 import logging
 import threading
 import weakref
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
@@ -306,25 +306,40 @@ def test_handle_that_other_threads_held_goes_when_they_let_go(home: Home) -> Non
     until(lambda: gone() is None)
 
 
-def test_cancel_of_a_goroutine_whose_loop_is_closed_says_so() -> None:
+def parked_on_a_closed_loop(close: Callable[[asyncio.AbstractEventLoop], None]) -> Goroutine[Any]:
+    made: list[Goroutine[Any]] = []
+
     def on_a_thread() -> None:
         loop = asyncio.new_event_loop()
 
         async def park() -> Goroutine[Any]:
             g = go(recv, chan())
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
             return g
 
         made.append(loop.run_until_complete(park()))
-        loop.close()
+        close(loop)
 
-    made: list[Goroutine[Any]] = []
     thread = threading.Thread(target=on_a_thread)
     thread.start()
     thread.join()
+    return made[0]
+
+
+def test_a_goroutine_whose_loop_is_closed_is_over() -> None:
+    g = parked_on_a_closed_loop(lambda loop: loop.close())
+    assert g.cancelled()
+    assert g.cancel() is False
+    with pytest.raises(asyncio.CancelledError, match="its event loop ended"):
+        g.result(PATIENCE)
+
+
+def test_cancel_of_a_goroutine_whose_loop_was_closed_behind_goish_says_so() -> None:
+    g = parked_on_a_closed_loop(lambda loop: type(loop).close(loop))
     with pytest.raises(RuntimeError, match="closed"):
-        made[0].cancel()
+        g.cancel()
     assert Party("goroutine", REAL_LOOPS[0], lives).join() is None  # a new loop lets go of what is left
+    assert g.cancelled()
 
 
 async def lives(_: Party) -> None:

@@ -78,7 +78,7 @@ cdef void inbox_seal(Scheduler s) except *:
 cdef void inbox_unseal(Scheduler s) noexcept:
     # The loop was not closed after all.
     goish_lock(&s.inbox.lock)
-    s.inbox.shut = s.ending
+    s.inbox.shut = s.ending = False
     goish_unlock(&s.inbox.lock)
 
 

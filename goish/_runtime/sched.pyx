@@ -364,12 +364,26 @@ cdef void end_one(Scheduler s, Goroutine g) except *:
 
 
 cdef bint begin_ending(Scheduler s) noexcept:
+    # Whether it falls to the caller: other threads may find the loop closed at the same time, or a finally block.
     cdef bint first
     goish_lock(&s.inbox.lock)
     first = not s.ending
-    s.ending = s.dead = True
+    s.ending = True
     goish_unlock(&s.inbox.lock)
     return first
+
+
+cdef void end_all(Scheduler s) except *:
+    cdef int rounds = 0
+    s.dead = True
+    inbox_shut(s)
+    while s.all_head != NULL and rounds < 10:  # a finally block may start another
+        rounds += 1
+        for g in s.goroutines():
+            end_one(s, g)
+    s.run_head = s.run_tail = NULL
+    drop_alarms(s)
+    forget(s)
 
 
 @cython.final
@@ -392,16 +406,15 @@ cdef class Scheduler:
         set_alarm(self)
 
     def _close(self):
-        # Stands before the loop's own close().
-        if self.loop.is_running() or self.loop.is_closed():
+        # Stands before the loop's own close(): nobody is about to call the loop while it closes, and its goroutines end with it.
+        if self.loop.is_running() or self.loop.is_closed() or not begin_ending(self):
             return self.loop_close()
         try:
             inbox_seal(self)
             self.loop_close()
         finally:
             if self.loop.is_closed():
-                self.dead = True
-                inbox_shut(self)
+                end_all(self)
             else:
                 inbox_unseal(self)
 
@@ -457,19 +470,11 @@ cdef class Scheduler:
 
     def abandon(self):
         """Ends what still lives without running it: waits are withdrawn, coroutines closed (their finally blocks run)."""
-        cdef int rounds = 0
         if not begin_ending(self):
-            return  # another thread has found the loop closed too, or a finally block
+            return
         if not self.loop.is_closed():
             inbox_seal(self)
-        inbox_shut(self)
-        while self.all_head != NULL and rounds < 10:  # a finally block may start another
-            rounds += 1
-            for g in self.goroutines():
-                end_one(self, g)
-        self.run_head = self.run_tail = NULL
-        drop_alarms(self)
-        forget(self)
+        end_all(self)
 
     @property
     def at_rest(self):

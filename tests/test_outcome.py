@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import threading
+import time
 import weakref
 from typing import Any
 
@@ -303,12 +304,89 @@ def test_of_what_is_over_it_is_closed_on_any_thread() -> None:
     g = go_thread(int)
     g.result(timeout=PATIENCE)
     assert done(g).closed
-    token = CancelToken()
-    g = go_thread(token.recv_ok_blocking)  # type: ignore[assignment]
-    with pytest.raises(RuntimeError, match="no event loop runs on this thread"):
-        done(g)
-    token.cancel()
-    g.result(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_it_is_a_case_of_select_on_a_thread_too(kind: str) -> None:
+    gate: Chan[None] = chan()
+    g = go_thread(gate.recv_ok_blocking) if kind == "def" else go_thread(recv_ok, gate)
+    never: Chan[None] = chan()
+    ended = done(g)
+    assert not ended.closed
+    gate.close()
+    assert select_blocking(never.recv(), ended.recv(), timeout=PATIENCE) == (1, None, False)
+    assert g.result() == (None, False)
+
+
+async def recv_ok(ch: Chan[None]) -> tuple[None, bool]:
+    return await ch.recv_ok()
+
+
+# ── done callbacks where no loop runs ──
+
+
+def test_a_done_callback_that_a_thread_asks_for_is_called_by_who_ends_the_call() -> None:
+    gate: Chan[None] = chan()
+    called: Chan[tuple[object, int]] = chan(2)
+    inside: list[int] = []
+
+    def work() -> None:
+        inside.append(threading.get_ident())
+        gate.recv_ok_blocking()
+
+    g = go_thread(work)
+    g.add_done_callback(lambda g: called.try_send((g, threading.get_ident())))
+    removed = lambda g: called.try_send((g, 0))  # noqa: E731
+    g.add_done_callback(removed)
+    assert g.remove_done_callback(removed) == 1
+    gate.close()
+    assert called.recv_blocking(PATIENCE) == (g, inside[0])
+    g.add_done_callback(lambda g: called.try_send((g, threading.get_ident())))
+    assert called.try_recv() == ((g, threading.get_ident()), True), "too late: at once"
+
+
+def test_one_of_a_coroutine_on_a_worker_is_called_on_its_loop() -> None:
+    gate: Chan[None] = chan()
+    called: Chan[object] = chan(1)
+    g = go_thread(recv_ok, gate)
+    g.add_done_callback(lambda g: called.try_send(goish.current_worker()))
+    gate.close()
+    assert called.recv_blocking(PATIENCE) is not None
+
+
+def test_one_that_raises_on_a_worker_is_logged_and_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    gate: Chan[None] = chan()
+    called: Chan[object] = chan(1)
+
+    def fail(g: object) -> None:
+        raise LookupError("of the callback")
+
+    g = go_thread(gate.recv_ok_blocking)
+    g.add_done_callback(fail)
+    g.add_done_callback(called.try_send)
+    gate.close()
+    assert called.recv_blocking(PATIENCE) is g
+    assert g.result(timeout=PATIENCE) == (None, False)
+    assert "of the callback" in caplog.text
+
+
+def test_one_of_a_call_that_never_ran_is_called_by_who_cancels_it() -> None:
+    gate: Chan[None] = chan()
+    called: list[int] = []
+    with Executor(workers=1) as ex:
+        blocker = ex.go_thread(spin_until, gate)
+        waits = ex.go_thread(int)
+        waits.add_done_callback(lambda g: called.append(threading.get_ident()))
+        cancelled = waits.cancel()
+        gate.close()
+        assert blocker.result(timeout=PATIENCE) is None
+    assert cancelled
+    assert called == [threading.get_ident()]
+
+
+def spin_until(gate: Chan[None]) -> None:
+    while not gate.closed:
+        time.sleep(0)
 
 
 # ── a channel's own end ──

@@ -478,9 +478,21 @@ cdef void notify(Scheduler s, Goroutine g, Extra extra) except *:
 
 cdef object call_back(Scheduler s, object fn, Goroutine g, object context):
     # False: its loop is closed.
+    if s is limbo:
+        return call_back_now(fn, g, context)
     if not is_here(s):
         return post(s, fn, (g,), context)
     call_soon(s, fn, g, context)
+    return True
+
+
+cdef object call_back_now(object fn, Goroutine g, object context):
+    # On the thread of who ends a call, or asks too late.
+    try:
+        context.run(fn, g)
+    except BaseException as exc:
+        if not ends_program(g, exc):
+            logger.error("a done callback of %r raised", g, exc_info=exc)
     return True
 
 

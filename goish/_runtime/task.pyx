@@ -161,8 +161,18 @@ cdef class Goroutine:
     def add_done_callback(self, fn, /, *, context=None):
         """Calls ``fn(goroutine)`` through its loop, on its thread, when it is done. Any thread may ask for it.
 
+        Of a call on a worker thread: through the loop of who asks. Where none runs it is called on the thread on which the call
+        ends, or at once if it is over; what it raises there is logged, as with ``concurrent.futures``.
+
         It is called in ``context``, a copy of the current one if that is None. TypeError if ``context`` is no
         contextvars.Context.
+
+        Example::
+
+            ended = chan(1)
+            go_thread(pow, 2, 3).add_done_callback(ended.try_send)
+            g = await ended.recv()
+            print(g.result())  # -> 8
         """
         cdef Scheduler asker = who_asks(self)
         context = checked_context(context)
@@ -401,14 +411,11 @@ cdef object loop_of(Goroutine g):
 
 
 cdef Scheduler who_asks(Goroutine g):
+    # Limbo: no loop, and whoever ends the call calls back.
     if g.sched is not limbo and g.sched.worker is None:
         return g.sched
     loop = running_loop()
-    if loop is not None:
-        return scheduler_of(loop)
-    if g.sched is limbo:
-        raise RuntimeError(f"no event loop runs on this thread to call back on; {g!r} may be waited for by result(timeout)")
-    return g.sched
+    return g.sched if loop is None else scheduler_of(loop)
 
 
 cdef bint ask(Goroutine g, Scheduler asker, object fn, object context) except -1:

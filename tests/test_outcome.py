@@ -336,7 +336,7 @@ def test_a_done_callback_that_a_thread_asks_for_is_called_by_who_ends_the_call()
 
     g = go_thread(work)
     g.add_done_callback(lambda g: called.try_send((g, threading.get_ident())))
-    removed = lambda g: called.try_send((g, 0))  # noqa: E731
+    removed = lambda g: called.try_send((g, 0))
     g.add_done_callback(removed)
     assert g.remove_done_callback(removed) == 1
     gate.close()

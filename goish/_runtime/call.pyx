@@ -111,7 +111,10 @@ cdef int kind_of(object fn) except -1:
 
 
 cdef Call call_of(Goroutine g):
-    # Any thread: its Call, as long as it is no coroutine and not over.
+    # Any thread: its Call, as long as it is no coroutine and not over. Of one that has come to a loop its own thread alone may see
+    # more; if it just comes there, `coro` is still changed under the lock (make_coro_of_call, finish).
+    if g.sched is not limbo:
+        return None
     goish_lock(end_lock(g))
     coro = g.coro
     goish_unlock(end_lock(g))

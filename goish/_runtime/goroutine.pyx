@@ -381,6 +381,7 @@ cdef void failed(Scheduler s, Goroutine g) except *:
 
 cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *:
     cdef object extra
+    cdef object coro = None
     goish_lock(end_lock(g))
     goish_clear_bits(&g.flags, GF_LATE | GF_MUST_CANCEL)
     if failed:
@@ -388,7 +389,10 @@ cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *
     g.wait = outcome  # None before
     goish_store_state(&g.state, G_DONE)
     extra = g.extra
+    if GOISH_LOCKS and extra is not TASK and not (type(extra) is Extra and (<Extra>extra).is_task):
+        coro, g.coro = g.coro, None  # as in release(), but another thread may be looking at it
     goish_unlock(end_lock(g))
+    coro = None
     if goish_load_state(&g.flags) & GF_REGISTERED:
         unregister(g)
     release(g, failed)

@@ -22,18 +22,21 @@ cdef inline void prune(Chan ch, WaitQueue* q) noexcept:
 
 
 cdef bint prune_closed(Chan ch, WaitQueue* q) noexcept:
-    # True: the first was of a closed loop, and is gone.
+    # True: the first that waits was of a closed loop. It waits no more, whoever has seen to that.
     op = None
+    wait = None
     owner = None
     goish_lock(&ch.lock)
-    if q.head != NULL and elsewhere(q.head):
+    if waitq_live(q) and elsewhere(q.head):
+        # Of a case the select. Held from here on: another thread may be looking too, or that loop is just being closed.
         op = <object>q.head
+        wait = (<Op>op).owner if type((<Op>op).owner) is Op else op
         owner = owner_behind(<Op>op)
     goish_unlock(&ch.lock)
     if owner is None or not is_gone(owner):
         return False
-    op_fail(<Op>(<Op>op).owner if type((<Op>op).owner) is Op else <Op>op, RuntimeError("the event loop of this wait is closed"))
-    return not (<Op>op).flags & F_LINKED
+    op_give_up(<Op>wait, RuntimeError("the event loop of this wait is closed"))
+    return True
 
 
 cdef object owner_behind(Op op):

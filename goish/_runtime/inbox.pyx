@@ -41,7 +41,9 @@ cdef bint inbox_push(Scheduler s, PyObject* item) noexcept:
 cdef bint inbox_call(Scheduler s) noexcept:
     # By who has been counted as a caller.
     cdef bint taken = insist(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s)) is not False
+    goish_lock(&s.inbox.lock)
     goish_count(&s.inbox.callers, -1)
+    goish_unlock(&s.inbox.lock)
     if not taken:
         s.dead = True  # abandon() deals with its goroutines
         inbox_shut(s)

@@ -81,11 +81,18 @@ cdef Scheduler new_scheduler(object loop):
     except AttributeError:
         on_odd_loops[loop] = s
     else:
-        s.close_replaced = "close" in loop.__dict__
-        loop.close = s._close
+        put_before_close(s)
     known = id(s)
     schedulers[known] = weak_reference(s, lambda _: schedulers.pop(known, None))
     return s
+
+
+cdef void put_before_close(Scheduler s) except *:
+    s.close_replaced = "close" in getattr(s.loop, "__dict__", ())
+    try:
+        s.loop.close = s._close
+    except (AttributeError, TypeError):
+        pass  # of a kind that does not let itself: such a loop is found closed (abandon_closed)
 
 
 cdef bint nestable(Scheduler s):
@@ -103,7 +110,7 @@ cdef void forget(Scheduler s) except *:
     on_odd_loops.pop(s.loop, None)
     if getattr(s.loop, "_goish_scheduler", None) is s:
         del s.loop._goish_scheduler
-        if s.loop.__dict__.get("close") == s._close:
+        if getattr(s.loop, "__dict__", {}).get("close") == s._close:
             if s.close_replaced:
                 s.loop.close = s.loop_close
             else:
@@ -128,8 +135,9 @@ cdef inline void settle_here(Scheduler s) noexcept:
 
 def _after_fork():
     # The child has no goroutines: they are the parent's. It may make loops and run() of its own.
-    global goish_tls_sched
+    global goish_tls_sched, making
     goish_tls_sched = NULL
+    making = RLock()  # a thread of the parent's may have held it
     forget_seats()
     for s in all_schedulers():
         forget(<Scheduler>s)
@@ -405,13 +413,14 @@ cdef class Scheduler:
     def _rearm(self):
         set_alarm(self)
 
-    def _close(self):
+    def _close(self, *args, **kwargs):
         # Stands before the loop's own close(): nobody is about to call the loop while it closes, and its goroutines end with it.
         if self.loop.is_running() or self.loop.is_closed() or not begin_ending(self):
-            return self.loop_close()
+            return self.loop_close(*args, **kwargs)
+        settle_here(self)  # no other thread takes itself for the loop's own from here on
         try:
             inbox_seal(self)
-            self.loop_close()
+            return self.loop_close(*args, **kwargs)
         finally:
             if self.loop.is_closed():
                 end_all(self)

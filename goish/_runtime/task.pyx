@@ -396,8 +396,9 @@ cdef tuple G_STATES = ("new", "new", "new", "runnable", "runnable", "running", "
 
 
 cdef inline bint in_sight(Goroutine g) noexcept:
-    # Whether what it waits for and its coroutine may be looked at: without the GIL they may vanish at any instant elsewhere.
-    return not GOISH_LOCKS or goish_load_state(&g.state) == G_DONE or is_here(g.sched)
+    # Whether what it waits for and its coroutine may be looked at: without the GIL they may vanish at any instant elsewhere, and
+    # do at the end. A task keeps its coroutine.
+    return not GOISH_LOCKS or is_here(g.sched) or (goish_load_state(&g.state) == G_DONE and is_task(g))
 
 
 cdef object loop_of(Goroutine g):

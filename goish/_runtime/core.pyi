@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextvars import Context, ContextVar
 from inspect import Signature
 from types import CodeType, FrameType, ModuleType
-from typing import Any, Final, Generic, Literal, NoReturn, ParamSpec, Protocol, Self, TextIO, TypeAlias, TypeVar, final, overload
+from typing import Any, Final, Generic, Literal, NoReturn, ParamSpec, Protocol, Self, TextIO, TypeAlias, TypeVar, TypeVarTuple, final, overload
 
 from typing_extensions import disjoint_base
 
@@ -18,6 +18,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
 P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 
 Overflow: TypeAlias = Literal["block", "error", "drop_oldest", "drop_newest"]
 FlavorName: TypeAlias = Literal["mpmc", "mpsc", "spmc", "spsc"]
@@ -359,6 +360,7 @@ class _Scope(Protocol):  # typing only
 current_scope: ContextVar[_Scope | None]
 
 def after_fork() -> None: ...
+def try_spawn(spawner: Spawner, fn: Callable[[*Ts], T], /, *args: *Ts) -> FlowVar[T] | None: ...
 def pool_of(spawner: Spawner) -> Pool: ...
 def new_worker(pool: Pool, kind: int, name: str) -> Worker: ...
 def set_default_pool(pool: Pool | None, make: Callable[[], object]) -> None: ...

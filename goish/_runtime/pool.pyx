@@ -252,20 +252,24 @@ cdef void fail_queued(Pool p, int kind, object error) noexcept:
 
 # ---- work comes ----
 
-cdef int pool_push(Pool p, Goroutine g) except -1:
-    # A new goroutine into its queue. PoolShutdown or PoolFull if it is not taken: it has never been then.
+cdef bint pool_push(Pool p, Goroutine g, bint offered=False) except -1:
+    # A new goroutine into its queue. PoolShutdown or PoolFull if it is not taken: it has never been then. One that is only
+    # offered is left to the caller by a pool that is full: False.
     # First: they may fail, as anything deep in a recursion.
     scope = current_scope.get()
     at_limit = None if scope is None else cancelled_error(None)
     cdef int why = try_push(p, g)
-    if why == 2 and p.on_full == FULL_BLOCK and running_loop() is None:
+    if why == 2 and p.on_full == FULL_BLOCK and not offered and running_loop() is None:
         why = push_when_there_is_room(p, g)
-    if why == 2 and p.on_full == FULL_RUN and runs_here(p, g):
+    if why == 2 and p.on_full == FULL_RUN and not offered and runs_here(p, g):
         why = 0
     if why:
         never_was(g)
+        if offered and why != 1:
+            return False
         raise_refused(p, why)
-    return join_scope(g, scope, at_limit)
+    join_scope(g, scope, at_limit)
+    return True
 
 
 # Who waits for room receives from the channel `room`: so a cancel ends the wait, another worker takes the place meanwhile, and

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextvars import Context, ContextVar
 from inspect import Signature
 from types import CodeType, FrameType, ModuleType
-from typing import Any, Final, Generic, Literal, NoReturn, ParamSpec, Protocol, Self, TextIO, TypeAlias, TypeVar, TypeVarTuple, final, overload
+from typing import Any, Final, Generic, Literal, Never, NoReturn, ParamSpec, Protocol, Self, TextIO, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import disjoint_base
 
@@ -18,10 +18,11 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
 P = ParamSpec("P")
-Ts = TypeVarTuple("Ts")
 
 Overflow: TypeAlias = Literal["block", "error", "drop_oldest", "drop_newest"]
 FlavorName: TypeAlias = Literal["mpmc", "mpsc", "spmc", "spsc"]
+# Any coroutine, without an Any, which would have mypy give up on go_thread(ex.submit, fn).
+_Coro: TypeAlias = Coroutine[object, Never, T]
 Help: TypeAlias = Literal["descendants", "any", "none"]
 
 @final
@@ -105,6 +106,12 @@ class Go:
 
 go: Final[Go]
 
+class _Submits(Protocol):  # typing only: any `submit`
+    def __call__(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]: ...
+
+class _Spawns(Protocol):  # typing only: any `spawn`
+    def __call__(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]: ...
+
 @final
 class GoThread:
     """The type of ``go_thread``."""
@@ -113,6 +120,31 @@ class GoThread:
     def __call__(
         self, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> Goroutine[T]: ...
+    # go_thread(ex.submit, fn, ...), which waits for room: a ParamSpec is not solved through an overloaded or generic function.
+    @overload
+    def __call__(
+        self, verb: _Submits, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Goroutine[Pending[T]]: ...
+    @overload
+    def __call__(
+        self, verb: _Submits, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Goroutine[Pending[T]]: ...
+    @overload
+    def __call__(
+        self, verb: _Spawns, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Goroutine[FlowVar[T]]: ...
+    @overload
+    def __call__(
+        self, verb: _Spawns, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Goroutine[FlowVar[T]]: ...
+    @overload
+    def __call__(
+        self, verb: GoThread, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Goroutine[Goroutine[T]]: ...
+    @overload
+    def __call__(
+        self, verb: GoThread, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Goroutine[Goroutine[T]]: ...
     @overload
     def __call__(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Goroutine[T]: ...
     @overload
@@ -148,11 +180,11 @@ class Pending(Outcome[T_co]):
     def outcome(self) -> Pending[Ok[T_co] | Err]: ...
 
 @overload
-def spawn(fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]: ...
+def spawn(fn: Callable[P, _Coro[T]], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]: ...
 @overload
 def spawn(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]: ...
 @overload
-def submit(fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]: ...
+def submit(fn: Callable[P, _Coro[T]], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]: ...
 @overload
 def submit(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]: ...
 def spawn_void(fn: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None: ...
@@ -343,11 +375,11 @@ class Pool:
 @disjoint_base
 class Spawner:
     @overload
-    def spawn(self, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]: ...
+    def spawn(self, fn: Callable[P, _Coro[T]], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]: ...
     @overload
     def spawn(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]: ...
     @overload
-    def submit(self, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]: ...
+    def submit(self, fn: Callable[P, _Coro[T]], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]: ...
     @overload
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]: ...
     def spawn_void(self, fn: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None: ...
@@ -360,7 +392,7 @@ class _Scope(Protocol):  # typing only
 current_scope: ContextVar[_Scope | None]
 
 def after_fork() -> None: ...
-def try_spawn(spawner: Spawner, fn: Callable[[*Ts], T], /, *args: *Ts) -> FlowVar[T] | None: ...
+def try_spawn(spawner: Spawner, fn: Callable[..., T], /, *args: object) -> FlowVar[T] | None: ...
 def pool_of(spawner: Spawner) -> Pool: ...
 def new_worker(pool: Pool, kind: int, name: str) -> Worker: ...
 def set_default_pool(pool: Pool | None, make: Callable[[], object]) -> None: ...

@@ -577,6 +577,17 @@ def test_an_executor_of_others_is_used_as_ones_own(make: Any) -> None:
     assert goish.num_goroutine() == 0
 
 
+def test_an_adopted_executor_that_is_shut_down_says_so() -> None:
+    with adopt(concurrent.futures.ThreadPoolExecutor(1)) as ex:
+        assert sync(ex.spawn(int)) == 0
+    for verb in (ex.spawn, ex.spawn_void, ex.submit, ex.go_thread):
+        with pytest.raises(PoolShutdown, match="is shut down and takes no more work") as caught:
+            verb(int)
+        assert type(caught.value.__cause__) is RuntimeError
+    with pytest.raises(PoolShutdown):
+        goish.parallel_map(abs, [-1], executor=ex)
+
+
 def test_a_call_on_an_executor_of_others_is_cancelled_while_it_waits(hold: threading.Event) -> None:
     with adopt(concurrent.futures.ThreadPoolExecutor(1)) as ex:
         busy = ex.go_thread(hold.wait)

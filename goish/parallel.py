@@ -25,8 +25,19 @@ __all__ = ["parallel_for", "parallel_map", "parallel_reduce"]
 T = TypeVar("T")
 R = TypeVar("R")
 
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "..."  # as help() shows it
+
+
+_MISSING: Final[Any] = _Missing()
 _PIECES: Final = 8  # for each worker: so that none is idle long at the end
-_MISSING: Final[Any] = object()
+_USAGE: Final = {
+    "parallel_for": "parallel_for(fn, items)",
+    "parallel_map": "parallel_map(fn, items)",
+    "parallel_reduce": "parallel_reduce(combine, items, map=fn)",
+}
 _FOR_COROUTINES: Final = "await wait_all(*[go(fn, item) for item in items]) runs a coroutine function for each"
 
 

@@ -7,7 +7,8 @@ cdef Ring* chan_ring(PyObject* ch) noexcept:
 
 
 cdef class Chan:
-    """A channel: goroutines and asyncio tasks hand each other values through it. Go's ``chan T``.
+    """Chan(capacity=0, *, overflow="block", flavor="mpmc", on_undelivered=None)\n--\n\n\
+    A channel: goroutines and asyncio tasks hand each other values through it. Go's ``chan T``.
 
     ``capacity``: 0 is unbuffered (a send is complete when a receiver has the value), n buffers n values, ``math.inf``
     all of them. ``Chan[int](8)`` is typed, for type checkers.

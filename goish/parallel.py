@@ -210,6 +210,8 @@ class _Loop(Generic[T]):
         if grain is not None:
             _check_grain(grain)
         self.what = what
+        if not callable(fn) and not isinstance(fn, CoroutineType):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"{_USAGE[what]}: the function comes first, got {fn!r} of type {type(fn).__name__}")
         check_plain(fn, f"{what}() takes", _FOR_COROUTINES)
         given = check_executor(executor) or default_executor()
         self.adopted = given if isinstance(given, AdoptedExecutor) else None

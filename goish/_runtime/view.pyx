@@ -61,7 +61,7 @@ cdef class End:
     __class_getitem__ = classmethod(GenericAlias)
 
     def __reduce_ex__(self, protocol):
-        raise TypeError("a channel cannot be copied or pickled: pass it itself, goroutines share it")
+        raise_no_channel_copy()
 
 
 cdef class SendChan(End):

@@ -11,7 +11,7 @@ from typing import Any, Final, ParamSpec, Self, TypeAlias, TypeVar, cast
 
 from ._runtime.core import FlowVar, Goroutine, Pending, Pool, Spawner, check_plain, foreign_goroutine, outcome_of
 from .cpus import cpu_count, whole_number
-from .errors import SyncOnLoop
+from .errors import PoolShutdown, SyncOnLoop
 from .executor import Executor
 
 __all__ = ["AdoptedExecutor", "adopt"]
@@ -29,7 +29,8 @@ class AdoptedExecutor:
     """What ``adopt`` makes of a ``concurrent.futures.Executor``: ``spawn``, ``submit`` and ``go_thread`` as of goish.
 
     What may be called, and with what, is its matter: an executor of processes takes what can be pickled. Results and
-    exceptions come back as from goish's own. No call is ever run by the thread that syncs it.
+    exceptions come back as from goish's own. No call is ever run by the thread that syncs it. PoolShutdown after
+    ``shutdown``.
 
     Example::
 
@@ -41,6 +42,7 @@ class AdoptedExecutor:
         self._executor: Final = executor
         self._pool: Final = Pool()
         self._workers: Final = workers
+        self._is_shutdown = False  # by our shutdown()
 
     @property
     def workers(self) -> int:
@@ -91,7 +93,15 @@ class AdoptedExecutor:
         self, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> concurrent.futures.Future[T]:
         check_plain(fn, "an adopted executor runs", "go_thread(fn) runs a coroutine function")
-        return self._executor.submit(fn, *args, **kwargs)
+        try:
+            return self._executor.submit(fn, *args, **kwargs)
+        except RuntimeError as exc:
+            self._refused(exc)
+            raise
+
+    def _refused(self, exc: RuntimeError) -> None:
+        if self._is_shutdown:
+            raise PoolShutdown(f"{self!r} is shut down and takes no more work; adopt another executor") from exc
 
     def map(self, fn: Callable[[Any], T], items: Iterable[Any], chunksize: int) -> list[T]:
         """The list of ``fn(item)``, in order: ``concurrent.futures.Executor.map``. For the parallel loops.
@@ -101,7 +111,12 @@ class AdoptedExecutor:
             with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
                 print(ex.map(abs, [-1, 2], 1))  # -> [1, 2]
         """
-        return list(self._executor.map(fn, items, chunksize=chunksize))
+        try:
+            results = self._executor.map(fn, items, chunksize=chunksize)
+        except RuntimeError as exc:
+            self._refused(exc)
+            raise
+        return list(results)
 
     def shutdown(self, wait: bool = True, *, cancel: bool = False) -> None:
         """Shut the executor itself down: see ``concurrent.futures.Executor.shutdown``.
@@ -115,6 +130,7 @@ class AdoptedExecutor:
         """
         if wait:
             _check_no_loop("shutdown", "use `async with`, or shutdown(wait=False)")
+        self._is_shutdown = True
         if cancel:
             for g in self._pool.running():
                 g.cancel("its executor is shut down")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from types import TracebackType
-from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias
 
 from ._runtime.core import Pool, Spawner, interpreter_ends, pool_of, set_default_pool
 from .cpus import cpu_count, whole_number
@@ -200,6 +200,12 @@ class Executor(Spawner):
     ) -> None:
         self.shutdown(wait=False, cancel=exc is not None)
         await self._threads.joined()
+
+    if not TYPE_CHECKING:  # for whom there would be no unknown attribute then
+
+        def __getattr__(self, name: str) -> Any:
+            hint = ": parallel_map(fn, items, executor=ex) gives a list" if name == "map" else ""
+            raise AttributeError(f"'Executor' object has no attribute {name!r}{hint}", name=name, obj=self)
 
     def __repr__(self) -> str:
         return f"<Executor {self._name!r}{' shut down' if self.is_shutdown else ''}>"

@@ -1,7 +1,11 @@
 """Loops over data on an executor: the same call for many items, in as many pieces as keep its workers busy.
 
 A range is halved: one half is spawned, the other done here, and so on down to pieces of ``grain`` items. A half that no
-worker takes is done here in its turn, which costs next to nothing: so there may be many more pieces than workers.
+worker takes is done here in its turn, which costs next to nothing: so there may be many more pieces than workers. One
+that a full pool does not take is done here at once: how the range is cut is our matter, no reason to fail or to wait.
+
+Invariant: whatever happens, the FlowVar of each piece is taken, so that the error of a loop comes out once, and not of
+each piece as a panic besides.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import CoroutineType
 from typing import Any, Final, Generic, TypeAlias, TypeVar, overload
 
-from ._runtime.core import FlowVar, check_cancel, check_plain
+from ._runtime.core import FlowVar, as_goroutine, check_cancel, check_plain, try_spawn
 from .adopted import AdoptedExecutor, AnyExecutor, check_executor
 from .errors import SyncOnLoop
 from .executor import Executor, check_open, default_executor
@@ -21,8 +25,19 @@ __all__ = ["parallel_for", "parallel_map", "parallel_reduce"]
 T = TypeVar("T")
 R = TypeVar("R")
 
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "..."  # as help() shows it
+
+
+_MISSING: Final[Any] = _Missing()
 _PIECES: Final = 8  # for each worker: so that none is idle long at the end
-_MISSING: Final[Any] = object()
+_USAGE: Final = {
+    "parallel_for": "parallel_for(fn, items)",
+    "parallel_map": "parallel_map(fn, items)",
+    "parallel_reduce": "parallel_reduce(combine, items, map=fn)",
+}
 _FOR_COROUTINES: Final = "await wait_all(*[go(fn, item) for item in items]) runs a coroutine function for each"
 
 
@@ -35,8 +50,8 @@ def parallel_for(
     raised, when the calls under way are over; further items are left out then. A cancel of the call that the loop is in
     ends it in the same way, but not on an adopted executor, where it goes on to its end. With the GIL, plain Python
     functions take turns. SyncOnLoop on a thread whose event loop runs: ``await go_thread(parallel_for, fn, items)``
-    there. TypeError or ValueError for other arguments, a coroutine function among them; PoolShutdown if the executor is
-    shut down.
+    there. A piece that a full executor does not take is done by who cuts it, whatever ``on_full`` says. TypeError or
+    ValueError for other arguments, a coroutine function among them; PoolShutdown if the executor is shut down.
 
     Example::
 
@@ -183,6 +198,8 @@ def _check_grain(grain: object) -> None:
 class _Loop(Generic[T]):
     """One call of a parallel loop."""
 
+    executor: Executor  # which is not there if one of others is: `adopted`
+
     def __init__(
         self, executor: AnyExecutor | None, items: Iterable[T], grain: int | None, what: str, fn: Callable[..., object]
     ) -> None:
@@ -193,12 +210,14 @@ class _Loop(Generic[T]):
         if grain is not None:
             _check_grain(grain)
         self.what = what
+        if not callable(fn) and not isinstance(fn, CoroutineType):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"{_USAGE[what]}: the function comes first, got {fn!r} of type {type(fn).__name__}")
         check_plain(fn, f"{what}() takes", _FOR_COROUTINES)
         given = check_executor(executor) or default_executor()
         self.adopted = given if isinstance(given, AdoptedExecutor) else None
-        self.executor = given
         if isinstance(given, Executor):
             check_open(given)
+            self.executor = given
         self.items: Sequence[Any] = items if isinstance(items, (list, tuple, range)) else list(items)
         self.grain = grain or max(1, len(self.items) // (_PIECES * given.workers))
         self.failed = False  # or cancelled: what has not begun is left out
@@ -207,13 +226,19 @@ class _Loop(Generic[T]):
         return self._halve(piece, 0, len(self.items)) if self.items else []
 
     def _halve(self, piece: _Piece, start: int, end: int) -> list[Any]:
+        """What the pieces from ``start`` to ``end`` give, in their order."""
         later: list[FlowVar[list[Any]]] = []
-        while end - start > self.grain and not self.failed:
-            middle = start + (end - start + 1) // 2
-            later.append(self.executor.spawn(self._halve, piece, middle, end))
-            end = middle
         done: list[Any] = []
         try:
+            while end - start > self.grain and not self.failed:
+                middle = start + (end - start + 1) // 2
+                fv = try_spawn(self.executor, self._halve, piece, middle, end)
+                if fv is not None:
+                    later.append(fv)
+                    end = middle
+                else:
+                    done += self._halve(piece, start, middle)
+                    start = middle  # and when that is done there may be room again
             done.append(piece(self.items[start:end]))
         except BaseException as exc:
             self.failed = True
@@ -242,6 +267,7 @@ class _Loop(Generic[T]):
                 if not fv.is_consumed:
                     self._cancel(left)
                     if not isinstance(exc, asyncio.CancelledError):
+                        self._forget(left)
                         raise
                 first = exc if first is None or not fv.is_consumed else first
             if fv.is_consumed:
@@ -254,6 +280,11 @@ class _Loop(Generic[T]):
         self.failed = True
         for fv in left:
             fv.cancel("its parallel loop is cancelled")
+
+    def _forget(self, left: list[FlowVar[Any]]) -> None:
+        """Of those that nobody waits for any more (Ctrl-C): what they fail with later is no panic."""
+        for fv in left:
+            as_goroutine(fv)._log_traceback = False  # pyright: ignore[reportPrivateUsage]
 
     def check_results(self, results: Sequence[object]) -> None:
         """TypeError if they are coroutines, which nobody would ever run: `fn` is a lambda around an ``async def``."""

@@ -15,6 +15,7 @@ import pickle
 import random
 import subprocess
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
@@ -560,6 +561,39 @@ def test_copies_and_pickles_are_refused(instance: Any) -> None:
     for duplicate in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError):
             duplicate(instance)
+
+
+async def test_channel_that_is_sent_to_a_process_is_told_of_results() -> None:
+    for ch in (chan(), chan().sender, chan().receiver):
+        with pytest.raises(TypeError, match=r"does not reach into other processes.*returns its values"):
+            pickle.dumps(ch)
+
+
+async def test_sync_on_a_loop_is_refused_by_its_own_name() -> None:
+    hold = threading.Event()
+    g = goish.go_thread(hold.wait)
+    with pytest.raises(goish.SyncOnLoop, match=r"^sync\(\) would block .* await the Goroutine"):
+        goish.sync(g)
+    hold.set()
+    assert await g
+    assert goish.sync(g)  # which does not block
+
+
+@pytest.mark.parametrize("loop", [goish.parallel_for, goish.parallel_map, goish.parallel_reduce])
+def test_arguments_of_a_parallel_loop_the_wrong_way_round_are_told(loop: Any) -> None:
+    with pytest.raises(TypeError, match=rf"{loop.__name__}\(\w+, items.*the function comes first, got \[1, 2\]"):
+        loop([1, 2], "ab")
+
+
+def test_attributes_of_others_are_told_what_is_there() -> None:
+    with pytest.raises(AttributeError, match=r"parallel_map\(fn, items, executor=ex\)"):
+        _ = goish.Executor().map  # type: ignore[attr-defined]  # pyright: ignore
+    with pytest.raises(AttributeError, match=r"attribute 'frobnicate'$"):
+        _ = goish.Executor().frobnicate  # type: ignore[attr-defined]  # pyright: ignore
+    fv = goish.submit(int)
+    with pytest.raises(AttributeError, match="as_goroutine"):
+        _ = fv.cancelled  # type: ignore[attr-defined]  # pyright: ignore
+    assert goish.sync(fv) == 0
 
 
 async def test_goroutine_can_be_neither_copied_nor_pickled(run: Driver) -> None:

@@ -123,3 +123,10 @@ def run_example(name: str, source: str) -> dict[int, str]:
     if asyncio.iscoroutine(body):
         goish.run(body, loop="uvloop")
     return {line: " ".join(texts) for line, texts in printed.items()}
+
+
+def test_help_shows_what_a_type_is_made_with() -> None:
+    assert str(inspect.signature(goish.Chan)) == "(capacity=0, *, overflow='block', flavor='mpmc', on_undelivered=None)"
+    for cls in (goish.CancelToken, goish.WaitGroup):
+        assert str(inspect.signature(cls)) == "()"
+    assert str(inspect.signature(goish.parallel_reduce).parameters["initial"]).endswith("= ...")

@@ -357,6 +357,30 @@ def test_a_full_queue_has_the_caller_run_it(hold: threading.Event) -> None:
         hold.set()
 
 
+def test_a_refusal_says_why_on_full_run_does_not_apply(hold: threading.Event) -> None:
+    """Not to choose what was chosen already."""
+
+    async def waits() -> None:
+        pass
+
+    async def main() -> int:
+        with pytest.raises(PoolFull, match=r"does not apply to submit.*await go_thread\(executor\.submit, fn"):
+            ex.submit(int)
+        with pytest.raises(PoolFull, match=r"whose event loop runs: await go_thread\(executor\.spawn, fn, \.\.\.\)"):
+            ex.spawn(int)
+        return await (await go_thread(ex.spawn, pow, 2, 3))  # as it says
+
+    with Executor(workers=1, max_pending=1, on_full="run") as ex:
+        occupy(ex, hold)
+        ex.submit(int)
+        with pytest.raises(PoolFull, match="does not apply to submit"):
+            ex.submit(int)
+        with pytest.raises(PoolFull, match="runs no coroutine function"):
+            ex.spawn(waits)
+        assert goish.run(main) == 8
+        hold.set()
+
+
 def test_workers_that_wait_for_room_in_their_own_queue_are_made_up_for() -> None:
     def fan_out(depth: int) -> int:
         return 1 if depth == 0 else sum(goish.sync_all(*[ex.spawn(fan_out, depth - 1) for _ in range(3)]))
@@ -551,6 +575,17 @@ def test_an_executor_of_others_is_used_as_ones_own(make: Any) -> None:
 
         assert goish.run(main) == [1, 2]
     assert goish.num_goroutine() == 0
+
+
+def test_an_adopted_executor_that_is_shut_down_says_so() -> None:
+    with adopt(concurrent.futures.ThreadPoolExecutor(1)) as ex:
+        assert sync(ex.spawn(int)) == 0
+    for verb in (ex.spawn, ex.spawn_void, ex.submit, ex.go_thread):
+        with pytest.raises(PoolShutdown, match="is shut down and takes no more work") as caught:
+            verb(int)
+        assert type(caught.value.__cause__) is RuntimeError
+    with pytest.raises(PoolShutdown):
+        goish.parallel_map(abs, [-1], executor=ex)
 
 
 def test_a_call_on_an_executor_of_others_is_cancelled_while_it_waits(hold: threading.Event) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import concurrent.futures
 import functools
+import gc
 import operator
 import threading
+import time
 from collections.abc import Generator
 from typing import Any
 
@@ -14,7 +17,7 @@ import pytest
 from parties import PATIENCE, until
 
 import goish
-from goish import Executor, SyncOnLoop, adopt, go_thread, parallel_for, parallel_map, parallel_reduce
+from goish import Executor, PoolShutdown, SyncOnLoop, adopt, go_thread, parallel_for, parallel_map, parallel_reduce
 
 
 @pytest.fixture(params=[1, 3])
@@ -135,6 +138,105 @@ def test_a_function_that_gives_coroutines_is_refused_and_nothing_is_left(executo
 def test_what_cannot_be_called_is_refused(loop: Any) -> None:
     with pytest.raises(TypeError, match="got 5 of type int"):
         loop(5, [])
+
+
+# ── a bounded executor ──
+
+
+def slow_square(n: int) -> int:
+    time.sleep(0.0001)
+    return n * n
+
+
+@pytest.mark.parametrize("on_full", ["raise", "block", "run"])
+@pytest.mark.parametrize(("workers", "max_pending"), [(1, 1), (2, 1), (4, 2), (4, 4)])
+def test_a_full_executor_is_no_reason_to_fail(workers: int, max_pending: int, on_full: Any) -> None:
+    """How a loop is cut in pieces is its own matter: one that nobody takes is done where the loop is."""
+    squares = [n * n for n in range(200)]
+    with Executor(workers=workers, max_pending=max_pending, on_full=on_full) as ex:
+        for grain in (None, 1, 7):
+            seen: list[int] = []
+            assert parallel_map(slow_square, range(200), grain=grain, executor=ex) == squares
+            parallel_for(seen.append, range(200), grain=grain, executor=ex)
+            assert sorted(seen) == list(range(200))
+            words = parallel_reduce(operator.add, range(200), map=str, grain=grain, executor=ex)
+            assert words == "".join(map(str, range(200)))
+
+
+def test_a_full_executor_holds_no_loop_up() -> None:
+    """Nor does `on_full="block"`: its only worker and the only place in its queue are taken for all the time."""
+    hold, begun = threading.Event(), threading.Event()
+    with Executor(workers=1, max_pending=1, on_full="block") as ex:
+        ex.spawn_void(lambda: (begun.set(), hold.wait(PATIENCE)))
+        assert begun.wait(PATIENCE)
+        ex.spawn_void(int)
+        try:
+            assert parallel_map(operator.neg, range(50), grain=1, executor=ex) == [-n for n in range(50)]
+            assert ex.stats().pending == 1
+        finally:
+            hold.set()
+
+
+def test_an_error_on_a_full_executor_comes_out_once() -> None:
+    """And the pieces that were under way are waited for: none is left that panics."""
+
+    def body(n: int) -> None:
+        slow_square(n)
+        if n % 10 == 3:
+            raise LookupError(n)
+
+    with Executor(workers=2, max_pending=1) as ex:
+        for grain in (None, 1):
+            before = goish.debug.panics()
+            with pytest.raises(LookupError):
+                parallel_for(body, range(100), grain=grain, executor=ex)
+            until(lambda: ex.stats().running == 0)
+            gc.collect()
+            assert goish.debug.panics() == before
+
+
+@pytest.mark.parametrize("cancel", [False, True])
+@pytest.mark.parametrize("options", [{}, {"max_pending": 1}])
+def test_a_shutdown_in_the_midst_comes_out_once(options: dict[str, int], cancel: bool) -> None:
+    """Each piece that is cut further then fails in the same way, and none of them is a panic."""
+    ex = Executor(workers=2, **options)
+    before = goish.debug.panics()
+
+    def body(n: int) -> int:
+        if n >= 5 and not ex.is_shutdown:
+            ex.shutdown(wait=False, cancel=cancel)
+        return slow_square(n)
+
+    with pytest.raises((PoolShutdown, asyncio.CancelledError)):
+        parallel_map(lambda n: parallel_map(body, range(n), grain=1, executor=ex), range(100), grain=1, executor=ex)
+    ex.shutdown()
+    gc.collect()
+    assert goish.debug.panics() == before
+
+
+def test_ctrl_c_leaves_no_piece_that_panics() -> None:
+    main = threading.get_ident()
+    begun, waits, hold = threading.Event(), threading.Event(), threading.Event()
+    before = goish.debug.panics()
+
+    def body(_: int) -> None:
+        if threading.get_ident() == main:
+            assert begun.wait(PATIENCE)
+            waits.set()  # now, or in a moment
+            return
+        begun.set()
+        assert waits.wait(PATIENCE)
+        time.sleep(0.05)
+        _thread.interrupt_main()
+        assert hold.wait(PATIENCE)
+        raise LookupError
+
+    with Executor(workers=1) as ex:
+        with pytest.raises(KeyboardInterrupt):
+            parallel_for(body, range(2), grain=1, executor=ex)
+        hold.set()
+    gc.collect()
+    assert goish.debug.panics() == before
 
 
 # ── cancelling ──

@@ -6,8 +6,16 @@ cdef Ring* chan_ring(PyObject* ch) noexcept:
     return &(<Chan>ch).buffer
 
 
+cdef int raise_no_channel_copy() except -1:
+    raise TypeError(
+        "a channel cannot be copied or pickled: pass it itself, goroutines share it. It does not reach into other processes: "
+        "a function that runs there returns its values"
+    )
+
+
 cdef class Chan:
-    """A channel: goroutines and asyncio tasks hand each other values through it. Go's ``chan T``.
+    """Chan(capacity=0, *, overflow="block", flavor="mpmc", on_undelivered=None)\n--\n\n\
+    A channel: goroutines and asyncio tasks hand each other values through it. Go's ``chan T``.
 
     ``capacity``: 0 is unbuffered (a send is complete when a receiver has the value), n buffers n values, ``math.inf``
     all of them. ``Chan[int](8)`` is typed, for type checkers.
@@ -368,7 +376,7 @@ cdef class Chan:
     __class_getitem__ = classmethod(GenericAlias)
 
     def __reduce_ex__(self, protocol):
-        raise TypeError("a channel cannot be copied or pickled: pass it itself, goroutines share it")
+        raise_no_channel_copy()
 
 
 cdef Prioritized prioritized(PriorityChan ch, object value, object given):

@@ -68,7 +68,7 @@ cdef class Outcome:
         kind = type(self).__name__
         if name in ("result", "exception"):
             hint = ": sync(x), x.sync(timeout) on a thread, await x in a coroutine, or x.outcome() for an error as a value"
-        elif name in ("done", "add_done_callback"):
+        elif name in ("done", "cancelled", "add_done_callback"):
             hint = ": it has is_ready(); as_goroutine(x) has all that asyncio's tasks have"
         else:
             hint = ""
@@ -315,6 +315,8 @@ def sync(fv, /, timeout=None, *, help="descendants"):
     if isinstance(fv, Outcome):
         return sync_one(<Outcome>fv, timeout, helping)
     if isinstance(fv, Goroutine):
+        if asyncio_running_loop() is not None and goish_load_state(&(<Goroutine>fv).state) != G_DONE:
+            raise SyncOnLoop("sync() would block the event loop that runs on this thread: await the Goroutine")
         return fv.result(timeout=timeout)
     raise TypeError(f"sync() takes what spawn(), submit() or go_thread() returned, got {fv!r} of type {type(fv).__name__}")
 

@@ -252,20 +252,25 @@ cdef void fail_queued(Pool p, int kind, object error) noexcept:
 
 # ---- work comes ----
 
-cdef int pool_push(Pool p, Goroutine g) except -1:
-    # A new goroutine into its queue. PoolShutdown or PoolFull if it is not taken: it has never been then.
+cdef bint pool_push(Pool p, Goroutine g, bint offered=False) except -1:
+    # A new goroutine into its queue. PoolShutdown or PoolFull if it is not taken: it has never been then. One that is only
+    # offered is left to the caller by a pool that is full: False.
     # First: they may fail, as anything deep in a recursion.
     scope = current_scope.get()
     at_limit = None if scope is None else cancelled_error(None)
+    cdef Call call = <Call>g.coro
     cdef int why = try_push(p, g)
-    if why == 2 and p.on_full == FULL_BLOCK and running_loop() is None:
+    if why == 2 and p.on_full == FULL_BLOCK and not offered and running_loop() is None:
         why = push_when_there_is_room(p, g)
-    if why == 2 and p.on_full == FULL_RUN and runs_here(p, g):
+    if why == 2 and p.on_full == FULL_RUN and not offered and runs_here(p, g):
         why = 0
     if why:
         never_was(g)
-        raise_refused(p, why)
-    return join_scope(g, scope, at_limit)
+        if offered and why != 1:
+            return False
+        raise_refused(p, why, call)
+    join_scope(g, scope, at_limit)
+    return True
 
 
 # Who waits for room receives from the channel `room`: so a cancel ends the wait, another worker takes the place meanwhile, and
@@ -370,7 +375,29 @@ def interpreter_ends(bint begins=False):
     return ending
 
 
-cdef int raise_refused(Pool p, int why) except -1:
+cdef str what_to_do_when_full(Pool p, Call call):
+    # Under its on_full, for this call and on this thread.
+    cdef bint on_loop = running_loop() is not None
+    if p.on_full == FULL_RAISE or call is None:
+        return "wait for some of them, raise max_pending, or choose another on_full"
+    if p.on_full == FULL_BLOCK:
+        return (
+            'on_full="block" blocks no thread whose event loop runs: await go_thread(executor.submit, fn, ...), which waits'
+        )
+    if on_loop and call.where != ELSEWHERE and call.kind == PLAIN:
+        return (
+            'on_full="run" runs nothing on a thread whose event loop runs: await go_thread(executor.spawn, fn, ...), which runs '
+            "it on a thread that has none, or wait for some of them"
+        )
+    if call.kind != PLAIN:
+        return 'on_full="run" runs no coroutine function: wait for some of them, or take an Executor with on_full="block"'
+    return (
+        'on_full="run" does not apply to submit, whose call never runs on the calling thread: take spawn, wait for some of them, '
+        'or take an Executor with on_full="block", whose submit waits (await go_thread(executor.submit, fn, ...) on a loop)'
+    )
+
+
+cdef int raise_refused(Pool p, int why, Call call=None) except -1:
     if why == 1 and ending and running_here() != NULL:
         raise CancelledError("the interpreter ends")  # as it has been told already, or is about to be
     if why == 1 and ending:
@@ -378,14 +405,7 @@ cdef int raise_refused(Pool p, int why) except -1:
     if why == 1:
         raise PoolShutdown(f"{p!r} is shut down and takes no more work; make another Executor")
     if why == 2:
-        raise PoolFull(
-            f"{p!r} has its max_pending={p.pending} calls waiting; "
-            + (
-                'on_full="block" blocks no thread whose event loop runs: await go_thread(executor.submit, fn, ...), which waits'
-                if p.on_full == FULL_BLOCK
-                else "wait for some of them, raise max_pending, or choose another on_full"
-            )
-        )
+        raise PoolFull(f"{p!r} has its max_pending={p.pending} calls waiting; {what_to_do_when_full(p, call)}")
     raise PoolFull(
         f"all {p.most} workers of {p!r} are blocked, and it may have no more (max_threads={p.most}). Let functions that wait be "
         "async def, which need no thread for that, or give them an Executor(max_threads=...)"

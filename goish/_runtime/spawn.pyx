@@ -125,6 +125,13 @@ def spawn(fn, /, *args, **kwargs):
     return spawn_on(pool_by_default(), fn, args, kwargs)
 
 
+def try_spawn(Spawner spawner, fn, /, *args):
+    """As ``Executor.spawn``, for who can do it himself: None if the pool is full, whatever it does then otherwise."""
+    cdef FlowVar fv = FlowVar.__new__(FlowVar)
+    fv.g = new_pooled(spawner.pool, fn, args, None, None, None, ANYWHERE)
+    return fv if pool_push(spawner.pool, fv.g, offered=True) else None
+
+
 def spawn_void(fn, /, *args, **kwargs):
     """Runs a call on the default executor, for what it does: nobody gets its result. See ``Executor.spawn_void``.
 

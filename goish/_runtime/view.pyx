@@ -61,7 +61,7 @@ cdef class End:
     __class_getitem__ = classmethod(GenericAlias)
 
     def __reduce_ex__(self, protocol):
-        raise TypeError("a channel cannot be copied or pickled: pass it itself, goroutines share it")
+        raise_no_channel_copy()
 
 
 cdef class SendChan(End):
@@ -183,7 +183,8 @@ cdef class RecvChan(End):
 
 @cython.final
 cdef class CancelToken(RecvChan):
-    """Tells many at once that they are to stop: a receive-only channel that ``cancel`` closes.
+    """CancelToken()\n--\n\n\
+    Tells many at once that they are to stop: a receive-only channel that ``cancel`` closes.
 
     What computes asks ``check`` from time to time; what waits takes ``token.recv_ok()`` as a case of ``select``, or awaits
     it. Any thread may use it.

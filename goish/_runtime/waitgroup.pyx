@@ -90,7 +90,8 @@ waits[<int>W_WAITGROUP] = Wait("wait group", True, wg_attempt, NULL, wg_arm, wg_
 
 
 cdef class WaitGroup:
-    """Waits until a number of goroutines are done. Go's ``sync.WaitGroup``.
+    """WaitGroup()\n--\n\n\
+    Waits until a number of goroutines are done. Go's ``sync.WaitGroup``.
 
     Starts at zero and may be used again and again. ``add``, ``done`` and ``count`` from any thread; ``wait`` and ``go``
     need an event loop on this one.

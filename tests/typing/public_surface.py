@@ -75,6 +75,17 @@ async def threads(ints: list[int]) -> None:
         assert_type(scope.go_thread(fetch, "x"), Goroutine[bytes])
         scope.spawn(add, "x")  # type: ignore[call-overload]  # pyright: ignore
     assert_type(goish.Executor(workers=2).spawn(add, 1, 2), FlowVar[int])
+    ex = goish.Executor(max_pending=1, on_full="block")
+    assert_type(await goish.go_thread(ex.submit, add, 1, b=2), Pending[int])
+    assert_type(await goish.go_thread(ex.submit, fetch, "x", retries=2), Pending[bytes])
+    assert_type(await goish.go_thread(ex.spawn, add, 1, 2), FlowVar[int])
+    assert_type(await goish.go_thread(ex.go_thread, add, 1, 2), Goroutine[int])
+    assert_type(await goish.go_thread(ex.go_thread, fetch, "x"), Goroutine[bytes])
+    assert_type(await goish.go_thread(goish.submit, add, 1, 2), Pending[int])
+    assert_type(await goish.go_thread(goish.sync, goish.spawn(add, 1, 2)), int)
+    assert_type(await goish.go_thread(goish.parallel_map, str, ints, executor=ex), list[str])
+    goish.go_thread(ex.submit, add, "x", 2)  # type: ignore[call-overload]  # pyright: ignore
+    goish.go_thread(ex.go_thread, add)  # type: ignore[call-overload]  # pyright: ignore
     goish.spawn(add, "x")  # type: ignore[call-overload]  # pyright: ignore
     goish.go_thread(5)  # type: ignore[call-overload]  # pyright: ignore
 

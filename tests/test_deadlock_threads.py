@@ -37,7 +37,9 @@ from goish import (
     run,
     select,
     sleep,
+    sync_any,
     wait_all,
+    wait_any,
 )
 from goish._runtime.core import scheduler
 from goish.deadlock import FIRST_LOOK
@@ -214,11 +216,42 @@ async def calls_that_are_over(ex: Executor) -> None:
     await ex.go_thread(recv, chan())
 
 
+@deadlocks
+async def all_that_is_waited_for(ex: Executor) -> None:
+    ch: Chan[int] = chan()
+    await wait_all(go(recv, ch), ex.go_thread(recv, ch), ex.go_thread(ch.recv_blocking), ex.spawn(ch.recv_blocking))
+
+
+@deadlocks
+async def any_that_is_waited_for(ex: Executor) -> None:
+    ch: Chan[int] = chan()
+    await wait_any(go(recv, ch), ex.go_thread(recv, ch), ex.go_thread(ch.recv_blocking), ex.spawn(ch.recv_blocking))
+
+
+@deadlocks
+async def any_that_is_waited_for_on_a_thread(ex: Executor) -> None:
+    ch: Chan[int] = chan()
+    await ex.go_thread(lambda: sync_any(ex.submit(recv, ch), ex.submit(ch.recv_blocking)))
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("program", DEADLOCKED, ids=lambda program: program.__name__)
 def test_deadlock_across_workers_is_found(program: Program, loop: Any, ex: Executor) -> None:
     with pytest.raises(DeadlockError, match="deadlock!"):
         run(program, ex, loop=loop)
+
+
+def test_the_report_has_who_waits_for_all_and_what_they_wait_for() -> None:
+    async def main() -> None:
+        ch: Chan[int] = chan()
+        await wait_all(go(recv, ch), go(recv, ch))
+
+    with pytest.raises(DeadlockError) as caught:
+        run(main)
+    text = str(caught.value)
+    assert "(main) [goroutine]" in text
+    assert "[chan receive]" in text
+    assert f'File "{__file__}", line {recv.__code__.co_firstlineno + 1}, in recv' in text
 
 
 # ── woken ──
@@ -228,6 +261,17 @@ def child(code: str, **options: Any) -> subprocess.Popen[bytes]:
     """A process that acts QUIET seconds from now."""
     script = f"import os, sys, time; time.sleep({QUIET}); {code}"
     return subprocess.Popen([sys.executable, "-S", "-c", script], **options)
+
+
+@lives
+async def future_of_asyncio_among_all_that_is_waited_for(ex: Executor) -> None:
+    ch: Chan[int] = chan()
+    g = go(recv, ch)
+    asyncio.get_running_loop().call_later(QUIET, ch.try_send, 1)
+    await wait_any(g, asyncio.get_running_loop().create_future())
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(QUIET, future.set_result, None)
+    await wait_all(future, g)
 
 
 @lives

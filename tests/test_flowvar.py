@@ -562,6 +562,72 @@ async def test_wait_any_gives_the_first_and_leaves_the_rest() -> None:
         await wait_any()
 
 
+async def test_a_cancel_of_who_waits_for_all_takes_nothing() -> None:
+    ready = spawn(str, "ready")
+    while not ready.is_ready():
+        await asyncio.sleep(0.001)
+    ch = goish.Chan[str]()
+    late = submit(ch.recv_blocking)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await wait_all(ready, late)
+    assert not ready.is_consumed
+    await ch.send("late")
+    assert await wait_all(ready, late) == ("ready", "late")
+
+
+def test_a_cancel_of_who_blocks_for_all_takes_nothing() -> None:
+    ready, ch = submit(str, "ready"), goish.Chan[str]()
+    until(ready.is_ready)
+    late = submit(ch.recv_blocking)
+    blocked = goish.Executor(workers=1)
+    with blocked:
+        g = blocked.go_thread(sync_all, ready, late)
+        until(lambda: g.wait_reason == "goroutine")
+        g.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            g.result(timeout=PATIENCE)
+    assert not ready.is_consumed
+    ch.send_blocking("late")
+    assert sync_all(ready, late) == ("ready", "late")
+
+
+@pytest.mark.parametrize("wait", [wait_all, wait_any])
+async def test_a_cancel_of_who_waits_cancels_no_task(wait: Any) -> None:
+    # Whoever awaits an asyncio task by name cancels it too; whoever waits for its end does not.
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(goish.task_factory)
+    ch = goish.Chan[int]()
+
+    async def body() -> int:
+        return await ch.recv()
+
+    task = asyncio.create_task(body())
+    assert isinstance(task, goish.Goroutine)
+    for waits in (go(wait, task), asyncio.create_task(wait(task))):
+        await asyncio.sleep(0.001)
+        waits.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waits
+    loop.set_task_factory(None)
+    assert not task.cancelling()
+    await ch.send(1)
+    assert await task == 1
+
+
+async def test_a_failure_that_a_cancelled_waiter_has_not_seen_is_unseen() -> None:
+    async def fail() -> None:
+        raise LookupError
+
+    g = go(fail)
+    waits = go(wait_all, g)
+    g.add_done_callback(lambda _: waits.cancel())
+    with pytest.raises((asyncio.CancelledError, LookupError)) as caught:
+        await waits
+    assert g._log_traceback is (caught.type is asyncio.CancelledError)
+    assert isinstance(g.exception(), LookupError)
+
+
 @pytest.mark.parametrize("wait", [wait_all, wait_any])
 async def test_waiting_takes_handles_only(wait: Any) -> None:
     with pytest.raises(TypeError, match=r"takes what go\(\), go_thread\(\)"):

@@ -234,6 +234,13 @@ async def any_that_is_waited_for_on_a_thread(ex: Executor) -> None:
     await ex.go_thread(lambda: sync_any(ex.submit(recv, ch), ex.submit(ch.recv_blocking)))
 
 
+@deadlocks
+async def end_of_an_executor(ex: Executor) -> None:
+    async with Executor(workers=2) as own:
+        own.go_thread(chan().recv_blocking)
+        own.go_thread(recv, chan())
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("program", DEADLOCKED, ids=lambda program: program.__name__)
 def test_deadlock_across_workers_is_found(program: Program, loop: Any, ex: Executor) -> None:
@@ -261,6 +268,12 @@ def child(code: str, **options: Any) -> subprocess.Popen[bytes]:
     """A process that acts QUIET seconds from now."""
     script = f"import os, sys, time; time.sleep({QUIET}); {code}"
     return subprocess.Popen([sys.executable, "-S", "-c", script], **options)
+
+
+@lives
+async def executor_that_ends_has_a_call_that_sleeps(ex: Executor) -> None:
+    async with Executor(workers=2) as own:
+        own.go_thread(time.sleep, QUIET)
 
 
 @lives

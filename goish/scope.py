@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from contextvars import Context
+from inspect import Signature
+from threading import get_ident
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar, cast, overload
 
@@ -28,6 +31,27 @@ _ROOM: Final = 64
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+
+class _GoThread:
+    """The ``go_thread`` of a scope."""
+
+    def __init__(self, scope: sync_scope, verb: GoThread) -> None:
+        self._scope = scope
+        self._verb = verb
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._scope._give(self._verb, *args, **kwargs)  # pyright: ignore[reportPrivateUsage]
+
+    def with_(self, *, name: str | None = None, context: Context | None = None) -> _GoThread:
+        return _GoThread(self._scope, self._verb.with_(name=name, context=context))
+
+    @property
+    def __signature__(self) -> Signature:
+        return self._verb.__signature__
+
+    def __repr__(self) -> str:
+        return repr(self._verb)
 
 
 class sync_scope:  # noqa: N801
@@ -60,10 +84,11 @@ class sync_scope:  # noqa: N801
 
     def __init__(self, executor: AnyExecutor | None = None) -> None:
         self._executor = check_executor(executor)
-        self._lock = threading.Lock()  # guards the next three
+        self._lock = threading.Lock()  # guards the next four
         self._left: list[Goroutine[Any]] = []
         self._sweep_at = _ROOM
         self._over = False
+        self._givers: list[int] = []  # threads that are within a verb of the scope's
         self._errors: list[BaseException] = []
         self._end: BaseException | None = None  # what ends more than a call: KeyboardInterrupt, SystemExit
         self._token: Any = None
@@ -80,7 +105,8 @@ class sync_scope:  # noqa: N801
             async with sync_scope() as scope:
                 print(await scope.spawn(pow, 2, 3))  # -> 8
         """
-        return (spawn if self._executor is None else self._executor.spawn)(fn, *args, **kwargs)
+        verb = spawn if self._executor is None else self._executor.spawn
+        return cast("FlowVar[Any]", self._give(verb, fn, *args, **kwargs))
 
     @overload
     def submit(self, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]: ...
@@ -94,7 +120,8 @@ class sync_scope:  # noqa: N801
             async with sync_scope() as scope:
                 print(await scope.submit(pow, 2, 3))  # -> 8
         """
-        return (submit if self._executor is None else self._executor.submit)(fn, *args, **kwargs)
+        verb = submit if self._executor is None else self._executor.submit
+        return cast("Pending[Any]", self._give(verb, fn, *args, **kwargs))
 
     @property
     def go_thread(self) -> GoThread:
@@ -105,12 +132,34 @@ class sync_scope:  # noqa: N801
             async with sync_scope() as scope:
                 print(await scope.go_thread(pow, 2, 3))  # -> 8
         """
-        return go_thread if self._executor is None else cast("GoThread", self._executor.go_thread)
+        verb = go_thread if self._executor is None else cast("GoThread", self._executor.go_thread)
+        return cast("GoThread", _GoThread(self, verb))
+
+    def _give(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call ``verb`` within this scope, whatever scope the caller is in."""
+        with self._lock:
+            self._check_running()
+            self._givers.append(get_ident())
+        token = current_scope.set(self)
+        try:
+            return verb(*args, **kwargs)
+        finally:
+            current_scope.reset(token)
+            with self._lock:
+                self._givers.remove(get_ident())
+
+    def _check_running(self) -> None:
+        if self._token is None:
+            raise RuntimeError("this sync_scope was not entered yet, so it takes no work: `with sync_scope() as scope`")
+        if self._over:
+            raise RuntimeError("this sync_scope has ended and takes no more work: nothing that is given to it outlives it")
 
     def add(self, g: Goroutine[Any]) -> None:
         """Called for each goroutine that is made for a worker thread within the scope."""
         with self._lock:
             if self._over:
+                if get_ident() in self._givers:
+                    self._check_running()  # it has ended meanwhile
                 return
             self._left.append(g)
             if len(self._left) >= self._sweep_at:

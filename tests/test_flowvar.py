@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import gc
+import inspect
 import pickle
 import sys
 import threading
@@ -783,6 +784,57 @@ def test_what_ends_the_program_cancels_a_scope_and_comes_out_as_it_is(end: type[
     with pytest.raises(end, match="enough"), sync_scope():
         calls = [submit(computing, started), spawn(ends)]
     assert all(call.is_ready() for call in calls)
+
+
+VERBS = ["spawn", "submit", "go_thread"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_a_scope_is_given_is_its_own_wherever_that_is_done(verb: str) -> None:
+    hold = threading.Event()
+    over: list[str] = []
+
+    def child() -> None:
+        hold.wait(PATIENCE)
+        spawn(over.append, "grandchild")
+        over.append("child")
+
+    with sync_scope() as outer:
+        with sync_scope():
+            getattr(outer, verb)(child)
+            thread = threading.Thread(target=getattr(outer, verb), args=(child,))
+            thread.start()
+            thread.join()
+        over.append("inner scope")
+        hold.set()
+    assert over[0] == "inner scope"
+    assert sorted(over[1:]) == ["child", "child", "grandchild", "grandchild"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_scope_takes_work_from_its_beginning_to_its_end(verb: str) -> None:
+    scope = sync_scope()
+    with pytest.raises(RuntimeError, match="was not entered yet"):
+        getattr(scope, verb)(int)
+    with scope:
+        getattr(scope, verb)(int)
+    with pytest.raises(RuntimeError, match="has ended and takes no more work"):
+        getattr(scope, verb)(int)
+    failed = sync_scope()
+    with pytest.raises(LookupError), failed:
+        raise LookupError
+    with pytest.raises(RuntimeError, match="has ended and takes no more work"):
+        getattr(failed, verb)(int)
+
+
+def test_go_thread_of_a_scope_has_options() -> None:
+    with sync_scope() as scope:
+        g = scope.go_thread.with_(name="mine")(int)
+        assert g.name == "mine"
+        assert str(inspect.signature(scope.go_thread)) == str(inspect.signature(go_thread))
+        with pytest.raises(TypeError, match="needs a positional argument"):
+            scope.go_thread()  # type: ignore[call-overload]
+    assert g.done()
 
 
 def test_a_scope_does_not_grow_with_what_is_done() -> None:

@@ -38,6 +38,7 @@ from goish import (
     select,
     sleep,
     sync_any,
+    sync_scope,
     wait_all,
     wait_any,
 )
@@ -241,6 +242,13 @@ async def end_of_an_executor(ex: Executor) -> None:
         own.go_thread(recv, chan())
 
 
+@deadlocks
+async def end_of_a_scope(ex: Executor) -> None:
+    async with sync_scope(ex) as scope:
+        scope.go_thread(chan().recv_blocking)
+        scope.go_thread(recv, chan())
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("program", DEADLOCKED, ids=lambda program: program.__name__)
 def test_deadlock_across_workers_is_found(program: Program, loop: Any, ex: Executor) -> None:
@@ -259,6 +267,25 @@ def test_the_report_has_who_waits_for_all_and_what_they_wait_for() -> None:
     assert "(main) [goroutine]" in text
     assert "[chan receive]" in text
     assert f'File "{__file__}", line {recv.__code__.co_firstlineno + 1}, in recv' in text
+
+
+@pytest.mark.parametrize("where", ["body", "end"])
+def test_a_failed_call_is_the_cause_of_the_deadlock_of_its_scope(where: str, caplog: pytest.LogCaptureFixture) -> None:
+    def produce() -> None:
+        raise LookupError("broke")
+
+    async def main() -> None:
+        async with sync_scope() as scope:
+            ch: Chan[int] = chan()
+            scope.go_thread(produce)
+            if where == "body":
+                await ch.recv()
+            scope.go_thread(ch.recv_blocking)
+
+    with pytest.raises(DeadlockError) as caught:
+        run(main)
+    assert isinstance(caught.value.__cause__, ExceptionGroup)
+    assert [type(error) for error in caught.value.__cause__.exceptions] == [LookupError]
 
 
 # ── woken ──

@@ -44,6 +44,10 @@ from goish import (
 pytestmark = pytest.mark.usefixtures("two_workers")
 
 
+async def failing_in_a_loop() -> None:
+    raise LookupError("on purpose")
+
+
 def fib(n: int) -> int:
     if n < 2:
         return n
@@ -835,6 +839,135 @@ def test_go_thread_of_a_scope_has_options() -> None:
         with pytest.raises(TypeError, match="needs a positional argument"):
             scope.go_thread()  # type: ignore[call-overload]
     assert g.done()
+
+
+def wait_for_ever(started: threading.Event) -> None:
+    started.set()
+    chan().recv_blocking()
+
+
+async def a_failed_one_and_one_that_waits(scope: sync_scope) -> None:
+    started = threading.Event()
+    failed = scope.go_thread(failing)
+    scope.go_thread(wait_for_ever, started)
+    while not failed.done() or not started.is_set():
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("start", [go, asyncio.create_task])
+@pytest.mark.parametrize("where", ["body", "end"])
+async def test_a_cancelled_scope_raises_the_errors_of_its_calls(start: Any, where: str) -> None:
+    async def body() -> None:
+        try:
+            async with sync_scope() as scope:
+                await a_failed_one_and_one_that_waits(scope)
+                ready.set()
+                if where == "body":
+                    await asyncio.sleep(PATIENCE)
+        except ExceptionGroup as group:
+            errors.extend(group.exceptions)
+        counts.append(asyncio.current_task().cancelling())  # type: ignore[union-attr]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        errors.append(RuntimeError("the cancel did not come"))
+
+    errors: list[BaseException] = []
+    counts: list[int] = []
+    ready = asyncio.Event()
+    task = start(body())
+    await ready.wait()
+    await asyncio.sleep(0.01)
+    task.cancel()
+    if start is go or sys.version_info >= (3, 13):
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    else:  # as with asyncio.TaskGroup
+        await task
+        errors.pop()
+    assert [type(error) for error in errors] == [LookupError]
+    assert counts == [1]
+
+
+@pytest.mark.parametrize("start", [go, asyncio.create_task])
+@pytest.mark.parametrize("where", ["body", "end"])
+async def test_a_timeout_around_a_scope_loses_no_errors(start: Any, where: str) -> None:
+    async def body() -> None:
+        with pytest.raises(ExceptionGroup) as caught:  # noqa: PT012
+            async with asyncio.timeout(0.1), sync_scope() as scope:
+                await a_failed_one_and_one_that_waits(scope)
+                if where == "body":
+                    await asyncio.sleep(PATIENCE)
+        assert [type(error) for error in caught.value.exceptions] == [LookupError]
+        assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]
+        await asyncio.sleep(0.001)  # nothing is left of the cancel
+
+    await start(body())
+
+
+async def test_a_timeout_around_a_scope_without_errors_is_a_timeout() -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05), sync_scope() as scope:
+            scope.go_thread(wait_for_ever, threading.Event())
+
+
+@pytest.mark.parametrize("where", ["body", "end"])
+async def test_a_cancelled_scope_on_a_thread_raises_the_errors_of_its_calls(where: str) -> None:
+    def body() -> None:
+        try:
+            with sync_scope() as scope:
+                failed = scope.go_thread(failing)
+                started = threading.Event()
+                scope.go_thread(wait_for_ever, started)
+                started.wait(PATIENCE)
+                until(failed.done)
+                ready.set()
+                if where == "body":
+                    chan().recv_blocking()
+        except ExceptionGroup as group:
+            errors.extend(group.exceptions)
+        check_cancel()
+
+    errors: list[BaseException] = []
+    ready = threading.Event()
+    g = go_thread(body)
+    while not ready.is_set():
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.01)
+    g.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await g
+    assert [type(error) for error in errors] == [LookupError]
+
+
+def test_errors_that_a_scope_does_not_raise_are_panics(caplog: pytest.LogCaptureFixture) -> None:
+    def leave() -> None:
+        with sync_scope():
+            failed = spawn(failing)
+            until(failed.is_ready)
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        leave()
+    gc.collect()
+    until(lambda: "failed and nobody awaited it" in caplog.text)
+
+
+@pytest.mark.parametrize("fail", [failing, failing_in_a_loop])
+async def test_a_failed_call_is_reminded_of_while_its_scope_waits(fail: Any, caplog: pytest.LogCaptureFixture) -> None:
+    hold = goish.Chan[int]()
+    with pytest.raises(ExceptionGroup, match="unhandled"):  # noqa: PT012
+        async with sync_scope() as scope:
+            scope.go_thread(hold.recv_blocking)
+            scope.go_thread(fail)
+            remind = go(_send_when, hold, lambda: "failed and nobody has awaited it so far" in caplog.text)
+    await remind
+    assert caplog.text.count("so far") == 1
+
+
+async def _send_when(ch: goish.Chan[int], is_time: Any) -> None:
+    while not is_time():
+        await asyncio.sleep(0.01)
+    await ch.send(1)
 
 
 def test_a_scope_does_not_grow_with_what_is_done() -> None:

@@ -148,7 +148,62 @@ def _join(future: asyncio.Future[Any], timeout: float | None) -> None:
         raise
 
 
-def sync_any(*handles: Handle[T], timeout: float | None = None) -> tuple[int, T]:
+@overload
+def sync_any(a: Handle[T1], b: Handle[T2], /, *, timeout: float | None = None) -> tuple[int, T1 | T2]: ...
+@overload
+def sync_any(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], /, *, timeout: float | None = None
+) -> tuple[int, T1 | T2 | T3]: ...
+@overload
+def sync_any(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], /, *, timeout: float | None = None
+) -> tuple[int, T1 | T2 | T3 | T4]: ...
+@overload
+def sync_any(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], e: Handle[T5], /, *, timeout: float | None = None
+) -> tuple[int, T1 | T2 | T3 | T4 | T5]: ...
+@overload
+def sync_any(
+    a: Handle[T1],
+    b: Handle[T2],
+    c: Handle[T3],
+    d: Handle[T4],
+    e: Handle[T5],
+    f: Handle[T6],
+    /,
+    *,
+    timeout: float | None = None,
+) -> tuple[int, T1 | T2 | T3 | T4 | T5 | T6]: ...
+@overload
+def sync_any(
+    a: Handle[T1],
+    b: Handle[T2],
+    c: Handle[T3],
+    d: Handle[T4],
+    e: Handle[T5],
+    f: Handle[T6],
+    g: Handle[T7],
+    /,
+    *,
+    timeout: float | None = None,
+) -> tuple[int, T1 | T2 | T3 | T4 | T5 | T6 | T7]: ...
+@overload
+def sync_any(
+    a: Handle[T1],
+    b: Handle[T2],
+    c: Handle[T3],
+    d: Handle[T4],
+    e: Handle[T5],
+    f: Handle[T6],
+    g: Handle[T7],
+    h: Handle[T8],
+    /,
+    *,
+    timeout: float | None = None,
+) -> tuple[int, T1 | T2 | T3 | T4 | T5 | T6 | T7 | T8]: ...
+@overload
+def sync_any(*handles: Handle[T], timeout: float | None = None) -> tuple[int, T]: ...
+def sync_any(*handles: Any, timeout: float | None = None) -> tuple[int, Any]:
     """Block this thread until one is done: its position among ``handles``, and its result, which is taken.
 
     The others are left as they are: a FlowVar of them may still be synced. Its exception is raised if that one failed.
@@ -231,7 +286,39 @@ async def wait_all(*handles: Any) -> tuple[Any, ...]:
     return _results(handles, "wait_all")
 
 
-async def wait_any(*handles: Handle[T]) -> tuple[int, T]:
+@overload
+async def wait_any(a: Handle[T1], b: Handle[T2], /) -> tuple[int, T1 | T2]: ...
+@overload
+async def wait_any(a: Handle[T1], b: Handle[T2], c: Handle[T3], /) -> tuple[int, T1 | T2 | T3]: ...
+@overload
+async def wait_any(a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], /) -> tuple[int, T1 | T2 | T3 | T4]: ...
+@overload
+async def wait_any(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], e: Handle[T5], /
+) -> tuple[int, T1 | T2 | T3 | T4 | T5]: ...
+@overload
+async def wait_any(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], e: Handle[T5], f: Handle[T6], /
+) -> tuple[int, T1 | T2 | T3 | T4 | T5 | T6]: ...
+@overload
+async def wait_any(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], e: Handle[T5], f: Handle[T6], g: Handle[T7], /
+) -> tuple[int, T1 | T2 | T3 | T4 | T5 | T6 | T7]: ...
+@overload
+async def wait_any(
+    a: Handle[T1],
+    b: Handle[T2],
+    c: Handle[T3],
+    d: Handle[T4],
+    e: Handle[T5],
+    f: Handle[T6],
+    g: Handle[T7],
+    h: Handle[T8],
+    /,
+) -> tuple[int, T1 | T2 | T3 | T4 | T5 | T6 | T7 | T8]: ...
+@overload
+async def wait_any(*handles: Handle[T]) -> tuple[int, T]: ...
+async def wait_any(*handles: Any) -> tuple[int, Any]:
     """Wait until one is done: its position among ``handles``, and its result, which is taken.
 
     The others are left as they are: one that fails later, and that nobody awaits, is a panic. Its exception is raised

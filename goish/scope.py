@@ -66,13 +66,15 @@ class sync_scope:  # noqa: N801
     """Waits at its end for all that was spawned within: by ``spawn``, ``submit`` and ``go_thread``, and by those again.
 
     ``with sync_scope():`` blocks the thread, as ``sync`` does, and helps; ``async with sync_scope():`` waits.
-    Exceptions that nobody has seen by then are raised together, in an ExceptionGroup. If the body itself fails, or is
-    cancelled, all that is left is cancelled and waited for; so it is at a KeyboardInterrupt or SystemExit of the body
-    or of a call, which is then raised as it is. What ``go`` starts belongs to its loop, not to the scope.
+    Exceptions that nobody has seen by then are raised together, in an ExceptionGroup; a call that fails cancels none.
+    If the body itself fails, or is cancelled, all that is left is cancelled and waited for; errors of calls come before
+    the cancel, which stays due. So it is at a KeyboardInterrupt or SystemExit of the body or of a call, which is then
+    raised as it is, and the errors are panics. What ``go`` starts belongs to its loop, not to the scope.
 
     ``executor``: the one that the methods ``spawn``, ``submit`` and ``go_thread`` of the scope give work to, an adopted
-    one too; None: the default one. TypeError for other things, SyncOnLoop for ``with`` on a thread whose event loop
-    runs.
+    one too; None: the default one. What they are given belongs to this scope, whatever scope or thread they are called
+    in; RuntimeError before it is entered and after it has ended. TypeError for other things, SyncOnLoop for ``with`` on
+    a thread whose event loop runs.
 
     Example::
 
@@ -161,7 +163,9 @@ class sync_scope:  # noqa: N801
         if self._token is None:
             raise RuntimeError("this sync_scope was not entered yet, so it takes no work: `with sync_scope() as scope`")
         if self._over:
-            raise RuntimeError("this sync_scope has ended and takes no more work: nothing that is given to it outlives it")
+            raise RuntimeError(
+                "this sync_scope has ended and takes no more work: nothing that is given to it outlives it"
+            )
 
     def add(self, g: Goroutine[Any]) -> None:
         """Called for each goroutine that is made for a worker thread within the scope."""

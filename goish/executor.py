@@ -63,8 +63,9 @@ class Executor(Spawner):
     ``"run"`` it on the calling thread (a plain function; not of ``submit``, nor where an event loop runs).
     ``name``: of its threads.
 
-    ``with`` and ``async with`` shut it down at the end. TypeError or ValueError for other arguments. Any thread may use
-    it; in a forked child it begins anew, without threads and without calls.
+    ``with`` and ``async with`` shut it down at the end, and wait; left by an exception, they cancel its calls first.
+    TypeError or ValueError for other arguments. Any thread may use it; in a forked child it begins anew, without
+    threads and without calls.
 
     Example::
 

@@ -10,6 +10,7 @@ import asyncio
 import concurrent.futures
 import math
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from time import monotonic
 from typing import Any, Final, TypeAlias, TypeVar, overload
 
@@ -20,12 +21,14 @@ from ._runtime.core import (
     Pending,
     RecvChan,
     chan,
+    end_of,
     go,
     go_thread,
     goroutine_behind,
     join_helping,
     scheduler,
     sync,
+    take,
 )
 from .errors import SyncOnLoop
 
@@ -116,29 +119,19 @@ def sync_all(*handles: Any, timeout: float | None = None) -> tuple[Any, ...]:
     """
     _check(handles, "sync_all")
     _check_no_loop("sync_all", "wait_all")
-    if timeout is not None:
-        _join_all(handles, timeout)
-    results: list[Any] = []
-    errors: list[BaseException] = []
-    for handle in handles:
-        try:
-            results.append(_sync(handle))
-        except BaseException as exc:
-            if not _is_over(handle):
-                raise  # not its own: it was this thread that was interrupted or refused
-            errors.append(exc)
-    _raise(errors, "sync_all")
-    return tuple(results)
+    _join_all(handles, timeout)
+    return _results(handles, "sync_all")
 
 
-def _join_all(handles: Sequence[Handle[Any]], timeout: float) -> None:
+def _join_all(handles: Sequence[Handle[Any]], timeout: float | None) -> None:
     """Until all are done, taking nothing."""
-    _check_timeout(timeout)
-    deadline = monotonic() + timeout
+    if timeout is not None:
+        _check_timeout(timeout)
+    deadline = math.inf if timeout is None else monotonic() + timeout
     for handle in handles:
         if _is_over(handle):
             continue
-        left = max(0.0, deadline - monotonic())
+        left = None if timeout is None else max(0.0, deadline - monotonic())
         behind = _behind(handle)
         if isinstance(behind, asyncio.Future):
             _join(behind, left)
@@ -155,7 +148,62 @@ def _join(future: asyncio.Future[Any], timeout: float | None) -> None:
         raise
 
 
-def sync_any(*handles: Handle[T], timeout: float | None = None) -> tuple[int, T]:
+@overload
+def sync_any(a: Handle[T1], b: Handle[T2], /, *, timeout: float | None = None) -> tuple[int, T1 | T2]: ...
+@overload
+def sync_any(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], /, *, timeout: float | None = None
+) -> tuple[int, T1 | T2 | T3]: ...
+@overload
+def sync_any(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], /, *, timeout: float | None = None
+) -> tuple[int, T1 | T2 | T3 | T4]: ...
+@overload
+def sync_any(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], e: Handle[T5], /, *, timeout: float | None = None
+) -> tuple[int, T1 | T2 | T3 | T4 | T5]: ...
+@overload
+def sync_any(
+    a: Handle[T1],
+    b: Handle[T2],
+    c: Handle[T3],
+    d: Handle[T4],
+    e: Handle[T5],
+    f: Handle[T6],
+    /,
+    *,
+    timeout: float | None = None,
+) -> tuple[int, T1 | T2 | T3 | T4 | T5 | T6]: ...
+@overload
+def sync_any(
+    a: Handle[T1],
+    b: Handle[T2],
+    c: Handle[T3],
+    d: Handle[T4],
+    e: Handle[T5],
+    f: Handle[T6],
+    g: Handle[T7],
+    /,
+    *,
+    timeout: float | None = None,
+) -> tuple[int, T1 | T2 | T3 | T4 | T5 | T6 | T7]: ...
+@overload
+def sync_any(
+    a: Handle[T1],
+    b: Handle[T2],
+    c: Handle[T3],
+    d: Handle[T4],
+    e: Handle[T5],
+    f: Handle[T6],
+    g: Handle[T7],
+    h: Handle[T8],
+    /,
+    *,
+    timeout: float | None = None,
+) -> tuple[int, T1 | T2 | T3 | T4 | T5 | T6 | T7 | T8]: ...
+@overload
+def sync_any(*handles: Handle[T], timeout: float | None = None) -> tuple[int, T]: ...
+def sync_any(*handles: Any, timeout: float | None = None) -> tuple[int, Any]:
     """Block this thread until one is done: its position among ``handles``, and its result, which is taken.
 
     The others are left as they are: a FlowVar of them may still be synced. Its exception is raised if that one failed.
@@ -232,19 +280,45 @@ async def wait_all(*handles: Any) -> tuple[Any, ...]:
         print(await wait_all(go(square, 3), go_thread(pow, 2, 3), spawn(pow, 2, 4)))  # -> (9, 8, 16)
     """
     _check(handles, "wait_all")
-    results: list[Any] = []
-    errors: list[BaseException] = []
     for handle in handles:
-        await _end_of(handle)
-        try:
-            results.append(await _result_of(handle))
-        except BaseException as exc:
-            errors.append(exc)
-    _raise(errors, "wait_all")
-    return tuple(results)
+        if not _is_over(handle):
+            await _end_of(handle)
+    return _results(handles, "wait_all")
 
 
-async def wait_any(*handles: Handle[T]) -> tuple[int, T]:
+@overload
+async def wait_any(a: Handle[T1], b: Handle[T2], /) -> tuple[int, T1 | T2]: ...
+@overload
+async def wait_any(a: Handle[T1], b: Handle[T2], c: Handle[T3], /) -> tuple[int, T1 | T2 | T3]: ...
+@overload
+async def wait_any(a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], /) -> tuple[int, T1 | T2 | T3 | T4]: ...
+@overload
+async def wait_any(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], e: Handle[T5], /
+) -> tuple[int, T1 | T2 | T3 | T4 | T5]: ...
+@overload
+async def wait_any(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], e: Handle[T5], f: Handle[T6], /
+) -> tuple[int, T1 | T2 | T3 | T4 | T5 | T6]: ...
+@overload
+async def wait_any(
+    a: Handle[T1], b: Handle[T2], c: Handle[T3], d: Handle[T4], e: Handle[T5], f: Handle[T6], g: Handle[T7], /
+) -> tuple[int, T1 | T2 | T3 | T4 | T5 | T6 | T7]: ...
+@overload
+async def wait_any(
+    a: Handle[T1],
+    b: Handle[T2],
+    c: Handle[T3],
+    d: Handle[T4],
+    e: Handle[T5],
+    f: Handle[T6],
+    g: Handle[T7],
+    h: Handle[T8],
+    /,
+) -> tuple[int, T1 | T2 | T3 | T4 | T5 | T6 | T7 | T8]: ...
+@overload
+async def wait_any(*handles: Handle[T]) -> tuple[int, T]: ...
+async def wait_any(*handles: Any) -> tuple[int, Any]:
     """Wait until one is done: its position among ``handles``, and its result, which is taken.
 
     The others are left as they are: one that fails later, and that nobody awaits, is a panic. Its exception is raised
@@ -263,7 +337,7 @@ async def wait_any(*handles: Handle[T]) -> tuple[int, T]:
     _check(handles, "wait_any")
     _check_not_empty(handles, "wait_any")
     i = await _first(handles)
-    return i, await _result_of(handles[i])
+    return i, _result_of(handles[i])
 
 
 def done(handle: Handle[Any], /) -> RecvChan[Any]:
@@ -303,16 +377,30 @@ async def _first(handles: Sequence[Handle[Any]]) -> int:
         if _is_over(handle):
             return i
     ended: Chan[int] = chan(math.inf)
-    watchers = [go(_tell, handle, i, ended) for i, handle in enumerate(handles)]
+    asked: list[tuple[Goroutine[Any], Callable[[object], object]]] = []
+    watchers: list[Goroutine[None]] = []
     try:
+        for i, handle in enumerate(handles):
+            behind = _behind(handle)
+            if isinstance(behind, Goroutine):
+                asked.append((behind, partial(_tell, ended, i)))
+                behind.add_done_callback(asked[-1][1])
+            else:
+                watchers.append(go(_watch, behind, ended, i))
         return await ended.recv()
     finally:
+        for g, tell in asked:
+            g.remove_done_callback(tell)
         for watcher in watchers:
             watcher.cancel()
 
 
-async def _tell(handle: Handle[Any], i: int, ended: Chan[int]) -> None:
-    await _end_of(handle)
+def _tell(ended: Chan[int], i: int, _: object) -> None:
+    ended.try_send(i)
+
+
+async def _watch(future: asyncio.Future[Any], ended: Chan[int], i: int) -> None:
+    await _end_of(future)
     ended.try_send(i)
 
 
@@ -327,13 +415,10 @@ def _sync(handle: Handle[T]) -> T:
 async def _end_of(handle: Handle[Any]) -> None:
     """Until it is done; its outcome is left alone, and a cancel is none of its."""
     behind = _behind(handle)
-    if behind.done():
-        return
     if isinstance(behind, Goroutine):
-        ended = asyncio.get_running_loop().create_future()
-        loop = asyncio.get_running_loop()
-        behind.add_done_callback(lambda _: scheduler(loop).post(_resolve, ended))
-        await ended
+        await end_of(behind)
+    elif behind.done():
+        return
     elif behind.get_loop() is asyncio.get_running_loop():
         await asyncio.wait([behind])
     else:
@@ -352,14 +437,22 @@ def _call_on(loop: asyncio.AbstractEventLoop, fn: Callable[..., object], *args: 
         raise RuntimeError(f"{loop!r} is closed")
 
 
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+def _results(handles: Sequence[Handle[Any]], what: str) -> tuple[Any, ...]:
+    """Of those that are done. Nothing is waited for: no cancel can come between, and what was taken is given."""
+    results: list[Any] = []
+    errors: list[BaseException] = []
+    for handle in handles:
+        try:
+            results.append(_result_of(handle))
+        except BaseException as exc:
+            errors.append(exc)
+    _raise(errors, what)
+    return tuple(results)
 
 
-async def _result_of(handle: Handle[T]) -> T:
+def _result_of(handle: Handle[T]) -> T:
     """Of one that is done."""
-    return handle.result() if isinstance(handle, asyncio.Future) else await handle
+    return take(handle) if isinstance(handle, (FlowVar, Pending)) else handle.result()
 
 
 def _behind(handle: Handle[T]) -> Goroutine[T] | asyncio.Future[T]:

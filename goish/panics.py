@@ -111,7 +111,7 @@ FREE_THREADED: Final = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 GLANCE: Final = 0.01  # seconds
 
 _lock = threading.Lock()  # guards the next two
-_unseen: list[weakref.ref[Goroutine[Any]]] = []
+_unseen: dict[weakref.ref[Goroutine[Any]], None] = {}  # each once, whoever has it watched
 _reminding = False
 
 
@@ -119,7 +119,7 @@ def watch(g: Goroutine[Any]) -> None:
     """Have the log tell in a second that ``g`` has failed, unless somebody has seen to it by then. Any thread."""
     global _reminding
     with _lock:
-        _unseen.append(weakref.ref(g))
+        _unseen[weakref.ref(g)] = None
         if _reminding:
             return
         _reminding = True
@@ -134,7 +134,7 @@ def _remind() -> None:
     while True:
         _wait()
         with _lock:
-            failed, _unseen = _unseen, []
+            failed, _unseen = _unseen, {}
             _reminding = bool(failed)
         if not failed:
             return
@@ -162,5 +162,5 @@ def after_fork() -> None:
     """In a forked child: the thread that reminds is the parent's, and so is what it would remind of."""
     global _lock, _unseen, _reminding
     _lock = threading.Lock()
-    _unseen = []
+    _unseen = {}
     _reminding = False

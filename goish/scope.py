@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
+from contextvars import Context
+from inspect import Signature
+from threading import get_ident
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar, cast, overload
 
@@ -13,34 +18,63 @@ from ._runtime.core import (
     Goroutine,
     GoThread,
     Pending,
+    current_goroutine,
     current_scope,
+    end_of,
     go_thread,
     join_helping,
+    loop_thread,
     spawn,
     submit,
 )
 from .adopted import AnyExecutor, check_executor
-from .errors import SyncOnLoop
+from .errors import DeadlockError, SyncOnLoop
+from .panics import watch
 
 __all__ = ["sync_scope"]
 
 _ROOM: Final = 64
+_WHY: Final = "its sync_scope ends"
+_UNHANDLED: Final = "unhandled errors in a sync_scope"
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+
+class _GoThread:
+    """The ``go_thread`` of a scope."""
+
+    def __init__(self, scope: sync_scope, verb: GoThread) -> None:
+        self._scope = scope
+        self._verb = verb
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._scope._give(self._verb, *args, **kwargs)  # pyright: ignore[reportPrivateUsage]
+
+    def with_(self, *, name: str | None = None, context: Context | None = None) -> _GoThread:
+        return _GoThread(self._scope, self._verb.with_(name=name, context=context))
+
+    @property
+    def __signature__(self) -> Signature:
+        return self._verb.__signature__
+
+    def __repr__(self) -> str:
+        return repr(self._verb)
 
 
 class sync_scope:  # noqa: N801
     """Waits at its end for all that was spawned within: by ``spawn``, ``submit`` and ``go_thread``, and by those again.
 
     ``with sync_scope():`` blocks the thread, as ``sync`` does, and helps; ``async with sync_scope():`` waits.
-    Exceptions that nobody has seen by then are raised together, in an ExceptionGroup. If the body itself fails, or is
-    cancelled, all that is left is cancelled and waited for; so it is at a KeyboardInterrupt or SystemExit of the body
-    or of a call, which is then raised as it is. What ``go`` starts belongs to its loop, not to the scope.
+    Exceptions that nobody has seen by then are raised together, in an ExceptionGroup; a call that fails cancels none.
+    If the body itself fails, or is cancelled, all that is left is cancelled and waited for; errors of calls come before
+    the cancel, which stays due. So it is at a KeyboardInterrupt or SystemExit of the body or of a call, which is then
+    raised as it is, and the errors are panics. What ``go`` starts belongs to its loop, not to the scope.
 
     ``executor``: the one that the methods ``spawn``, ``submit`` and ``go_thread`` of the scope give work to, an adopted
-    one too; None: the default one. TypeError for other things, SyncOnLoop for ``with`` on a thread whose event loop
-    runs.
+    one too; None: the default one. What they are given belongs to this scope, whatever scope or thread they are called
+    in; RuntimeError before it is entered and after it has ended. TypeError for other things, SyncOnLoop for ``with`` on
+    a thread whose event loop runs.
 
     Example::
 
@@ -60,12 +94,14 @@ class sync_scope:  # noqa: N801
 
     def __init__(self, executor: AnyExecutor | None = None) -> None:
         self._executor = check_executor(executor)
-        self._lock = threading.Lock()  # guards the next three
+        self._lock = threading.Lock()  # guards the next four
         self._left: list[Goroutine[Any]] = []
         self._sweep_at = _ROOM
         self._over = False
-        self._errors: list[BaseException] = []
+        self._givers: list[int] = []  # threads that are within a verb of the scope's
+        self._failed: list[Goroutine[Any]] = []  # unseen so far
         self._end: BaseException | None = None  # what ends more than a call: KeyboardInterrupt, SystemExit
+        self._interrupt: BaseException | None = None  # of the wait at the end
         self._token: Any = None
 
     @overload
@@ -80,7 +116,8 @@ class sync_scope:  # noqa: N801
             async with sync_scope() as scope:
                 print(await scope.spawn(pow, 2, 3))  # -> 8
         """
-        return (spawn if self._executor is None else self._executor.spawn)(fn, *args, **kwargs)
+        verb = spawn if self._executor is None else self._executor.spawn
+        return cast("FlowVar[Any]", self._give(verb, fn, *args, **kwargs))
 
     @overload
     def submit(self, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]: ...
@@ -94,7 +131,8 @@ class sync_scope:  # noqa: N801
             async with sync_scope() as scope:
                 print(await scope.submit(pow, 2, 3))  # -> 8
         """
-        return (submit if self._executor is None else self._executor.submit)(fn, *args, **kwargs)
+        verb = submit if self._executor is None else self._executor.submit
+        return cast("Pending[Any]", self._give(verb, fn, *args, **kwargs))
 
     @property
     def go_thread(self) -> GoThread:
@@ -105,12 +143,36 @@ class sync_scope:  # noqa: N801
             async with sync_scope() as scope:
                 print(await scope.go_thread(pow, 2, 3))  # -> 8
         """
-        return go_thread if self._executor is None else cast("GoThread", self._executor.go_thread)
+        verb = go_thread if self._executor is None else cast("GoThread", self._executor.go_thread)
+        return cast("GoThread", _GoThread(self, verb))
+
+    def _give(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call ``verb`` within this scope, whatever scope the caller is in."""
+        with self._lock:
+            self._check_running()
+            self._givers.append(get_ident())
+        token = current_scope.set(self)
+        try:
+            return verb(*args, **kwargs)
+        finally:
+            current_scope.reset(token)
+            with self._lock:
+                self._givers.remove(get_ident())
+
+    def _check_running(self) -> None:
+        if self._token is None:
+            raise RuntimeError("this sync_scope was not entered yet, so it takes no work: `with sync_scope() as scope`")
+        if self._over:
+            raise RuntimeError(
+                "this sync_scope has ended and takes no more work: nothing that is given to it outlives it"
+            )
 
     def add(self, g: Goroutine[Any]) -> None:
         """Called for each goroutine that is made for a worker thread within the scope."""
         with self._lock:
             if self._over:
+                if get_ident() in self._givers:
+                    self._check_running()  # it has ended meanwhile
                 return
             self._left.append(g)
             if len(self._left) >= self._sweep_at:
@@ -126,15 +188,16 @@ class sync_scope:  # noqa: N801
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        current_scope.reset(self._token)
-        cancelled: asyncio.CancelledError | None = None
-        if exc is not None:
-            self._cancel()
-        while (g := self._next()) is not None:
-            if (error := self._join(g)) is not None:
-                cancelled = error
-            self._note_error(g)
-        self._finish(exc, cancelled)
+        with self._ending(exc):
+            while (g := self._next()) is not None:
+                was_done = g.done()
+                while not g.done():
+                    try:
+                        join_helping(g)
+                    except BaseException as error:
+                        self._interrupted(g, error)
+                self._look_at(g, was_done)
+            self._finish(exc)
 
     async def __aenter__(self) -> Self:
         self._enter()
@@ -143,46 +206,47 @@ class sync_scope:  # noqa: N801
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        current_scope.reset(self._token)
-        cancelled: asyncio.CancelledError | None = None
-        if exc is not None:
-            self._cancel()
-        while (g := self._next()) is not None:
-            while not g.done():
-                try:
-                    await asyncio.wait([g])  # type: ignore[type-var]
-                except asyncio.CancelledError as error:
-                    cancelled = error
-                    g.cancel("its sync_scope ends")
-                    self._cancel()
-            self._note_error(g)
-        self._finish(exc, cancelled)
+        with self._ending(exc):
+            while (g := self._next()) is not None:
+                was_done = g.done()
+                while not g.done():
+                    try:
+                        await end_of(g)
+                    except BaseException as error:
+                        self._interrupted(g, error)
+                self._look_at(g, was_done)
+            self._finish(exc)
 
     def _enter(self) -> None:
         if self._token is not None:
             raise RuntimeError("a sync_scope is entered once; make another")
         self._token = current_scope.set(self)
 
-    def _join(self, g: Goroutine[Any]) -> asyncio.CancelledError | None:
-        """Block until it is over, also when this thread's own call is cancelled: then that is returned."""
-        cancelled: asyncio.CancelledError | None = None
-        while True:
-            try:
-                join_helping(g)
-            except BaseException as exc:
-                g.cancel("its sync_scope ends")
-                self._cancel()
-                if not isinstance(exc, asyncio.CancelledError):
-                    raise
-                cancelled = exc
-            else:
-                return cancelled
+    @contextmanager
+    def _ending(self, exc: BaseException | None) -> Generator[None]:
+        current_scope.reset(self._token)
+        if exc is not None:
+            self._cancel()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._over = True
+            self._failed.clear()  # those whose errors were not raised are panics
+
+    def _interrupted(self, g: Goroutine[Any], error: BaseException) -> None:
+        """The wait for ``g`` was: all is cancelled, and still waited for, unless it is the program that ends."""
+        g.cancel(_WHY)
+        self._cancel()
+        if not isinstance(error, (asyncio.CancelledError, DeadlockError)):
+            raise error
+        self._interrupt = error
 
     def _cancel(self) -> None:
         with self._lock:
             left = list(self._left)
         for g in left:
-            g.cancel("its sync_scope ends")
+            g.cancel(_WHY)
 
     def _next(self) -> Goroutine[Any] | None:
         """The last first: a thread that helps goes down before it goes on. None: the scope is over."""
@@ -192,23 +256,56 @@ class sync_scope:  # noqa: N801
             self._over = True
             return None
 
-    def _note_error(self, g: Goroutine[Any]) -> None:
-        if not g._log_traceback or (error := g.exception()) is None:
+    def _look_at(self, g: Goroutine[Any], was_done: bool) -> None:
+        """What has failed counts as seen when it is raised, and not before: the wait for others may take long."""
+        if not g._log_traceback:
             return
+        error = g._exception
         if isinstance(error, Exception):
-            self._errors.append(error)
+            self._failed.append(g)
+            if not was_done and loop_thread(g) == 0:  # it was waited for, so nobody reminds; a loop does of its own
+                watch(g)
         elif self._end is None:
+            g._log_traceback = False
             self._end = error
             self._cancel()
 
-    def _finish(self, exc: BaseException | None, cancelled: asyncio.CancelledError | None) -> None:
+    def _finish(self, exc: BaseException | None) -> None:
+        interrupt = self._interrupt
         if self._end is not None:
             raise self._end
-        if exc is None and cancelled is not None:
-            raise cancelled
-        if exc is not None and not isinstance(exc, Exception):
-            return  # a cancel or the end of the program: it goes on as it is
-        if self._errors:
-            raise BaseExceptionGroup(
-                "unhandled errors in a sync_scope", ([exc] if exc else []) + self._errors
-            ) from None
+        if exc is not None and not isinstance(exc, (Exception, asyncio.CancelledError)):
+            return  # the end of the program: it goes on as it is
+        if isinstance(exc, DeadlockError):
+            interrupt = exc
+        errors = [cast("Exception", g.exception()) for g in self._failed if g._log_traceback]
+        if isinstance(interrupt, DeadlockError):
+            if errors:  # which may be why
+                interrupt.__cause__ = ExceptionGroup(_UNHANDLED, errors)
+            if interrupt is not exc:
+                raise interrupt
+            return
+        if interrupt is None and isinstance(exc, asyncio.CancelledError):
+            interrupt = exc
+        if isinstance(exc, Exception) and errors:
+            errors.insert(0, exc)
+        if interrupt is not None and (errors or isinstance(exc, Exception)):
+            _cancel_again(interrupt)
+        if errors:
+            raise ExceptionGroup(_UNHANDLED, errors) from None
+        if exc is None and interrupt is not None:
+            raise interrupt
+
+
+def _cancel_again(error: BaseException) -> None:
+    """Errors come before a cancel, which stays due: as with asyncio's TaskGroup, from Python 3.13 on.
+
+    An asyncio.Task of before would be cancelled for good: its ``uncancel`` takes nothing back.
+    """
+    g = current_goroutine()
+    here: Goroutine[Any] | asyncio.Task[Any] | None = g
+    if g is None and sys.version_info >= (3, 13) and asyncio._get_running_loop() is not None:
+        here = asyncio.current_task()
+    if here is not None and here.cancelling():
+        here.uncancel()
+        here.cancel(*error.args[:1])

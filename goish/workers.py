@@ -75,6 +75,7 @@ class Threads:
         self._lock = threading.Lock()
         self._workers: dict[threading.Thread, Worker] = {}
         self._joining: set[threading.Thread] = set()
+        self._last: Chan[None] | None = None  # closed when the last thread is gone; there while somebody waits for it
         self._count = itertools.count(1)
         pool._set(name, self._start, self._make_loop, self._tend, self._pump, Chan(1))
         _all.add(self)
@@ -84,6 +85,7 @@ class Threads:
         self._lock = threading.Lock()
         self._workers.clear()
         self._joining.clear()
+        self._last = None
         self.pool._forget(Chan(1))
 
     def alive(self) -> list[tuple[threading.Thread, Worker]]:
@@ -116,6 +118,11 @@ class Threads:
     def gone(self, thread: threading.Thread) -> None:
         with self._lock:
             self._workers.pop(thread, None)
+            last = None if self._workers else self._last
+            if last is not None:
+                self._last = None
+        if last is not None:
+            last.close()
 
     def cancel_all(self) -> None:
         for g in self.pool.queued() + self.pool.running():
@@ -141,16 +148,16 @@ class Threads:
             return thread in self._joining
 
     async def joined(self) -> None:
-        """``join``, awaited. On a thread of its own, which no pool must have free and nobody waits for at the end."""
-        sched = scheduler(asyncio.get_running_loop())
-        over = asyncio.Event()
+        """``join``, awaited: by a channel, so that a deadlock is seen, and on no thread that would have to be found."""
+        while (over := self._over()) is not None:
+            await over.recv_ok()
 
-        def join() -> None:
-            self.join()
-            sched.post(over.set)
-
-        threading.Thread(target=join, name=f"{self.name}-end", daemon=True).start()
-        await over.wait()
+    def _over(self) -> Chan[None] | None:
+        """A channel that the last thread closes; None if there is none."""
+        with self._lock:
+            if self._workers and self._last is None:
+                self._last = Chan()
+            return self._last
 
     # ── a plain worker's own loop ──
 

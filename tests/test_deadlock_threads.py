@@ -37,7 +37,10 @@ from goish import (
     run,
     select,
     sleep,
+    sync_any,
+    sync_scope,
     wait_all,
+    wait_any,
 )
 from goish._runtime.core import scheduler
 from goish.deadlock import FIRST_LOOK
@@ -214,11 +217,75 @@ async def calls_that_are_over(ex: Executor) -> None:
     await ex.go_thread(recv, chan())
 
 
+@deadlocks
+async def all_that_is_waited_for(ex: Executor) -> None:
+    ch: Chan[int] = chan()
+    await wait_all(go(recv, ch), ex.go_thread(recv, ch), ex.go_thread(ch.recv_blocking), ex.spawn(ch.recv_blocking))
+
+
+@deadlocks
+async def any_that_is_waited_for(ex: Executor) -> None:
+    ch: Chan[int] = chan()
+    await wait_any(go(recv, ch), ex.go_thread(recv, ch), ex.go_thread(ch.recv_blocking), ex.spawn(ch.recv_blocking))
+
+
+@deadlocks
+async def any_that_is_waited_for_on_a_thread(ex: Executor) -> None:
+    ch: Chan[int] = chan()
+    await ex.go_thread(lambda: sync_any(ex.submit(recv, ch), ex.submit(ch.recv_blocking)))
+
+
+@deadlocks
+async def end_of_an_executor(ex: Executor) -> None:
+    async with Executor(workers=2) as own:
+        own.go_thread(chan().recv_blocking)
+        own.go_thread(recv, chan())
+
+
+@deadlocks
+async def end_of_a_scope(ex: Executor) -> None:
+    async with sync_scope(ex) as scope:
+        scope.go_thread(chan().recv_blocking)
+        scope.go_thread(recv, chan())
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("program", DEADLOCKED, ids=lambda program: program.__name__)
 def test_deadlock_across_workers_is_found(program: Program, loop: Any, ex: Executor) -> None:
     with pytest.raises(DeadlockError, match="deadlock!"):
         run(program, ex, loop=loop)
+
+
+def test_the_report_has_who_waits_for_all_and_what_they_wait_for() -> None:
+    async def main() -> None:
+        ch: Chan[int] = chan()
+        await wait_all(go(recv, ch), go(recv, ch))
+
+    with pytest.raises(DeadlockError) as caught:
+        run(main)
+    text = str(caught.value)
+    assert "(main) [goroutine]" in text
+    assert "[chan receive]" in text
+    assert f'File "{__file__}", line {recv.__code__.co_firstlineno + 1}, in recv' in text
+
+
+@pytest.mark.parametrize("where", ["body", "end"])
+def test_a_failed_call_is_the_cause_of_the_deadlock_of_its_scope(where: str, caplog: pytest.LogCaptureFixture) -> None:
+    def produce() -> None:
+        raise LookupError("broke")
+
+    async def main() -> None:
+        async with sync_scope() as scope:
+            ch: Chan[int] = chan()
+            scope.go_thread(produce)
+            if where == "body":
+                await ch.recv()
+            scope.go_thread(ch.recv_blocking)
+
+    with pytest.raises(DeadlockError) as caught:
+        run(main)
+    assert isinstance(caught.value.__cause__, ExceptionGroup)
+    assert [type(error) for error in caught.value.__cause__.exceptions] == [LookupError]
 
 
 # ── woken ──
@@ -228,6 +295,23 @@ def child(code: str, **options: Any) -> subprocess.Popen[bytes]:
     """A process that acts QUIET seconds from now."""
     script = f"import os, sys, time; time.sleep({QUIET}); {code}"
     return subprocess.Popen([sys.executable, "-S", "-c", script], **options)
+
+
+@lives
+async def executor_that_ends_has_a_call_that_sleeps(ex: Executor) -> None:
+    async with Executor(workers=2) as own:
+        own.go_thread(time.sleep, QUIET)
+
+
+@lives
+async def future_of_asyncio_among_all_that_is_waited_for(ex: Executor) -> None:
+    ch: Chan[int] = chan()
+    g = go(recv, ch)
+    asyncio.get_running_loop().call_later(QUIET, ch.try_send, 1)
+    await wait_any(g, asyncio.get_running_loop().create_future())
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(QUIET, future.set_result, None)
+    await wait_all(future, g)
 
 
 @lives

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import gc
+import inspect
 import pickle
 import sys
 import threading
@@ -41,6 +42,10 @@ from goish import (
 )
 
 pytestmark = pytest.mark.usefixtures("two_workers")
+
+
+async def failing_in_a_loop() -> None:
+    raise LookupError("on purpose")
 
 
 def fib(n: int) -> int:
@@ -562,6 +567,72 @@ async def test_wait_any_gives_the_first_and_leaves_the_rest() -> None:
         await wait_any()
 
 
+async def test_a_cancel_of_who_waits_for_all_takes_nothing() -> None:
+    ready = spawn(str, "ready")
+    while not ready.is_ready():
+        await asyncio.sleep(0.001)
+    ch = goish.Chan[str]()
+    late = submit(ch.recv_blocking)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await wait_all(ready, late)
+    assert not ready.is_consumed
+    await ch.send("late")
+    assert await wait_all(ready, late) == ("ready", "late")
+
+
+def test_a_cancel_of_who_blocks_for_all_takes_nothing() -> None:
+    ready, ch = submit(str, "ready"), goish.Chan[str]()
+    until(ready.is_ready)
+    late = submit(ch.recv_blocking)
+    blocked = goish.Executor(workers=1)
+    with blocked:
+        g = blocked.go_thread(sync_all, ready, late)
+        until(lambda: g.wait_reason == "goroutine")
+        g.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            g.result(timeout=PATIENCE)
+    assert not ready.is_consumed
+    ch.send_blocking("late")
+    assert sync_all(ready, late) == ("ready", "late")
+
+
+@pytest.mark.parametrize("wait", [wait_all, wait_any])
+async def test_a_cancel_of_who_waits_cancels_no_task(wait: Any) -> None:
+    # Whoever awaits an asyncio task by name cancels it too; whoever waits for its end does not.
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(goish.task_factory)
+    ch = goish.Chan[int]()
+
+    async def body() -> int:
+        return await ch.recv()
+
+    task = asyncio.create_task(body())
+    assert isinstance(task, goish.Goroutine)
+    for waits in (go(wait, task), asyncio.create_task(wait(task))):
+        await asyncio.sleep(0.001)
+        waits.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waits
+    loop.set_task_factory(None)
+    assert not task.cancelling()
+    await ch.send(1)
+    assert await task == 1
+
+
+async def test_a_failure_that_a_cancelled_waiter_has_not_seen_is_unseen() -> None:
+    async def fail() -> None:
+        raise LookupError
+
+    g = go(fail)
+    waits = go(wait_all, g)
+    g.add_done_callback(lambda _: waits.cancel())
+    with pytest.raises((asyncio.CancelledError, LookupError)) as caught:
+        await waits
+    assert g._log_traceback is (caught.type is asyncio.CancelledError)
+    assert isinstance(g.exception(), LookupError)
+
+
 @pytest.mark.parametrize("wait", [wait_all, wait_any])
 async def test_waiting_takes_handles_only(wait: Any) -> None:
     with pytest.raises(TypeError, match=r"takes what go\(\), go_thread\(\)"):
@@ -717,6 +788,186 @@ def test_what_ends_the_program_cancels_a_scope_and_comes_out_as_it_is(end: type[
     with pytest.raises(end, match="enough"), sync_scope():
         calls = [submit(computing, started), spawn(ends)]
     assert all(call.is_ready() for call in calls)
+
+
+VERBS = ["spawn", "submit", "go_thread"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_a_scope_is_given_is_its_own_wherever_that_is_done(verb: str) -> None:
+    hold = threading.Event()
+    over: list[str] = []
+
+    def child() -> None:
+        hold.wait(PATIENCE)
+        spawn(over.append, "grandchild")
+        over.append("child")
+
+    with sync_scope() as outer:
+        with sync_scope():
+            getattr(outer, verb)(child)
+            thread = threading.Thread(target=getattr(outer, verb), args=(child,))
+            thread.start()
+            thread.join()
+        over.append("inner scope")
+        hold.set()
+    assert over[0] == "inner scope"
+    assert sorted(over[1:]) == ["child", "child", "grandchild", "grandchild"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_scope_takes_work_from_its_beginning_to_its_end(verb: str) -> None:
+    scope = sync_scope()
+    with pytest.raises(RuntimeError, match="was not entered yet"):
+        getattr(scope, verb)(int)
+    with scope:
+        getattr(scope, verb)(int)
+    with pytest.raises(RuntimeError, match="has ended and takes no more work"):
+        getattr(scope, verb)(int)
+    failed = sync_scope()
+    with pytest.raises(LookupError), failed:
+        raise LookupError
+    with pytest.raises(RuntimeError, match="has ended and takes no more work"):
+        getattr(failed, verb)(int)
+
+
+def test_go_thread_of_a_scope_has_options() -> None:
+    with sync_scope() as scope:
+        g = scope.go_thread.with_(name="mine")(int)
+        assert g.name == "mine"
+        assert str(inspect.signature(scope.go_thread)) == str(inspect.signature(go_thread))
+        with pytest.raises(TypeError, match="needs a positional argument"):
+            scope.go_thread()  # type: ignore[call-overload]
+    assert g.done()
+
+
+def wait_for_ever(started: threading.Event) -> None:
+    started.set()
+    chan().recv_blocking()
+
+
+async def a_failed_one_and_one_that_waits(scope: sync_scope) -> None:
+    started = threading.Event()
+    failed = scope.go_thread(failing)
+    scope.go_thread(wait_for_ever, started)
+    while not failed.done() or not started.is_set():
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("start", [go, asyncio.create_task])
+@pytest.mark.parametrize("where", ["body", "end"])
+async def test_a_cancelled_scope_raises_the_errors_of_its_calls(start: Any, where: str) -> None:
+    async def body() -> None:
+        try:
+            async with sync_scope() as scope:
+                await a_failed_one_and_one_that_waits(scope)
+                ready.set()
+                if where == "body":
+                    await asyncio.sleep(PATIENCE)
+        except ExceptionGroup as group:
+            errors.extend(group.exceptions)
+        counts.append(asyncio.current_task().cancelling())  # type: ignore[union-attr]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        errors.append(RuntimeError("the cancel did not come"))
+
+    errors: list[BaseException] = []
+    counts: list[int] = []
+    ready = asyncio.Event()
+    task = start(body())
+    await ready.wait()
+    await asyncio.sleep(0.01)
+    task.cancel()
+    if start is go or sys.version_info >= (3, 13):
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    else:  # as with asyncio.TaskGroup
+        await task
+        errors.pop()
+    assert [type(error) for error in errors] == [LookupError]
+    assert counts == [1]
+
+
+@pytest.mark.parametrize("start", [go, asyncio.create_task])
+@pytest.mark.parametrize("where", ["body", "end"])
+async def test_a_timeout_around_a_scope_loses_no_errors(start: Any, where: str) -> None:
+    async def body() -> None:
+        with pytest.raises(ExceptionGroup) as caught:  # noqa: PT012
+            async with asyncio.timeout(0.1), sync_scope() as scope:
+                await a_failed_one_and_one_that_waits(scope)
+                if where == "body":
+                    await asyncio.sleep(PATIENCE)
+        assert [type(error) for error in caught.value.exceptions] == [LookupError]
+        assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]
+        await asyncio.sleep(0.001)  # nothing is left of the cancel
+
+    await start(body())
+
+
+async def test_a_timeout_around_a_scope_without_errors_is_a_timeout() -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05), sync_scope() as scope:
+            scope.go_thread(wait_for_ever, threading.Event())
+
+
+@pytest.mark.parametrize("where", ["body", "end"])
+async def test_a_cancelled_scope_on_a_thread_raises_the_errors_of_its_calls(where: str) -> None:
+    def body() -> None:
+        try:
+            with sync_scope() as scope:
+                failed = scope.go_thread(failing)
+                started = threading.Event()
+                scope.go_thread(wait_for_ever, started)
+                started.wait(PATIENCE)
+                until(failed.done)
+                ready.set()
+                if where == "body":
+                    chan().recv_blocking()
+        except ExceptionGroup as group:
+            errors.extend(group.exceptions)
+        check_cancel()
+
+    errors: list[BaseException] = []
+    ready = threading.Event()
+    g = go_thread(body)
+    while not ready.is_set():
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.01)
+    g.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await g
+    assert [type(error) for error in errors] == [LookupError]
+
+
+def test_errors_that_a_scope_does_not_raise_are_panics(caplog: pytest.LogCaptureFixture) -> None:
+    def leave() -> None:
+        with sync_scope():
+            failed = spawn(failing)
+            until(failed.is_ready)
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        leave()
+    gc.collect()
+    until(lambda: "failed and nobody awaited it" in caplog.text)
+
+
+@pytest.mark.parametrize("fail", [failing, failing_in_a_loop])
+async def test_a_failed_call_is_reminded_of_while_its_scope_waits(fail: Any, caplog: pytest.LogCaptureFixture) -> None:
+    hold = goish.Chan[int]()
+    with pytest.raises(ExceptionGroup, match="unhandled"):  # noqa: PT012
+        async with sync_scope() as scope:
+            scope.go_thread(hold.recv_blocking)
+            scope.go_thread(fail)
+            remind = go(_send_when, hold, lambda: "failed and nobody has awaited it so far" in caplog.text)
+    await remind
+    assert caplog.text.count("so far") == 1
+
+
+async def _send_when(ch: goish.Chan[int], is_time: Any) -> None:
+    while not is_time():
+        await asyncio.sleep(0.01)
+    await ch.send(1)
 
 
 def test_a_scope_does_not_grow_with_what_is_done() -> None:

@@ -111,8 +111,8 @@ cdef int kind_of(object fn) except -1:
 
 
 cdef Call call_of(Goroutine g):
-    # Any thread: its Call, as long as it is no coroutine and not over. Of one that has come to a loop its own thread alone may see
-    # more; if it just comes there, `coro` is still changed under the lock (make_coro_of_call, finish).
+    # Any thread: its Call, as long as it is on no loop and not over. If it just comes to one, `coro` is still changed under the
+    # lock (make_coro_of_call, finish).
     if g.sched is not limbo:
         return None
     goish_lock(end_lock(g))

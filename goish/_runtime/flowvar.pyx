@@ -187,6 +187,12 @@ def join_helping(Goroutine g, timeout=None):
     await_blocking(g, timeout, "sync_scope" if timeout is None else "sync_all(timeout)", HELP_DESCENDANTS)
 
 
+def take(Outcome fv):
+    """The result of a FlowVar or Pending that is there, or its exception: nothing is waited for."""
+    cdef Goroutine g = take_result(fv)
+    return value_here(g) if fv.as_value else result_of(g)
+
+
 def outcome_of(Pool p, future, fn, bint pending):
     """A FlowVar or Pending for a ``concurrent.futures.Future``, the result of ``fn``."""
     cdef Outcome fv = Pending.__new__(Pending) if pending else FlowVar.__new__(FlowVar)

@@ -11,7 +11,7 @@ cdef int join_attempt(Op op, PyObject** result) noexcept:
         PyErr_SetString(RuntimeError, "this call was made before the fork and is the parent process's: it never ends here")
         return -1
     if <PyObject*>g.sched != goish_tls_sched:
-        if is_task(g) and not is_here(g.sched) and asyncio_running_loop() is not None:
+        if not op.used & U_QUIET and is_task(g) and not is_here(g.sched) and asyncio_running_loop() is not None:
             return join_refused(g)
     elif g.sched.current == <PyObject*>g:
         PyErr_SetString(
@@ -61,6 +61,11 @@ cdef Op quiet_join(Goroutine g):
     return op
 
 
+def end_of(Goroutine g):
+    """Waits for the end of ``g``; await it. Its outcome is left alone, and a cancel of who waits is none of its."""
+    return quiet_join(g)
+
+
 cdef int join_finish(Op op, PyObject** result) noexcept:
     cdef Goroutine g = <Goroutine>op.target
     if op.used & U_QUIET:
@@ -81,7 +86,7 @@ cdef int join_finish(Op op, PyObject** result) noexcept:
 cdef bint pass_cancel(Op op, object msg) noexcept:
     # asyncio's rule for tasks: who cancels the one that awaits a task cancels that task. Of a goroutine of go(), only the await.
     cdef Goroutine g = <Goroutine>op.target
-    if not is_task(g):
+    if op.used & U_QUIET or not is_task(g):
         return False
     while awaits_task(g):  # not by recursion: tasks may await each other a million deep
         g.cancels = min(g.cancels + 1, 65535)
@@ -96,6 +101,8 @@ cdef bint pass_cancel(Op op, object msg) noexcept:
 cdef bint awaits_task(Goroutine g) noexcept:
     # That is alive, of the same loop, so that its cancel does not fail.
     if g.state != G_WAITING or type(g.wait) is not Op or (<Op>g.wait).kind != W_JOIN or (<Op>g.wait).owner is not g:
+        return False
+    if (<Op>g.wait).used & U_QUIET:
         return False
     target = <Goroutine>(<Op>g.wait).target
     return is_task(target) and target.state != G_DONE and target.sched is g.sched

@@ -51,6 +51,22 @@ async def threads(ints: list[int]) -> None:
         ),
         tuple[bytes, int, str, int, bytes, int, str, bytes],
     )
+    assert_type(await goish.wait_any(goish.go_thread(add, 1, 2), goish.go(fetch, "x")), tuple[int, int | bytes])
+    assert_type(await goish.wait_any(*[goish.go_thread(add, n, n) for n in ints]), tuple[int, int])
+    assert_type(goish.sync_any(goish.spawn(add, 1, 2), goish.submit(fetch, "x"), timeout=1), tuple[int, int | bytes])
+    assert_type(
+        await goish.wait_any(
+            goish.go(fetch, "x"),
+            goish.spawn(add, 1, 2),
+            goish.submit(str, 1),
+            goish.go_thread(float, 1),
+            asyncio.ensure_future(fetch("x")),
+            goish.go(fetch, "x"),
+            goish.spawn(add, 1, 2),
+            goish.submit(str, 1),
+        ),
+        tuple[int, bytes | int | str | float],
+    )
     assert_type(goish.spawn(add, 1, 2).outcome(), FlowVar[Ok[int] | Err])
     assert_type(goish.submit(add, 1, 2).outcome(), Pending[Ok[int] | Err])
     assert_type(await goish.spawn(add, 1, 2).outcome(), Ok[int] | Err)

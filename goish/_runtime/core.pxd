@@ -32,6 +32,7 @@ cdef extern from "slots.h":
     void goish_clear_bits(uint8_t* flags, uint8_t bits) noexcept
     void goish_count(Py_ssize_t* n, Py_ssize_t by) noexcept
     Py_ssize_t goish_counted(Py_ssize_t* n) noexcept
+    void goish_count_anywhere(Py_ssize_t* n, Py_ssize_t by) noexcept
     goish_mutex* goish_stripe(PyObject* o) noexcept
     int goish_most_spinning
     int goish_spinning

@@ -17,6 +17,6 @@ cdef struct Inbox:
 cdef class Note:
     # Something to be called on the loop's thread.
     cdef object fn
-    cdef tuple args
+    cdef list args           # emptied by the loop's thread
     cdef object context
     cdef PyObject* next

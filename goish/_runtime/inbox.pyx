@@ -105,7 +105,9 @@ cdef void discard(PyObject* item) noexcept:
     if goish_is(item, <PyObject*>Op):
         (<Op>item).next = NULL
         op_drop(<Op>item)  # nobody will run there again
-    Py_DECREF(<object>item)
+        Py_DECREF(<Op>item)
+    else:
+        drop_note(<Note>item)
 
 
 cdef enum:
@@ -161,17 +163,25 @@ cdef void inbox_collect(Scheduler s) noexcept:
         else:
             # In a turn of its own: it may raise.
             insist(s.loop, s.call_soon, ((<Note>item).fn, *(<Note>item).args), (<Note>item).context or own_context(s))
-            Py_DECREF(<Note>item)
+            drop_note(<Note>item)
         item = following
     if s.worker is not None:
         arm_drain(s)
+
+
+cdef void drop_note(Note note) noexcept:
+    # Without the GIL it is gone only when the thread that has made it runs Python again, which a worker may not do for long; what
+    # it holds must not wait for that, as a failed goroutine is told of when its handle is gone.
+    note.fn = note.context = None
+    note.args.clear()
+    Py_DECREF(note)
 
 
 cdef bint post(Scheduler s, object fn, tuple args, object context) noexcept:
     # Has fn(*args) called on the loop's thread, in a turn of the loop; any thread. False: the loop is closed.
     cdef Note note = Note.__new__(Note)
     note.fn = fn
-    note.args = args
+    note.args = list(args)
     note.context = context
     Py_INCREF(note)
     return inbox_push(s, <PyObject*>note)

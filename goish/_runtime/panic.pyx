@@ -54,7 +54,7 @@ cdef Py_ssize_t panics_told = 0
 
 def count_panic():
     """One more exception that nobody has seen."""
-    goish_count(&panics_told, 1)
+    goish_count_anywhere(&panics_told, 1)
 
 
 def panics():
@@ -78,7 +78,7 @@ def panics():
 
 cdef void panic(Scheduler s, Goroutine g) except *:
     goish_set_bits(&g.flags, GF_RETRIEVED)
-    goish_count(&panics_told, 1)
+    goish_count_anywhere(&panics_told, 1)
     if is_task(g):
         s.loop.call_exception_handler(
             {"message": "Task exception was never retrieved", "exception": g.wait, "future": g}

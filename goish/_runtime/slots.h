@@ -103,11 +103,13 @@ static inline uint8_t goish_load_state(uint8_t *state) { return __atomic_load_n(
 static inline void goish_store_state(uint8_t *state, uint8_t to) { __atomic_store_n(state, to, __ATOMIC_RELEASE); }
 static inline void goish_set_bits(uint8_t *flags, uint8_t bits) { __atomic_fetch_or(flags, bits, __ATOMIC_RELAXED); }
 static inline void goish_clear_bits(uint8_t *flags, uint8_t bits) { __atomic_fetch_and(flags, (uint8_t)~bits, __ATOMIC_RELAXED); }
-/* A number that one thread writes and any may read, a little late. */
+/* A number that one thread writes at a time, its own or under a lock, and any may read, a little late. */
 static inline void goish_count(Py_ssize_t *n, Py_ssize_t by) {
     __atomic_store_n(n, __atomic_load_n(n, __ATOMIC_RELAXED) + by, __ATOMIC_RELAXED);
 }
 static inline Py_ssize_t goish_counted(Py_ssize_t *n) { return __atomic_load_n(n, __ATOMIC_RELAXED); }
+/* ... and one that any thread writes. */
+static inline void goish_count_anywhere(Py_ssize_t *n, Py_ssize_t by) { __atomic_fetch_add(n, by, __ATOMIC_RELAXED); }
 /* Locks for objects that are too many to have one each: a goroutine's end, and who waits for it. */
 #define GOISH_STRIPES 64
 static goish_mutex goish_stripes[GOISH_STRIPES];
@@ -128,6 +130,7 @@ static inline void goish_set_bits(uint8_t *flags, uint8_t bits) { *flags |= bits
 static inline void goish_clear_bits(uint8_t *flags, uint8_t bits) { *flags &= (uint8_t)~bits; }
 static inline void goish_count(Py_ssize_t *n, Py_ssize_t by) { *n += by; }
 static inline Py_ssize_t goish_counted(Py_ssize_t *n) { return *n; }
+static inline void goish_count_anywhere(Py_ssize_t *n, Py_ssize_t by) { *n += by; }
 static inline goish_mutex *goish_stripe(PyObject *o) {
     (void)o;
     return NULL;

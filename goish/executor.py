@@ -159,6 +159,8 @@ class Executor(Spawner):
     def shutdown(self, wait: bool = True, *, cancel: bool = False) -> None:
         """Take no more calls, and let the threads leave when all that was given is done.
 
+        The end of the program does not wait for that, or not for long: the log names what was not done by then.
+
         ``wait``: until they have left. ``cancel``: what waits is cancelled, and so is what runs (see ``go_thread``).
         It may be called again. Raises SyncOnLoop if it would wait on a thread whose event loop runs: use ``async
         with``, or ``wait=False``.
@@ -200,7 +202,7 @@ class Executor(Spawner):
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.shutdown(wait=False, cancel=exc is not None)
-        await self._threads.joined()
+        await self._threads.joined(told=exc is not None)
 
     if not TYPE_CHECKING:  # for whom there would be no unknown attribute then
 

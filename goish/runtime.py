@@ -23,13 +23,14 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from types import FrameType, FunctionType
-from typing import Any, Final, Generic, Literal, NoReturn, TypeAlias, TypeGuard, TypeVar, TypeVarTuple, cast
+from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeGuard, TypeVar, TypeVarTuple, cast
 
 from . import debug as _debug
-from ._runtime.core import GoExit, Goroutine, count_panic, current_goroutine, function_name, goroutines, scheduler, seed
+from ._runtime.core import GoExit, Goroutine, count_panic, current_goroutine, goroutines, scheduler, seed
 from .deadlock import Detector
 from .errors import DeadlockError, SyncOnLoop
 from .panics import PROGRAM, OnPanic, Panics, check_on_panic
+from .survivors import name_of, tell
 from .workers import end_goroutines
 
 __all__ = ["goexit", "goroutines", "run", "seed"]
@@ -174,8 +175,6 @@ def _is_coroutine(value: object) -> TypeGuard[Coroutine[Any, Any, Any]]:
 
 
 # ── the program ──
-
-_SHOWN_NAMES: Final = 20  # survivors named in the log; the rest are counted
 
 
 class _Program(Generic[T]):
@@ -330,8 +329,7 @@ class _Program(Generic[T]):
             self.panics.report_further()
             self.sched.on_panic = None
             self.flush()
-        if survivors:
-            _report_survivors(survivors, self.grace)
+        tell(f"goroutine(s) did not end within {self.grace:g} s of main's end", survivors)
 
     def cancel_rest(self) -> list[str]:
         """Cancel what still lives and wait for its end; the names of those who were not ready in time."""
@@ -340,13 +338,13 @@ class _Program(Generic[T]):
             for g in rest:
                 g.cancel("main is over")
             if not self.ended_by(deadline, rest):
-                return [_name(g) for g in self.sched.goroutines()]
+                return [name_of(g) for g in self.sched.goroutines()]
         return []
 
     def cancel_rest_elsewhere(self) -> list[str]:
         """The same for what runs on worker threads. A plain function cannot be ended: it may outlive the program."""
         left = end_goroutines(lambda g: g.get_context().get(PROGRAM) == self.on_panic_elsewhere, self.grace)
-        return [_name(g) for g in left]
+        return [name_of(g) for g in left]
 
     def run_until(self, future: asyncio.Future[None]) -> None:
         # Not run_until_complete: that of main may have been interrupted and left a stop() behind, which must not count.
@@ -401,19 +399,3 @@ def _raise(exc: BaseException) -> NoReturn:
 
 def _as_future(g: Goroutine[T]) -> asyncio.Future[T]:
     return cast("asyncio.Future[T]", g)  # it answers the same protocol
-
-
-def _name(g: Goroutine[Any]) -> str:
-    """What the log calls it: a number tells nobody which function it is."""
-    function = function_name(g)
-    if function is not None:
-        function += ", a function that neither waits in goish nor asks check_cancel()"
-    elif g.name == f"goroutine-{g.id}":
-        function = getattr(g.get_coro(), "__qualname__", None)
-    return g.name if function is None else f"{g.name} ({function})"
-
-
-def _report_survivors(names: list[str], grace: float) -> None:
-    shown = ", ".join(names[:_SHOWN_NAMES])
-    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
-    logger.warning("%d goroutine(s) did not end within %g s of main's end: %s%s", len(names), grace, shown, more)

@@ -30,17 +30,20 @@ from ._runtime.core import (
     Pool,
     Scheduler,
     Worker,
+    after,
     after_fork,
     count_panic,
     interpreter_ends,
     let_spin,
     new_worker,
     scheduler,
+    select,
     set_failure_watch,
     set_panic_route,
     set_program_end,
 )
 from .cpus import cpu_count
+from .survivors import name_of, tell
 
 with suppress(ImportError):
     # Not when a worker makes its loop: a fork in the midst of an import leaves its lock taken in the child.
@@ -147,10 +150,21 @@ class Threads:
         with self._lock:
             return thread in self._joining
 
-    async def joined(self) -> None:
-        """``join``, awaited: by a channel, so that a deadlock is seen, and on no thread that would have to be found."""
+    async def joined(self, told: bool) -> None:
+        """``join``, awaited: by a channel, so that a deadlock is seen, and on no thread that would have to be found.
+
+        ``told``: all were told to end, and the log names those that do not.
+        """
+        patience = after(GRACE).recv() if told else None
         while (over := self._over()) is not None:
-            await over.recv_ok()
+            index, _, _ = await select(over.recv(), patience)
+            if index == 1:
+                patience = None
+                names = [name_of(g) for g in self.pool.running()]
+                tell(
+                    f"call(s) of {self.name!r} were cancelled and go on, and are waited for; Ctrl-C ends the wait",
+                    names,
+                )
 
     def _over(self) -> Chan[None] | None:
         """A channel that the last thread closes; None if there is none."""
@@ -341,9 +355,16 @@ def _ended_by(g: Goroutine[Any], deadline: float) -> bool:
 
 def _at_exit() -> None:
     interpreter_ends(True)
+    dropped: list[Goroutine[Any]] = []
     for threads in list(_all):
         threads.pool._close()
-    end_goroutines(lambda g: not g.cancelling(), GRACE)  # one that was cancelled before has had its time
+        dropped += threads.pool.queued()
+    tell(
+        "call(s) had not begun when the program ended, and never will; wait for them, as `with Executor()` does",
+        [name_of(g, begun=False) for g in dropped if not g.cancelling()],
+    )
+    left = end_goroutines(lambda g: not g.cancelling(), GRACE)  # one that was cancelled before has had its time
+    tell(f"goroutine(s) did not end within {GRACE:g} s of the program's end", [name_of(g) for g in left])
     busy = any(threads.pool.running() for threads in list(_all))
     deadline = monotonic() + (BRIEF if busy else GRACE)
     for threads in list(_all):

@@ -17,7 +17,7 @@ pytestmark = [
 ]
 
 HEAD = """
-import asyncio, os, signal, sys, threading, time
+import asyncio, logging, os, signal, sys, threading, time
 from goish import *
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs in its background
@@ -382,3 +382,41 @@ def test_interrupt_ends_the_wait_for_an_executor_that_does_not_end(loop: Any, ru
     )
     assert (code, said) == (0, ["KeyboardInterrupt"]), errors
     assert "Traceback" not in errors
+
+
+def test_a_function_that_goes_on_though_its_executor_was_left_is_named(loop: Any) -> None:
+    code, said, errors = outcome(
+        """
+        over = threading.Event()
+
+        def stubborn(started):
+            started.set()
+            over.wait()
+
+        class Heard(logging.Handler):
+            def emit(self, record):
+                say(record.getMessage())
+                over.set()
+
+        async def main():
+            logging.getLogger("goish").addHandler(Heard())
+            async with Executor(workers=1, name="mine") as ex:
+                started = threading.Event()
+                g = ex.go_thread(stubborn, started)
+                started.wait()
+                asyncio.get_running_loop().call_soon(interrupt)
+                await g
+
+        try:
+            run(main, loop=LOOP)
+        except KeyboardInterrupt:
+            say("KeyboardInterrupt")
+        """,
+        loop,
+    )
+    assert code == 0, errors
+    assert said[1:] == ["KeyboardInterrupt"]
+    assert said[0].startswith(
+        "1 call(s) of 'mine' were cancelled and go on, and are waited for; Ctrl-C ends the wait: "
+    )
+    assert "(stubborn, a function that neither waits in goish nor asks check_cancel())" in said[0]

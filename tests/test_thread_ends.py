@@ -51,6 +51,27 @@ def test_so_it_does_when_nobody_holds_the_handles() -> None:
     assert run_program("begin(); print('over')").stdout == "over\n"
 
 
+def test_what_had_not_begun_by_then_is_named() -> None:
+    told = run_program("""
+        started = threading.Event()
+        ex = Executor(workers=1)
+        kept = [ex.go_thread(busy, started)]
+        started.wait()
+        kept += [ex.submit(time.sleep, 60) for _ in range(25)]
+        kept[-1].cancel()
+        ex.shutdown(wait=False)
+    """).stderr
+    assert "24 call(s) had not begun when the program ended, and never will" in told
+    assert "(sleep), " in told
+    assert " and 4 more\n" in told
+    assert "1 goroutine(s) did not end within 1 s of the program's end: " in told
+    assert "(busy, a function that neither waits in goish nor asks check_cancel())" in told
+
+
+def test_nothing_is_told_of_a_program_that_has_waited() -> None:
+    assert run_program("with Executor() as ex: [ex.submit(sum, []) for _ in range(100)]").stderr == ""
+
+
 def test_finally_blocks_on_workers_run_before_the_end() -> None:
     program = """
         started = threading.Event()

@@ -254,6 +254,29 @@ def test_who_awaits_a_goroutine_of_another_loop_hears_when_that_is_closed(new_lo
     assert heard == ["its event loop ended"]
 
 
+def test_so_does_who_waits_for_any_or_has_asked_for_a_callback(new_loop: NewLoop) -> None:
+    mortal = new_loop()
+    g = park(mortal, "goroutine", recv, chan())
+    called: list[object] = []
+    g.add_done_callback(called.append)
+
+    async def main() -> None:
+        other = go(recv, never)
+        first = go(goish.wait_any, g, other)
+        ended = goish.done(g)
+        await settle()
+        await asyncio.to_thread(mortal.close)
+        with pytest.raises(asyncio.CancelledError, match="its event loop ended"):
+            await first
+        assert await ended.recv_ok() == (None, False)
+        await never.send(None)
+        await other
+
+    never: Chan[None] = chan()
+    new_loop().run_until_complete(main())
+    assert called == [g]
+
+
 def test_a_running_loop_that_somebody_tries_to_close_goes_on(new_loop: NewLoop) -> None:
     ch = chan()
 

@@ -34,6 +34,7 @@ cdef extern from "slots.h":
     Py_ssize_t goish_counted(Py_ssize_t* n) noexcept
     void goish_count_anywhere(Py_ssize_t* n, Py_ssize_t by) noexcept
     goish_mutex* goish_stripe(PyObject* o) noexcept
+    void goish_free_stripes() noexcept
     int goish_most_spinning
     int goish_spinning
     bint goish_look_out(uint8_t* flag) noexcept

@@ -465,8 +465,13 @@ cdef void notify(Scheduler s, Goroutine g, Extra extra) except *:
     callbacks = extra.callbacks
     extra.callback = extra.callback_context = extra.callbacks = None
     goish_unlock(end_lock(g))
-    if (context is None and callbacks is None) or (s.dead and s.worker is None):
+    if context is None and callbacks is None:
         wake_joiners(g, extra)
+        return
+    if s.dead and s.worker is None:
+        wake_joiners(g, extra)
+        if not is_task(g):  # asyncio's are not called any more either
+            call_back_at_the_end(g, callback, context, callbacks)
         return
     # asyncio calls back in the order of asking, and who awaits a task has asked last: TaskGroup and others count on it.
     if not is_task(g):
@@ -480,6 +485,15 @@ cdef void notify(Scheduler s, Goroutine g, Extra extra) except *:
         s.call_soon(g._wake_joiners, context=own_context(s))
 
 
+cdef void call_back_at_the_end(Goroutine g, object callback, object context, list callbacks) except *:
+    # Its loop is closed, but who asked may be elsewhere and wait for it.
+    if context is not None:
+        call_back_now(callback, g, context)
+    if callbacks is not None:
+        for entry in callbacks:
+            call_back_now(entry[0], g, entry[1])
+
+
 cdef object call_back(Scheduler s, object fn, Goroutine g, object context):
     # False: its loop is closed.
     if s is limbo:
@@ -491,7 +505,7 @@ cdef object call_back(Scheduler s, object fn, Goroutine g, object context):
 
 
 cdef object call_back_now(object fn, Goroutine g, object context):
-    # On the thread of who ends a call, or asks too late.
+    # On the thread of who ends a call or closes a loop, or asks too late.
     try:
         context.run(fn, g)
     except BaseException as exc:

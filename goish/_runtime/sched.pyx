@@ -137,9 +137,12 @@ def _after_fork():
     # The child has no goroutines: they are the parent's. It may make loops and run() of its own.
     global goish_tls_sched, making
     goish_tls_sched = NULL
-    making = RLock()  # a thread of the parent's may have held it
+    # A thread of the parent's may have held any lock. Those of channels and wait groups stay as they are.
+    making = RLock()
+    goish_free_stripes()
     forget_seats()
     for s in all_schedulers():
+        (<Scheduler>s).inbox.lock = (<Scheduler>s).alarms.lock = empty_lock()
         forget(<Scheduler>s)
         (<Scheduler>s).dead = (<Scheduler>s).inbox.shut = True  # who waits there is the parent's: nothing is given to it
 

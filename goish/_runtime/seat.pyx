@@ -367,4 +367,6 @@ def woken():
 
 cdef void forget_seats() noexcept:
     # In a forked child: the threads are the parent's.
+    global seated_lock
+    seated_lock = empty_lock()
     seated_for_ever.clear()

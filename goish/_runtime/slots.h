@@ -114,6 +114,7 @@ static inline void goish_count_anywhere(Py_ssize_t *n, Py_ssize_t by) { __atomic
 #define GOISH_STRIPES 64
 static goish_mutex goish_stripes[GOISH_STRIPES];
 static inline goish_mutex *goish_stripe(PyObject *o) { return &goish_stripes[((uintptr_t)o >> 5) % GOISH_STRIPES]; }
+static inline void goish_free_stripes(void) { memset(goish_stripes, 0, sizeof(goish_stripes)); }
 #else
 typedef char goish_mutex;
 #define goish_lock(m) ((void)(m))
@@ -135,6 +136,7 @@ static inline goish_mutex *goish_stripe(PyObject *o) {
     (void)o;
     return NULL;
 }
+static inline void goish_free_stripes(void) {}
 #endif
 
 /* ---- a thread that waits ---- */

@@ -162,7 +162,8 @@ cdef class Goroutine:
         """Calls ``fn(goroutine)`` through its loop, on its thread, when it is done. Any thread may ask for it.
 
         Of a call on a worker thread: through the loop of who asks. Where none runs it is called on the thread on which the call
-        ends, or at once if it is over; what it raises there is logged, as with ``concurrent.futures``.
+        ends, or at once if it is over; what it raises there is logged, as with ``concurrent.futures``. So it is where a loop is
+        closed before its goroutine has ended.
 
         It is called in ``context``, a copy of the current one if that is None. TypeError if ``context`` is no
         contextvars.Context.

@@ -389,7 +389,7 @@ cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *
     g.wait = outcome  # None before
     goish_store_state(&g.state, G_DONE)
     extra = g.extra
-    if GOISH_LOCKS and extra is not TASK and not (type(extra) is Extra and (<Extra>extra).is_task):
+    if GOISH_LOCKS and not of_task(<PyObject*>extra):
         coro, g.coro = g.coro, None  # as in release(), but another thread may be looking at it
     goish_unlock(end_lock(g))
     coro = None
@@ -594,10 +594,15 @@ cdef Extra extra_made(Goroutine g):
     return <Extra>g.extra if there else None  # once made, it stays
 
 
+cdef inline bint of_task(PyObject* extra) noexcept:
+    # Under the lock: whether this is the `extra` of one that the task factory made.
+    return extra == <PyObject*>TASK or (goish_is(extra, <PyObject*>Extra) and (<Extra>extra).is_task)
+
+
 cdef bint is_task(Goroutine g) noexcept:
     cdef bint made_by_factory
     goish_lock(end_lock(g))
-    made_by_factory = g.extra is TASK or (type(g.extra) is Extra and (<Extra>g.extra).is_task)
+    made_by_factory = of_task(<PyObject*>g.extra)
     goish_unlock(end_lock(g))
     return made_by_factory
 

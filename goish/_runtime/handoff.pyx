@@ -12,8 +12,8 @@
 
 # ---- who waits on a loop that is closed ----
 
-# Nobody tells when a loop is closed. A waiter of another loop is looked at before it is given anything: what a closed loop's
-# goroutine or task would get, nobody would ever see. In a forked child, so are all that waited in the parent.
+# A channel is not told when a loop is closed. A waiter of another loop is looked at before it is given anything: what a closed
+# loop's goroutine or task would get, nobody would ever see. In a forked child, so are all that waited in the parent.
 
 cdef inline void prune(Chan ch, WaitQueue* q) noexcept:
     if q.head != NULL and (GOISH_LOCKS or elsewhere(q.head)):

@@ -7,66 +7,13 @@
 #   is over holds nothing.
 # Threads: the loop's own, as asyncio has it.
 
-cdef enum:
-    T_WAITING
-    T_RAN
-    T_CANCELLED
-
-
 @cython.final
-@cython.freelist(64)
-cdef class TimerHandle:
+cdef class TimerHandle(Handle):
     """What ``loop.call_later`` gives; as ``asyncio.TimerHandle``."""
-
-    def cancel(self):
-        """Takes the callback back, if it has not been called yet."""
-        if self.state == T_WAITING:
-            timers_remove(self.sched, <PyObject*>self)
-            timer_over(self, T_CANCELLED)
-        elif self.state == T_RAN:
-            self.state = T_CANCELLED
-
-    def cancelled(self):
-        """Whether ``cancel`` was called."""
-        return self.state == T_CANCELLED
 
     def when(self):
         """When it is due, in seconds of the loop's clock."""
         return self.due
-
-    def get_context(self):
-        """The contextvars.Context in which the callback is called."""
-        return self.context
-
-    def __repr__(self):
-        if self.state != T_WAITING:
-            return f"<TimerHandle {'ran' if self.state == T_RAN else 'cancelled'} when={self.due}>"
-        return f"<TimerHandle when={self.due} {_format_callback_source(self.callback, self.args)}>"
-
-
-cdef void timer_over(TimerHandle t, uint8_t state) noexcept:
-    t.state = state
-    if t.owns_context:
-        goish_gc_return(<PyObject*>t.context)
-    t.callback = t.args = t.context = None
-
-
-cdef void timer_run(TimerHandle t) except *:
-    # Errors go where those of every callback of a loop go.
-    callback, args, context = t.callback, t.args, t.context
-    timer_over(t, T_RAN)
-    try:
-        if PyContext_Enter(<PyObject*>context) < 0:
-            raise_pending()
-        try:
-            callback(*args)
-        finally:
-            PyContext_Exit(<PyObject*>context)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as exc:
-        what = _format_callback_source(callback, args)
-        t.sched.loop.call_exception_handler({"message": f"Exception in callback {what}", "exception": exc, "handle": t})
 
 
 cdef class Clock:
@@ -81,7 +28,7 @@ cdef class Clock:
         seconds = delay
         if takes_timer(s, seconds):
             return new_timer(s, clock(s) + seconds, callback, args, context)
-        return s.call_later(delay, callback, *args, context=context)
+        return call_later_below(s, delay, callback, args, context)
 
     def call_at(self, when, callback, *args, context=None):
         """As ``asyncio.loop.call_at``."""
@@ -92,7 +39,22 @@ cdef class Clock:
         due = when
         if takes_timer(s, due - clock(s)):
             return new_timer(s, due, callback, args, context)
-        return s.call_later(due - self.time(), callback, *args, context=context)
+        return call_later_below(s, due - self.time(), callback, args, context)
+
+    def call_soon_threadsafe(self, callback, *args, context=None):
+        """As ``asyncio.loop.call_soon_threadsafe``."""
+        return asked_soon_threadsafe(scheduler_at(self), callback, args, context)
+
+    def call_soon(self, callback, *args, context=None):
+        """As ``asyncio.loop.call_soon``."""
+        raise NotImplementedError  # loop_call_soon (turn.pyx) takes its place
+
+    def set_debug(self, enabled):
+        """As ``asyncio.loop.set_debug``. What runs in debug mode, the loop's own checks see one by one."""
+        super(Clock, self).set_debug(enabled)
+        s = scheduler_made(self)
+        if s is not None:
+            (<Scheduler>s).debug = self.get_debug()
 
     def close(self):
         """As ``asyncio.loop.close``; what is still due is forgotten."""
@@ -108,6 +70,13 @@ cdef object loops_call_later(object loop):
         return super(Clock, loop).call_later
     call_at = super(Clock, loop).call_at  # on which asyncio's own call_later calls back
     return lambda delay, callback, *args, context=None: call_at(loop.time() + delay, callback, *args, context=context)
+
+
+cdef object call_later_below(Scheduler s, object delay, object callback, tuple args, object context):
+    # uvloop calls a timer of less than half a millisecond in its next turn, behind the callbacks that stand there already.
+    if s.coarse_timers and delay < LEAST_DELAY and not s.loop.is_closed():
+        return s.loop.call_soon(callback, *args, context=context)
+    return s.call_later(delay, callback, *args, context=context)
 
 
 cdef inline Scheduler scheduler_at(object loop):

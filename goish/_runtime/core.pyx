@@ -104,6 +104,7 @@ include "join.pyx"
 include "task.pyx"
 include "go.pyx"
 include "timers.pyx"
+include "turn.pyx"
 include "clock.pyx"
 include "inbox.pyx"
 include "sched.pyx"
@@ -135,9 +136,10 @@ goish_take_attributes(<PyTypeObject*>Goroutine, <Py_ssize_t>&(<Goroutine>NULL).a
 goish_hear(<PyTypeObject*>Goroutine, unseen, last_words)
 goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)
 goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)
+goish_method_fast(<PyTypeObject*>Clock, "call_soon", loop_call_soon)
 goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)
 for internal in (
-    Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Seat, Note, Extra, Wake, TimerHandle, ChanExtra, Prioritized, Go,
+    Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Seat, Handle, Extra, Wake, TimerHandle, ChanExtra, Prioritized, Go,
     GoThread, Call, Worker, Outcome, FlowVar, Pending,
 ):
     goish_forbid_new(<PyTypeObject*>internal)

@@ -43,19 +43,10 @@ def task_factory(loop, coro, *, name=None, context=None, eager_start=None, **opt
         run_eagerly(s, g)
         return g
     try:
-        if s.yields > 0:
-            resume_by_loop(s, g)  # behind those that yielded before, as with asyncio
-            return g
-        if not s.armed and not s.draining:
-            s.call_soon(s.drain_callback, context=own_context(s))
-            s.armed = True
+        task_soon(s, g)
     except BaseException:
         never_began(s, g)
         raise
-    if s.current != NULL and not s.has_gone:
-        young_push(s, <PyObject*>g)
-    else:
-        run_push(s, <PyObject*>g)
     return g
 
 

@@ -51,6 +51,7 @@ cdef class Goroutine:
 cdef class Wake:
     # The done callback of the asyncio future that a goroutine waits for.
     cdef Goroutine g
+    cdef PyObject* next      # on the loop's queue (turn.pyx)
 
 
 @cython.final

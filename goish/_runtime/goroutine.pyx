@@ -20,12 +20,8 @@
 
 cdef Goroutine new_goroutine(Scheduler s, object coro, object context, object extra):
     cdef Goroutine g = make_goroutine(s, coro, context, extra)
-    if s.young_head != NULL:
-        young_push(s, <PyObject*>g)  # behind the tasks that this step has made
-    else:
-        s.has_gone = True
-        run_push(s, <PyObject*>g)
-        arm_drain(s)
+    run_push(s, <PyObject*>g)
+    arm_drain(s)
     return g
 
 
@@ -130,7 +126,6 @@ cdef void step(Scheduler s, PyObject* gp) except *:
     s.current = gp
     s.steps += 1
     g.flags &= ~GF_CANCELLED
-    s.has_gone = False
     goish_tls_spent = 0
     if enter_task(s, gp) < 0 or PyContext_Enter(<PyObject*>g.ctx) < 0:
         status = PYGEN_ERROR
@@ -146,8 +141,6 @@ cdef void step(Scheduler s, PyObject* gp) except *:
         if PyContext_Exit(<PyObject*>g.ctx) < 0 and status != PYGEN_ERROR:
             PyErr_WriteUnraisable(<PyObject*>g)  # it left a Context entered that is not its own
     s.current = NULL
-    if s.young_head != NULL:
-        young_run(s)
     if status == PYGEN_NEXT:
         if not g.flags & GF_GC_TAKEN:
             take_coro(g)
@@ -241,7 +234,8 @@ cdef void await_foreign(Scheduler s, Goroutine g, object awaited) except *:
     # An asyncio future, a bare yield, or rubbish. The rules are asyncio.Task's.
     if awaited is None:
         # Code relies on call_soon(f) before sleep(0) having run f after it: through the loop, not the run queue.
-        resume_by_loop(s, g)
+        goish_store_state(&g.state, G_YIELDED)
+        task_soon(s, g)
         return
     try:
         error = foreign_error(s, g, awaited)
@@ -284,12 +278,6 @@ cdef void wait_for_future(Scheduler s, Goroutine g, object awaited) except *:
     called(PyObject_Vectorcall(<PyObject*>future_add_done_callback, args, 2, <PyObject*>context_keyword))
 
 
-cdef void resume_by_loop(Scheduler s, Goroutine g) except *:
-    goish_store_state(&g.state, G_YIELDED)
-    s.call_soon(g._resume, context=own_context(s))
-    s.yields += 1
-
-
 cdef object foreign_error(Scheduler s, Goroutine g, object awaited):
     cdef PyObject* future = <PyObject*>awaited
     if type(awaited) is FUTURE and awaited._asyncio_future_blocking:
@@ -313,18 +301,27 @@ cdef object foreign_error(Scheduler s, Goroutine g, object awaited):
 
 
 cdef void resume_now(Goroutine g) except *:
-    # A loop callback that steps one goroutine in the future's own turn, so that asyncio's order is kept.
+    # In a loop callback of its own: a task steps there, in asyncio's order, and so does a goroutine where none was ready before.
+    if not may_resume(g):
+        return
+    if g.sched.run_head == NULL or is_task(g):
+        run_step(g.sched, <PyObject*>g)
+    else:
+        run_push(g.sched, <PyObject*>g)
+        arm_drain(g.sched)
+
+
+cdef inline bint may_resume(Goroutine g) noexcept:
     if g.state == G_WAITING:
-        if g.flags & GF_MUST_CANCEL:
+        if g.flags & GF_MUST_CANCEL or (g.sched.run_head != NULL and not is_task(g)):
             look_before_cancel(g)
         g.wait = None
         goish_store_state(&g.state, G_YIELDED)
-    if g.state == G_YIELDED:
-        run_step(g.sched, <PyObject*>g)
+    return g.state == G_YIELDED or g.state == G_NEW
 
 
 cdef void look_before_cancel(Goroutine g) noexcept:
-    # A cancel before it could run. The outcome of what it waited for counts as seen; a cancel of that is the same cancel.
+    # A cancel came before it could run, or may come. The outcome of what it waited for counts as seen; a cancel of that is the same cancel.
     try:
         g.wait.result()
     except CancelledError:
@@ -352,7 +349,11 @@ cdef inline void ready_here(Scheduler s, Goroutine g) noexcept:
         s.blocked -= waits[(<Op>g.wait).kind].native
         if (<Op>g.wait).kind < W_SEND and not g.flags & GF_CANCELLED and (<Op>g.wait).state != OP_FAILED:
             goish_store_state(&g.state, G_YIELDED)  # nothing has changed hands, so nothing is lost by a cancel that comes now
+    joined = type(g.wait) is Op and (<Op>g.wait).kind == W_JOIN
     g.wait = None
+    if joined and is_task(g):
+        task_woken(s, g)
+        return
     run_push(s, <PyObject*>g)
     arm_drain(s)
 
@@ -460,6 +461,8 @@ cdef void attribute_set(PyObject* g) noexcept:
 
 cdef void notify(Scheduler s, Goroutine g, Extra extra) except *:
     cdef list callbacks
+    cdef PyObject* woken
+    cdef uint32_t called_back = 0
     goish_lock(end_lock(g))
     callback, context = extra.callback, extra.callback_context
     callbacks = extra.callbacks
@@ -473,16 +476,29 @@ cdef void notify(Scheduler s, Goroutine g, Extra extra) except *:
         if not is_task(g):  # asyncio's are not called any more either
             call_back_at_the_end(g, callback, context, callbacks)
         return
-    # asyncio calls back in the order of asking, and who awaits a task has asked last: TaskGroup and others count on it.
-    if not is_task(g):
-        wake_joiners(g, extra)
+    # In the order of asking, as in asyncio; a join's index is the number of callbacks that were asked for before it.
+    woken = claim_joiners(g, extra)
     if context is not None:
+        woken = wake_asked_before(woken, called_back)
         call_back(s, callback, g, context)
+        called_back = 1
     if callbacks is not None:
         for entry in callbacks:
+            woken = wake_asked_before(woken, called_back)
             call_back(s if len(entry) == 2 else entry[2], entry[0], g, entry[1])
-    if extra.joiners.head != NULL:
-        s.call_soon(g._wake_joiners, context=own_context(s))
+            called_back += 1
+    wake_chain(woken)
+
+
+cdef PyObject* wake_asked_before(PyObject* op, uint32_t called_back) noexcept:
+    # The first joiners of a chain; gives the rest.
+    cdef PyObject* following
+    while op != NULL and (goish_is(<PyObject*>(<Op>op).owner, <PyObject*>Op) or (<Op>op).index <= called_back):
+        following = (<Op>op).next
+        (<Op>op).next = NULL
+        wake_chain(op)
+        op = following
+    return op
 
 
 cdef void call_back_at_the_end(Goroutine g, object callback, object context, list callbacks) except *:
@@ -514,12 +530,15 @@ cdef object call_back_now(object fn, Goroutine g, object context):
     return True
 
 
-cdef void wake_joiners(Goroutine g, Extra extra) noexcept:
+cdef inline void wake_joiners(Goroutine g, Extra extra) noexcept:
+    if extra.joiners.head != NULL:  # nobody comes any more: it is done
+        wake_chain(claim_joiners(g, extra))
+
+
+cdef PyObject* claim_joiners(Goroutine g, Extra extra) noexcept:
     cdef PyObject* woken = NULL
     cdef PyObject** last = &woken
     cdef PyObject* op
-    if extra.joiners.head == NULL:
-        return  # and nobody comes any more: it is done
     goish_lock(end_lock(g))
     last = claim_all(&extra.joiners, last)
     last[0] = NULL
@@ -530,7 +549,7 @@ cdef void wake_joiners(Goroutine g, Extra extra) noexcept:
             if elsewhere(op) and not (<Op>op).used & U_QUIET:
                 goish_set_bits(&g.flags, GF_RETRIEVED)  # it is told there, perhaps after this loop has ended
             op = (<Op>op).next
-    wake_chain(woken)
+    return woken
 
 
 # ---- cancelling ----

@@ -2,7 +2,7 @@
 
 cdef struct Inbox:
     goish_mutex lock
-    PyObject* head       # Goroutines (borrowed: the registry owns them), Ops that asyncio tasks await and Notes (both owned)
+    PyObject* head       # Goroutines (borrowed: the registry owns them), Ops that asyncio tasks await and Handles (both owned)
     PyObject* tail
     bint posted          # a call_soon_threadsafe is under way, or about to be
     bint shut            # the loop is closed or ends: nothing is taken any more
@@ -11,12 +11,3 @@ cdef struct Inbox:
     bint woke            # the loop last slept until something came
     unsigned int pass_by  # how many times it goes to sleep at once, since it looked out in vain
     unsigned int passes  # ... and how many that were the last time
-
-
-@cython.final
-cdef class Note:
-    # Something to be called on the loop's thread.
-    cdef object fn
-    cdef list args           # emptied by the loop's thread
-    cdef object context
-    cdef PyObject* next

@@ -12,11 +12,13 @@ cdef inline PyObject** behind(PyObject* item) noexcept:
         return &(<Goroutine>item).link.next
     if goish_is(item, <PyObject*>Op):
         return &(<Op>item).next
-    return &(<Note>item).next
+    if goish_is(item, <PyObject*>Wake):
+        return &(<Wake>item).next
+    return &(<Handle>item).next
 
 
 cdef bint inbox_push(Scheduler s, PyObject* item) noexcept:
-    # False: the loop is closed and nothing will come of it. An Op's or Note's reference is taken in either case.
+    # False: the loop is closed and nothing will come of it. An Op's or Handle's reference is taken in either case.
     cdef bint post
     behind(item)[0] = NULL
     goish_lock(&s.inbox.lock)
@@ -105,9 +107,9 @@ cdef void discard(PyObject* item) noexcept:
     if goish_is(item, <PyObject*>Op):
         (<Op>item).next = NULL
         op_drop(<Op>item)  # nobody will run there again
-        Py_DECREF(<Op>item)
-    else:
-        drop_note(<Note>item)
+    elif not goish_is(item, <PyObject*>Wake):
+        handle_over(<Handle>item, H_CANCELLED)
+    Py_DECREF(<object>item)
 
 
 cdef enum:
@@ -144,9 +146,15 @@ cdef void inbox_linger(Scheduler s) noexcept:
 
 
 cdef void inbox_collect(Scheduler s) noexcept:
+    s.inbox.woke = True
+    inbox_take(s)
+    if s.worker is not None:
+        arm_drain(s)
+
+
+cdef void inbox_take(Scheduler s) noexcept:
     cdef PyObject* item
     cdef PyObject* following
-    s.inbox.woke = True
     goish_lock(&s.inbox.lock)
     s.inbox.posted = False
     item = s.inbox.head
@@ -161,31 +169,23 @@ cdef void inbox_collect(Scheduler s) noexcept:
             face_call(<Op>item, <Face>(<Op>item).owner)
             Py_DECREF(<Op>item)
         else:
-            # In a turn of its own: it may raise.
-            insist(s.loop, s.call_soon, ((<Note>item).fn, *(<Note>item).args), (<Note>item).context or own_context(s))
-            drop_note(<Note>item)
+            handle_soon(s, <Handle>item)
         item = following
-    if s.worker is not None:
-        arm_drain(s)
 
 
-cdef void drop_note(Note note) noexcept:
-    # Without the GIL it is gone only when the thread that has made it runs Python again, which a worker may not do for long; what
-    # it holds must not wait for that, as a failed goroutine is told of when its handle is gone.
-    note.fn = note.context = None
-    note.args.clear()
-    Py_DECREF(note)
+cdef void handle_soon(Scheduler s, Handle h) noexcept:
+    # In a turn of its own: it may raise. Takes the reference.
+    if has_turns(s):
+        turn_push_late(s, <PyObject*>h)
+        return
+    if h.state == H_WAITING:
+        insist(s.loop, s.call_soon, (h.callback, *h.args), h.context)
+    handle_over(h, H_RAN)
+    Py_DECREF(h)
 
 
 cdef bint post(Scheduler s, object fn, tuple args, object context) noexcept:
     # Has fn(*args) called on the loop's thread, in a turn of the loop; any thread. False: the loop is closed.
-    cdef Note note = Note.__new__(Note)
-    note.fn = fn
-    note.args = list(args)
-    note.context = context
-    Py_INCREF(note)
-    return inbox_push(s, <PyObject*>note)
-
-
-cdef class Note:
-    pass
+    cdef Handle h = handle_new(s, fn, args, own_context(s) if context is None else context)
+    Py_INCREF(h)
+    return inbox_push(s, <PyObject*>h)

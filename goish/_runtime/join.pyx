@@ -43,11 +43,17 @@ cdef bint join_arm(Op op) noexcept:
     goish_lock(end_lock(g))
     linked = goish_load_state(&g.state) != G_DONE
     if linked:
+        if not goish_is(<PyObject*>op.owner, <PyObject*>Op):
+            op.index = asked_so_far(extra)
         waitq_push(&extra.joiners, op)
     else:
         op.state = OP_DONE
     goish_unlock(end_lock(g))
     return linked
+
+
+cdef inline uint32_t asked_so_far(Extra extra) noexcept:
+    return (extra.callback_context is not None) + (0 if extra.callbacks is None else <uint32_t>len(extra.callbacks))
 
 
 cdef bint join_withdraw(Op op) noexcept:

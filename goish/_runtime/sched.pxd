@@ -5,9 +5,9 @@ cdef class Scheduler:
     cdef object __weakref__
     cdef readonly object loop
     cdef object get_debug
-    cdef object call_soon
-    cdef readonly object call_later  # the loop's own: that of a goish loop comes back to us (Clock)
+    cdef object call_soon        # the loop's own, as the next one and call_later: those of a goish loop come back to us
     cdef object call_soon_threadsafe
+    cdef readonly object call_later
     cdef object loop_close       # the loop's own: its close() is ours first (inbox.pyx)
     cdef bint close_replaced     # ... and was none of its type's already
     cdef object drain_callback
@@ -17,11 +17,11 @@ cdef class Scheduler:
     cdef unsigned long thread
     cdef PyObject* run_head      # the run queue: borrowed, the registry owns
     cdef PyObject* run_tail
-    cdef PyObject* young_head    # tasks made in this step: they join the run queue at its end
-    cdef PyObject* young_tail
-    cdef bint has_gone           # this step has put one on the run queue by go(): what it makes now stays behind it
-    cdef unsigned int batches    # how often young tasks joined
-    cdef Py_ssize_t yields       # goroutines that the loop is about to resume (bare yields)
+    cdef TurnQueue turns         # of a goish loop: the steps of tasks and the callbacks of its next turns
+    cdef object turn_callback
+    cdef bint is_ours            # a loop of new_event_loop()
+    cdef bint debug              # ... in debug mode
+    cdef bint entered            # a turn is at work and has made a task the current one
     cdef PyObject* all_head      # the registry: owns every live goroutine
     cdef bint armed              # a drain is on its way
     cdef bint draining

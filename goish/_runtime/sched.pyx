@@ -63,11 +63,15 @@ cdef Scheduler new_scheduler(object loop):
     cdef Scheduler s = Scheduler.__new__(Scheduler)
     s.loop = loop
     s.get_debug = loop.get_debug
-    s.call_soon = loop.call_soon
+    s.is_ours = isinstance(loop, Clock)
+    s.debug = loop.get_debug()
+    below = super(Clock, loop) if s.is_ours else loop
+    s.call_soon = below.call_soon
+    s.call_soon_threadsafe = below.call_soon_threadsafe
     s.call_later = loops_call_later(loop)
-    s.call_soon_threadsafe = loop.call_soon_threadsafe
     s.loop_close = loop.close
     s.drain_callback = s._drain
+    s.turn_callback = s._turn
     s.base = Context()
     s.nests = nestable(s)
     for base in type(loop).__mro__:
@@ -162,37 +166,6 @@ cdef inline void run_push(Scheduler s, PyObject* g) noexcept:
     s.run_tail = g
 
 
-# The tasks that a step has made run before all others, in their order; woken goroutines and those of go() at the tail. A tree
-# of tasks then runs down to its leaves before the next branch begins, as with Go's runnext, and only a branch is alive at a
-# time; breadth first all of it is (a tree of 56,000: 26 MB against 86). Each 61st batch goes to the tail, or tasks that make
-# one another would starve the others.
-cdef enum:
-    OLD_EVERY = 61
-
-
-cdef inline void young_push(Scheduler s, PyObject* g) noexcept:
-    (<Goroutine>g).link.next = NULL
-    if s.young_tail == NULL:
-        s.young_head = g
-    else:
-        (<Goroutine>s.young_tail).link.next = g
-    s.young_tail = g
-
-
-cdef void young_run(Scheduler s) noexcept:
-    s.batches += 1
-    if s.run_head == NULL:
-        s.run_head = s.young_head
-        s.run_tail = s.young_tail
-    elif s.batches % OLD_EVERY == 0:
-        (<Goroutine>s.run_tail).link.next = s.young_head
-        s.run_tail = s.young_tail
-    else:
-        (<Goroutine>s.young_tail).link.next = s.run_head
-        s.run_head = s.young_head
-    s.young_head = s.young_tail = NULL
-
-
 cdef inline PyObject* run_pop(Scheduler s) noexcept:
     cdef PyObject* g = s.run_head
     s.run_head = (<Goroutine>g).link.next
@@ -203,7 +176,7 @@ cdef inline PyObject* run_pop(Scheduler s) noexcept:
 
 cdef inline void arm_drain(Scheduler s) noexcept:
     if not s.armed and (not s.draining or s.nests):
-        post_drain(s)
+        s.armed = post_callback(s, s.drain_callback)
 
 
 cdef object context_keyword = ("context",)
@@ -211,30 +184,38 @@ cdef object context_keyword = ("context",)
 
 cdef void call_soon(Scheduler s, object callback, object argument, object context) except *:
     cdef PyObject* args[3]
+    cdef Handle h
+    if has_turns(s):
+        h = handle_new(s, callback, (argument,), context)
+        turn_push(s, <PyObject*>h)
+        Py_INCREF(h)
+        return
     args[0] = <PyObject*>callback
     args[1] = <PyObject*>argument
     args[2] = <PyObject*>context
     called(PyObject_Vectorcall(<PyObject*>s.call_soon, args, 2, <PyObject*>context_keyword))
 
 
-cdef void post_drain(Scheduler s) noexcept:
+cdef bint post_callback(Scheduler s, object callback) noexcept:
+    # Has the loop call one of ours. False: it is closed.
     cdef PyObject* args[2]
     cdef PyObject* handle
-    args[0] = <PyObject*>s.drain_callback
+    cdef bint posted
+    args[0] = <PyObject*>callback
     base = own_context(s)
     args[1] = <PyObject*>base
     handle = PyObject_Vectorcall(<PyObject*>s.call_soon, args, 1, <PyObject*>context_keyword)
     if handle != NULL:
         Py_DECREF(<object>handle)
-        s.armed = True
-        return
+        return True
     error = pending_exception()
     # Closed: nothing runs there any more, and whoever woke us must not suffer for it. Otherwise it was a signal handler.
-    s.armed = insist(s.loop, s.call_soon, (s.drain_callback,), own_context(s)) is not False
-    if not s.armed:
+    posted = insist(s.loop, s.call_soon, (callback,), own_context(s)) is not False
+    if not posted:
         s.dead = s.loop.is_closed()
     else:
         insist(s.loop, s.loop.call_soon_threadsafe, (_raise, error), own_context(s))
+    return posted
 
 
 # ---- the drain ----
@@ -277,7 +258,7 @@ cdef void drain(Scheduler s) except *:
             arm_drain(s)
         if s.failed:
             look_at_failed(s)
-    if s.run_head == NULL and not nested:
+    if s.run_head == NULL and s.turns.head == NULL and not nested:
         idle(s)
 
 
@@ -312,7 +293,7 @@ cdef void run_step(Scheduler s, PyObject* g) except *:
             arm_drain(s)
         if s.failed:
             look_at_failed(s)
-    if s.run_head == NULL:
+    if s.run_head == NULL and s.turns.head == NULL:
         idle(s)
 
 
@@ -393,6 +374,7 @@ cdef void end_all(Scheduler s) except *:
         for g in s.goroutines():
             end_one(s, g)
     s.run_head = s.run_tail = NULL
+    turns_drop(s)
     drop_alarms(s)
     forget(s)
 
@@ -406,6 +388,9 @@ cdef class Scheduler:
 
     def _drain(self):
         drain(self)
+
+    def _turn(self):
+        turn(self)
 
     def _collect(self):
         inbox_collect(self)
@@ -495,7 +480,7 @@ cdef class Scheduler:
         goish_lock(&self.inbox.lock)
         due = self.inbox.posted or self.inbox.head != NULL
         goish_unlock(&self.inbox.lock)
-        due |= self.alarms.count > 0 or self.run_head != NULL or self.armed
+        due |= self.alarms.count > 0 or self.run_head != NULL or self.armed or self.turns.head != NULL
         return not due and goish_counted(&self.live) == self.blocked
 
     @property

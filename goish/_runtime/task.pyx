@@ -31,13 +31,7 @@ cdef class Goroutine:
     def __iter__(self):
         return new_op(W_JOIN, self)
 
-    def _wake_joiners(self):
-        if self.state == G_DONE and type(self.extra) is Extra:
-            wake_joiners(self, <Extra>self.extra)
-
     def _resume(self):
-        if self.sched.yields > 0:
-            self.sched.yields -= 1
         resume_now(self)
 
     def cancel(self, msg=None):
@@ -466,12 +460,23 @@ cdef bint forget_callback(Goroutine g, tuple entry) noexcept:
     if extra.callback is entry[0] and extra.callback_context is entry[1]:
         found = True
         extra.callback = extra.callback_context = None
+        move_joiners_up(extra, 0)
     elif extra.callbacks is not None:
         for i in range(len(extra.callbacks)):
             one = extra.callbacks[i]
             if one[0] is entry[0] and one[1] is entry[1]:
+                move_joiners_up(extra, i + (extra.callback_context is not None))
                 del extra.callbacks[i]  # the caller keeps the entry
                 found = True
                 break
     goish_unlock(end_lock(g))
     return found
+
+
+cdef void move_joiners_up(Extra extra, Py_ssize_t place) noexcept:
+    # A callback goes: those who joined after it was asked for stand behind one less.
+    cdef PyObject* op = extra.joiners.head
+    while op != NULL:
+        if not goish_is(<PyObject*>(<Op>op).owner, <PyObject*>Op) and (<Op>op).index > place:
+            (<Op>op).index -= 1
+        op = (<Op>op).next

@@ -25,7 +25,7 @@ cdef inline void place(Alarm* heap, Py_ssize_t i, Alarm alarm) noexcept:
     if goish_is(alarm.waiter, <PyObject*>Op):
         (<Op>alarm.waiter).index = <uint32_t>i
     else:
-        (<TimerHandle>alarm.waiter).index = <uint32_t>i
+        (<Handle>alarm.waiter).index = <uint32_t>i
 
 
 cdef void sift_up(Alarm* heap, Py_ssize_t i, Alarm alarm) noexcept:
@@ -76,7 +76,7 @@ cdef bint timers_add(Scheduler s, PyObject* waiter, double when) noexcept:
     if goish_is(waiter, <PyObject*>Op):
         (<Op>waiter).flags = (<Op>waiter).flags | F_LINKED
     else:
-        (<TimerHandle>waiter).linked = True
+        (<Handle>waiter).linked = True
     sift_up(t.heap, t.count - 1, alarm)
     goish_unlock(&t.lock)
     if is_here(s):
@@ -101,7 +101,7 @@ cdef void timers_remove(Scheduler s, PyObject* waiter) noexcept:
 cdef inline bint linked(PyObject* waiter) noexcept:
     if goish_is(waiter, <PyObject*>Op):
         return (<Op>waiter).flags & F_LINKED
-    return (<TimerHandle>waiter).linked
+    return (<Handle>waiter).linked
 
 
 cdef void timers_take(Timers* t, PyObject* waiter) noexcept:
@@ -111,8 +111,8 @@ cdef void timers_take(Timers* t, PyObject* waiter) noexcept:
         (<Op>waiter).flags = (<Op>waiter).flags & ~F_LINKED
         i = (<Op>waiter).index
     else:
-        (<TimerHandle>waiter).linked = False
-        i = (<TimerHandle>waiter).index
+        (<Handle>waiter).linked = False
+        i = (<Handle>waiter).index
     t.count -= 1
     last = t.heap[t.count]
     if i < t.count:
@@ -178,7 +178,7 @@ cdef void drop_alarms(Scheduler s) noexcept:
     cdef PyObject* waiter
     while timers_pop(&s.alarms, INFINITY, &waiter):
         if not goish_is(waiter, <PyObject*>Op):
-            timer_over(<TimerHandle>waiter, T_CANCELLED)
+            handle_over(<Handle>waiter, H_CANCELLED)
         Py_DECREF(<object>waiter)
     clear_alarm(s)
 
@@ -200,7 +200,7 @@ cdef void alarms_due(Scheduler s) except *:
             if goish_is(waiter, <PyObject*>Op):
                 waits[(<Op>due).kind].fire(<Op>due)
             else:
-                timer_run(<TimerHandle>due)
+                handle_run(<Handle>due)
     finally:
         set_alarm(s)
 

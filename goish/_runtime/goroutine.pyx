@@ -249,8 +249,11 @@ cdef void await_foreign(Scheduler s, Goroutine g, object awaited) except *:
     g.wait = None
     extra_of(g).throw = error
     goish_store_state(&g.state, G_YIELDED)
-    run_push(s, <PyObject*>g)
-    arm_drain(s)
+    if is_task(g):
+        task_soon(s, g)
+    else:
+        run_push(s, <PyObject*>g)
+        arm_drain(s)
 
 
 cdef object FUTURE = _asyncio.Future
@@ -300,24 +303,28 @@ cdef object foreign_error(Scheduler s, Goroutine g, object awaited):
     return None
 
 
-cdef void resume_now(Goroutine g) except *:
-    # In a loop callback of its own: a task steps there, in asyncio's order, and so does a goroutine where none was ready before.
-    if not may_resume(g):
+cdef void wake_now(Goroutine g) except *:
+    # In a loop callback of its own, in which a task steps: that is asyncio's order. A goroutine steps there, too, unless others
+    # are ready already.
+    cdef Scheduler s = g.sched
+    if not end_wait_for_future(g):
         return
-    if g.sched.run_head == NULL or is_task(g):
-        run_step(g.sched, <PyObject*>g)
+    if s.run_head == NULL or is_task(g):
+        run_step(s, <PyObject*>g)
     else:
-        run_push(g.sched, <PyObject*>g)
-        arm_drain(g.sched)
+        run_push(s, <PyObject*>g)
+        arm_drain(s)
 
 
-cdef inline bint may_resume(Goroutine g) noexcept:
-    if g.state == G_WAITING:
-        if g.flags & GF_MUST_CANCEL or (g.sched.run_head != NULL and not is_task(g)):
-            look_before_cancel(g)
-        g.wait = None
-        goish_store_state(&g.state, G_YIELDED)
-    return g.state == G_YIELDED or g.state == G_NEW
+cdef inline bint end_wait_for_future(Goroutine g) noexcept:
+    # False: it does not wait any more.
+    if g.state != G_WAITING:
+        return False
+    if g.flags & GF_MUST_CANCEL or (g.sched.run_head != NULL and not is_task(g)):
+        look_before_cancel(g)
+    g.wait = None
+    goish_store_state(&g.state, G_YIELDED)
+    return True
 
 
 cdef void look_before_cancel(Goroutine g) noexcept:
@@ -668,7 +675,7 @@ cdef class Extra:
 @cython.freelist(64)
 cdef class Wake:
     def __call__(self, future, /):
-        resume_now(self.g)
+        wake_now(self.g)
 
     @property
     def __qualname__(self):  # as asyncio shows a callback

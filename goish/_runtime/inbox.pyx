@@ -145,6 +145,15 @@ cdef void inbox_linger(Scheduler s) noexcept:
         inbox_collect(s)
 
 
+cdef void inbox_called(Scheduler s) except *:
+    # By the loop, as another thread has asked. On a goish loop this is the turn that the call belongs to.
+    if has_turns(s) and not s.turns.armed:
+        s.inbox.woke = True
+        turn(s)
+    else:
+        inbox_collect(s)
+
+
 cdef void inbox_collect(Scheduler s) noexcept:
     s.inbox.woke = True
     inbox_take(s)

@@ -393,7 +393,7 @@ cdef class Scheduler:
         turn(self)
 
     def _collect(self):
-        inbox_collect(self)
+        inbox_called(self)
 
     def _alarm(self):
         alarms_due(self)

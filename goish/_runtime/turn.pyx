@@ -173,6 +173,8 @@ cdef void turn(Scheduler s) except *:
         goish_tls_sched = outer
         if s.turns.head != NULL and not s.turns.armed:
             s.turns.armed = post_callback(s, s.turn_callback)
+        if s.run_head != NULL:
+            arm_drain(s)
         if s.failed:
             look_at_failed(s)
     if s.run_head == NULL and s.turns.head == NULL:
@@ -189,7 +191,7 @@ cdef inline void turn_item(Scheduler s, PyObject* item) except *:
     Py_DECREF(owned)
     if goish_is(item, <PyObject*>Wake):
         g = (<Wake>item).g
-        if may_resume(g):
+        if end_wait_for_future(g):
             s.entered = True
             step(s, <PyObject*>g)
         return

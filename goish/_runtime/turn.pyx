@@ -54,6 +54,10 @@ cdef Handle handle_new(Scheduler s, object callback, object args, object context
     h.callback = callback
     h.args = args
     h.context = PyContext_CopyCurrent() if context is None else context
+    # While it waits it is a root, as a goroutine is: tens of thousands may wait at once, and the collector need not look at them.
+    # Nobody else holds the tuple.
+    goish_gc_take(<PyObject*>h)
+    goish_gc_take(<PyObject*>args)
     return h
 
 

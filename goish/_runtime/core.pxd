@@ -70,6 +70,7 @@ cdef extern from "slots.h":
     uint64_t goish_next(uint64_t* last) noexcept
     bint goish_deferrable(PyObject* fn, Py_ssize_t n) noexcept
     int goish_makes_coroutine(PyObject* fn) noexcept
+    tuple goish_tuple_of(PyObject** items, Py_ssize_t n)
     PyObject** goish_tuple_items(PyObject* t) noexcept
     ctypedef PyObject* (*goish_vectorcall)(PyObject* self, PyObject** args, size_t nargsf, PyObject* kwnames) noexcept
     void goish_call_fast(PyTypeObject* type, Py_ssize_t offset) noexcept

@@ -58,10 +58,9 @@ cdef inline void take_coro(Goroutine g) noexcept:
 cdef Goroutine new_call(Scheduler s, object fn, PyObject** args, Py_ssize_t n, object context, object extra):
     # For a function of which goish_deferrable() is true.
     cdef tuple given = None
-    cdef Py_ssize_t i
     cdef Goroutine g
     if n > 0:
-        given = tuple([<object>args[i] for i in range(n)])
+        given = goish_tuple_of(args, n)
         goish_gc_take(<PyObject*>given)
     g = new_goroutine(s, fn, context, extra)
     g.wait = given

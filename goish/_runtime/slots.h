@@ -679,6 +679,13 @@ static inline int goish_makes_coroutine(PyObject *fn) {
     return (flags & CO_COROUTINE) != 0;
 }
 
+static inline PyObject *goish_tuple_of(PyObject *const *items, Py_ssize_t n) {
+    PyObject *tuple = PyTuple_New(n);
+    if (tuple != NULL)
+        for (Py_ssize_t i = 0; i < n; i++) PyTuple_SET_ITEM(tuple, i, Py_NewRef(items[i]));
+    return tuple;
+}
+
 static inline PyObject **goish_tuple_items(PyObject *tuple) { return &PyTuple_GET_ITEM(tuple, 0); }
 
 /* Calls without a tuple and a dict of arguments, which Cython makes for every `*args, **kwargs`. */

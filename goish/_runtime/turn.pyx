@@ -247,7 +247,6 @@ cdef PyObject* loop_call_soon(PyObject* self, PyObject** args, size_t n, PyObjec
 
 cdef object asked_soon(Scheduler s, PyObject** args, Py_ssize_t n, PyObject* kwnames):
     cdef object context = None
-    cdef Py_ssize_t i
     if s.debug or n == 0 or not is_context_only(kwnames):
         return called(PyObject_Vectorcall(<PyObject*>s.call_soon, args, <size_t>n, kwnames))
     if goish_is(args[0], <PyObject*>Wake) and (not GOISH_LOCKS or is_here(s)):
@@ -256,7 +255,7 @@ cdef object asked_soon(Scheduler s, PyObject** args, Py_ssize_t n, PyObject* kwn
         return None  # asyncio's futures, which call this, look at no handle
     if kwnames != NULL:
         context = <object>args[n]
-    h = handle_new(s, <object>args[0], tuple([<object>args[i] for i in range(1, n)]), context)
+    h = handle_new(s, <object>args[0], goish_tuple_of(args + 1, n - 1), context)
     if GOISH_LOCKS and not is_here(s):
         queue_elsewhere(s, h)
         return h

@@ -50,7 +50,8 @@ _Place: TypeAlias = tuple[str, int, str]  # file, line, function
 def dump(file: TextIO | None = None) -> None:
     """Write what each live goroutine does to ``file`` (standard error): state, stack, origin.
 
-    Goroutines that do the same at the same place are shown once, with their number::
+    Where there are none it says ``no goroutines``. Those that do the same at the same place are shown once, with their
+    number::
 
         goroutine 1 (main) [chan receive, 3 minutes]:
           File "app.py", line 12, in main
@@ -65,11 +66,11 @@ def dump(file: TextIO | None = None) -> None:
 
         goish.debug.dump()
     """
-    print(describe(everyone()), file=file or sys.stderr)
+    print(describe(everyone()) or "no goroutines", file=file or sys.stderr)
 
 
 def describe(gs: Iterable[Goroutine[Any]]) -> str:
-    """The text of a dump of these goroutines, oldest first."""
+    """The text of a dump of these goroutines, oldest first; empty if there are none."""
     groups: dict[tuple[object, ...], list[Goroutine[Any]]] = {}
     for g in sorted(gs, key=lambda g: g.id):
         groups.setdefault((_doing(g), g.created_by, *_stack(g)), []).append(g)
@@ -130,8 +131,12 @@ def _stack(g: Goroutine[Any]) -> tuple[_Place, ...]:
     """Where the goroutine stands: from the function it was started with down to the innermost await or call."""
     coro = g.get_coro()
     if g.state == "running":
-        return _running_stack(getattr(coro, "cr_frame", None), _frame_elsewhere(g))
+        return _running_stack(_frame_of(coro), _frame_elsewhere(g))
     return tuple(_place(frame.f_code, frame.f_lineno) for frame in _await_chain(coro))
+
+
+def _frame_of(coro: object) -> FrameType | None:
+    return getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None)
 
 
 def _place(code: CodeType, line: int) -> _Place:

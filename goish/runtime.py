@@ -23,10 +23,20 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from types import FrameType, FunctionType
-from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeGuard, TypeVar, TypeVarTuple, cast
+from typing import Any, Final, Generic, Literal, Never, NoReturn, TypeAlias, TypeVar, TypeVarTuple, cast
 
 from . import debug as _debug
-from ._runtime.core import GoExit, Goroutine, count_panic, current_goroutine, goroutines, scheduler, seed
+from ._runtime.core import (
+    GoExit,
+    Goroutine,
+    Op,
+    count_panic,
+    current_goroutine,
+    goroutines,
+    is_coroutine,
+    scheduler,
+    seed,
+)
 from .deadlock import Detector
 from .errors import DeadlockError, SyncOnLoop
 from .panics import PROGRAM, OnPanic, Panics, check_on_panic
@@ -52,6 +62,7 @@ def run(
     on_panic: OnPanic = "crash",
     deadlock: OnDeadlock = "raise",
     grace: float = 1.0,
+    **unknown: Never,
 ) -> T:
     """Run ``main(*args)`` as the main goroutine on a new event loop and return its result; its exception propagates.
 
@@ -82,6 +93,8 @@ def run(
 
         print(goish.run(main))  # -> 42
     """
+    if unknown:
+        _refuse(main, next(iter(unknown)))
     factory = _loop_factory(loop)
     check_on_panic(on_panic)
     _check_choice("deadlock", deadlock, ("raise", "log", "off"))
@@ -113,6 +126,22 @@ def goexit() -> NoReturn:
 
 
 # ── arguments ──
+
+_INSTEAD: Final = {
+    "timeout": "main() under asyncio.timeout(seconds), in an async def",
+    "loop_factory": "run(main, loop=factory)",
+    "uvloop": 'run(main, loop="uvloop"), or loop="asyncio"',
+    "use_uvloop": 'run(main, loop="uvloop"), or loop="asyncio"',
+    "policy": "run(main, loop=policy.new_event_loop)",
+    "name": 'the main goroutine is always called "main"',
+    "context": "context.run(run, main)",
+}
+
+
+def _refuse(main: object, keyword: str) -> NoReturn:
+    _discard(main)
+    instead = _INSTEAD.get(keyword, f"if it is main's: run(functools.partial(main, {keyword}=...)), or run(main({keyword}=...))")
+    raise TypeError(f"run() takes no keyword {keyword!r}: {instead}")
 
 
 def _loop_factory(loop: Loop) -> Callable[[], asyncio.AbstractEventLoop]:
@@ -148,8 +177,7 @@ def _check_grace(grace: object) -> None:
 def _check_no_loop_runs(main: object) -> None:
     if asyncio._get_running_loop() is None:
         return
-    if _is_coroutine(main):
-        main.close()  # or it would complain, besides, that nobody awaited it
+    _discard(main)
     raise SyncOnLoop(
         "goish.run() starts an event loop, but one runs on this thread already: "
         "call go(fn, *args) to start a goroutine here, and await it for its result"
@@ -157,21 +185,29 @@ def _check_no_loop_runs(main: object) -> None:
 
 
 def _main_coroutine(main: object, args: tuple[Any, ...]) -> Coroutine[Any, Any, Any]:
-    if _is_coroutine(main):
+    if is_coroutine(main):
         if args:
-            main.close()
+            _discard(main)
             raise TypeError("run() got a coroutine and arguments for it: pass the function, run(main, *args)")
         return main
-    if not callable(main) or (isinstance(main, FunctionType) and not inspect.iscoroutinefunction(main)):
+    if not callable(main) or (isinstance(main, FunctionType) and not _makes_coroutine(main)):
+        _discard(main)
         raise TypeError(f"run() takes a coroutine function (async def) and its arguments, or a coroutine; got {main!r}")
     coro = main(*args)
-    if not _is_coroutine(coro):
+    if not is_coroutine(coro):
+        _discard(coro)
         raise TypeError(f"run() takes a coroutine function (async def); {main!r} returned {type(coro).__name__}")
     return coro
 
 
-def _is_coroutine(value: object) -> TypeGuard[Coroutine[Any, Any, Any]]:
-    return isinstance(value, Coroutine)
+def _discard(refused: object) -> None:
+    """So that it does not complain, besides, that nobody awaited it."""
+    if isinstance(refused, Op) or is_coroutine(refused):
+        refused.close()
+
+
+def _makes_coroutine(fn: FunctionType) -> bool:
+    return inspect.iscoroutinefunction(fn) or bool(fn.__code__.co_flags & inspect.CO_ITERABLE_COROUTINE)
 
 
 # ── the program ──

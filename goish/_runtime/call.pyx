@@ -12,7 +12,7 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
     cdef PyObject* code
     if kind == LOOP and check_coroutine(fn) is not None:
         if args or kwargs:
-            raise TypeError(f"a coroutine has its arguments already: got {fn!r} and more")
+            raise with_advice(TypeError(f"a coroutine has its arguments already: got {fn!r} and more arguments or keywords"), kwargs)
         args = None
     g = Goroutine.__new__(Goroutine)
     code = goish_client(&g.lasti)
@@ -94,9 +94,12 @@ cdef int kind_of(object fn) except -1:
     cdef int found = goish_makes_coroutine(<PyObject*>fn)
     if found >= 0:
         return LOOP if found else PLAIN
-    if PyCoro_CheckExact(fn) or isinstance(fn, Coroutine):
+    if is_coro(fn):
         return LOOP
+    if isinstance(fn, partial):
+        return kind_of(fn.func)
     if not callable(fn):
+        refuse_op(fn)
         raise TypeError(
             "work for a thread is a function and its arguments (def or async def), or a coroutine that has not started; got "
             f"{fn!r} of type {type(fn).__name__}. Give it go_thread(fn, x), not go_thread(fn(x)), which calls fn here"
@@ -156,7 +159,7 @@ cdef bint claim_call(Pool p, Goroutine g) except -1:
 cdef void end_claimed(Pool p, Goroutine g, object error, int flags) except *:
     # One that was claimed, and is not to run.
     fn = (<Call>g.coro).fn
-    if PyCoro_CheckExact(fn):
+    if is_coro(fn):
         fn.close()
     conclude(p, g, error, flags)
 
@@ -197,10 +200,9 @@ cdef void call_and_conclude(Pool p, Goroutine g) except *:
     if result != NULL:
         value = <object>result
         Py_DECREF(value)
-        if PyCoro_CheckExact(value):
+        if is_coro(value):
             to_a_loop(call, g, value)
-        elif type(value) is Op:
-            (<Op>value).used |= U_USED
+        elif refuse_op(value):
             conclude(p, g, gives_operation(call), GF_FAILED)
         else:
             conclude(p, g, value, 0)
@@ -210,6 +212,8 @@ cdef void call_and_conclude(Pool p, Goroutine g) except *:
     elif PyErr_ExceptionMatches(GoExit):
         flags = GF_EXITED
     error = pending_exception()
+    if call.kwargs is not None:
+        with_advice(error, call.kwargs)
     if ends_program(g, error):
         flags |= GF_RETRIEVED
     conclude(p, g, None if flags == GF_EXITED else error, flags)

@@ -70,12 +70,16 @@ cdef extern from "slots.h":
     uint64_t goish_next(uint64_t* last) noexcept
     bint goish_deferrable(PyObject* fn, Py_ssize_t n) noexcept
     int goish_makes_coroutine(PyObject* fn) noexcept
+    bint goish_has_await(PyObject* o) noexcept
     tuple goish_tuple_of(PyObject** items, Py_ssize_t n)
     PyObject** goish_tuple_items(PyObject* t) noexcept
     ctypedef PyObject* (*goish_vectorcall)(PyObject* self, PyObject** args, size_t nargsf, PyObject* kwnames) noexcept
     void goish_call_fast(PyTypeObject* type, Py_ssize_t offset) noexcept
     int goish_method_fast(PyTypeObject* type, const char* name, goish_vectorcall call) except -1
     int goish_install_slots(PyTypeObject* op_type, goish_step step) except -1
+    int goish_explain(
+        PyObject* called, void (*explainer)(PyObject*, PyObject**, Py_ssize_t, PyObject*) noexcept
+    ) except -1
     PyObject* goish_caller(int* lasti) noexcept
     enum: GOISH_AGENTS
     PyObject** goish_agents

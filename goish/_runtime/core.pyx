@@ -6,7 +6,8 @@
 # Compiled is what runs per step or per channel operation; what runs once per goroutine life, run() or thread is Python, above.
 
 from collections.abc import Coroutine
-from inspect import Parameter, Signature, getcoroutinestate, isasyncgen, isasyncgenfunction, iscoroutinefunction
+from functools import partial
+from inspect import CO_ITERABLE_COROUTINE, Parameter, Signature, isasyncgen, isasyncgenfunction, iscoroutinefunction
 from inspect import isgenerator, isgeneratorfunction
 from logging import getLogger
 from operator import attrgetter
@@ -50,6 +51,7 @@ from libc.string cimport memset
 cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
     bint PyCoro_CheckExact(object o)
+    bint PyGen_CheckExact(object o)
     object PyContext_CopyCurrent()
     bint PyContext_CheckExact(object o)
     ctypedef struct PyCodeObject:
@@ -126,6 +128,7 @@ include "batch.pyx"
 include "chan.pyx"
 include "view.pyx"
 include "select.pyx"
+include "instead.pyx"
 
 on_blocking(before_blocking_here, after_blocking_here)
 
@@ -145,3 +148,4 @@ for internal in (
     goish_forbid_new(<PyTypeObject*>internal)
 del internal
 goish_forbid_subclasses(<PyTypeObject*>RecvChan)
+explain_all()

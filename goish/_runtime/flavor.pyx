@@ -113,8 +113,9 @@ cdef object chan_flavor(Chan ch):
         "single" if ch.flags & C_SINGLE_RECEIVER else "multi",
         storage,
         list(OVERFLOWS)[ch.overflow],
-        "by priority, then first in, first out" if ch.flags & C_HEAP else "first in, first out",
-        "lock-based; critical sections are O(1) and run no user code",
+        "by priority, then by when the send was called" if ch.flags & C_HEAP else "first in, first out",
+        f"lock-based; a send or receive is amortized {'O(log n)' if ch.flags & C_HEAP else 'O(1)'} under the lock and runs no "
+        "user code there",
     )
 
 
@@ -122,12 +123,14 @@ cdef str chan_repr(Chan ch, str kind):
     if ch.flags & C_NIL:
         return "NIL"
     cdef list about = [f"cap={chan_cap(ch)}", f"len={chan_len(ch)}"]
+    cdef int declared = ch.flags & (C_SINGLE_SENDER | C_SINGLE_RECEIVER)
+    if ch.overflow != BLOCK:
+        about.append(f"overflow={list(OVERFLOWS)[ch.overflow]}")
+    about += [f"flavor={name}" for name, bits in FLAVORS.items() if bits and bits == declared]
     if ch.senders.count:
         about.append(f"senders={ch.senders.count}")
     if ch.receivers.count:
         about.append(f"receivers={ch.receivers.count}")
-    if ch.overflow != BLOCK:
-        about.append(f"overflow={list(OVERFLOWS)[ch.overflow]}")
     if goish_load_state(&ch.closed):
         about.append("closed")
     return f"<{kind} {' '.join(about)}>"

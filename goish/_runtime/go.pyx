@@ -19,8 +19,12 @@ cdef Goroutine start(PyObject** args, Py_ssize_t n, PyObject* kwnames, object co
 cdef object call_coroutine_function(object fn, PyObject** args, Py_ssize_t n, PyObject* kwnames):
     cdef PyObject* made
     if not callable(fn):
-        if isinstance(fn, Coroutine):
-            raise TypeError(f"go() takes no arguments beside a coroutine, whose own are bound already; got {fn!r}")
+        if is_coro(fn):
+            raise with_advice(
+                TypeError(f"go() takes no arguments or keywords beside a coroutine, whose own are bound already; got {fn!r}"),
+                () if kwnames == NULL else <object>kwnames,
+            )
+        refuse_op(fn)
         raise TypeError(
             f"go() takes a coroutine function and its arguments, or a coroutine; got {fn!r} of type {type(fn).__name__}"
         )
@@ -29,14 +33,13 @@ cdef object call_coroutine_function(object fn, PyObject** args, Py_ssize_t n, Py
     if not (isinstance(fn, BuiltinFunctionType) and isinstance(getattr(fn, "__self__", None), ModuleType)):
         made = PyObject_Vectorcall(<PyObject*>fn, args, n, kwnames)
         if made == NULL:
-            raise_pending()
+            raise with_advice(pending_exception(), () if kwnames == NULL else <object>kwnames)
         coro = <object>made
         Py_DECREF(coro)
-    if PyCoro_CheckExact(coro) or isinstance(coro, Coroutine):
+    if is_coro(coro):
         return coro
     name = getattr(fn, "__qualname__", fn)
-    if type(coro) is Op:
-        (<Op>coro).used |= U_USED
+    if refuse_op(coro):
         raise TypeError(f"go() takes a coroutine function (async def); {name!r} gives an operation: await it in an async def")
     if isasyncgen(coro):
         raise TypeError(f"go() takes a coroutine function (async def); {name!r} is an async generator: use it with async for")
@@ -46,16 +49,55 @@ cdef object call_coroutine_function(object fn, PyObject** args, Py_ssize_t n, Py
     )
 
 
+cdef dict ADVICE = {
+    "name": "a goroutine is named by go.with_(name=...)(fn), go_thread.with_(name=...)(fn)",
+    "context": "a context is given by go.with_(context=...)(fn), go_thread.with_(context=...)(fn)",
+    "timeout": "a timeout is asyncio.timeout(seconds) around the await; on a thread, result(timeout=seconds)",
+}
+
+
+cdef object with_advice(object error, object keywords):
+    # The function was given a keyword that was meant for goish, and did not take it.
+    if type(error) is TypeError and error.args and "keyword" in f"{error.args[0]}":
+        for keyword in keywords:
+            if keyword in ADVICE:
+                error.add_note(f"goish: keywords are the function's; {ADVICE[keyword]}")
+    return error
+
+
 cdef object check_coroutine(object coro):
-    if not (PyCoro_CheckExact(coro) or isinstance(coro, Coroutine)):
+    if not is_coro(coro):
         return None
-    state = getcoroutinestate(coro) if PyCoro_CheckExact(coro) else "CORO_CREATED"
-    if state != "CORO_CREATED":
-        what = "is running already" if state == "CORO_RUNNING" else (
-            "is finished" if state == "CORO_CLOSED" else "was started already"
-        )
-        raise RuntimeError(f"go() needs a coroutine that has not started; {coro!r} {what}")
+    state = state_of(coro)
+    if state is not None:
+        raise RuntimeError(f"go() needs a coroutine that has not started; {coro!r} {state}")
     return coro
+
+
+def is_coroutine(value):
+    """Whether ``go`` takes it as a coroutine, started or not."""
+    return is_coro(value)
+
+
+cdef inline bint is_coro(object o) except -1:
+    # Generators of types.coroutine are coroutines in all but their type; those of 3.12 and later asyncio.Task refuses.
+    return PyCoro_CheckExact(o) or other_coroutine(o)
+
+
+cdef bint other_coroutine(object o) except -1:
+    if PyGen_CheckExact(o):
+        return o.gi_code.co_flags & CO_ITERABLE_COROUTINE != 0
+    return goish_has_await(<PyObject*>o) and isinstance(o, Coroutine)
+
+
+cdef str state_of(object coro):
+    # Of one that was started; None: it was not, or it is an object of a program's own class, which does not say.
+    cdef str prefix = "gi_" if PyGen_CheckExact(coro) else "cr_"
+    if getattr(coro, prefix + "running", False):
+        return "is running already"
+    if getattr(coro, prefix + "suspended", False) or getattr(coro, "cr_await", None) is not None:  # the latter: Cython's
+        return "was started already"
+    return "is finished" if getattr(coro, prefix + "frame", coro) is None else None
 
 
 @cython.final

@@ -94,10 +94,11 @@ cdef int make_coro_of_call(Goroutine g) noexcept:
         coro = call.fn
         if call.args is not None:
             coro = coro(*call.args) if call.kwargs is None else coro(*call.args, **call.kwargs)
-            if not (PyCoro_CheckExact(coro) or isinstance(coro, Coroutine)):
+            if not is_coro(coro):
                 raise TypeError(f"{call.fn!r} passes for a coroutine function (async def) but returned {type(coro).__name__}")
     except BaseException as exc:
-        goish_raise(<PyObject*>exc)
+        error = exc if call.kwargs is None else with_advice(exc, call.kwargs)
+        goish_raise(<PyObject*>error)
         return -1
     goish_store_state(&g.state, G_NEW)
     swap_coro(g, coro)

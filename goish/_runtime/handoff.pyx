@@ -478,11 +478,12 @@ waits[<int>W_SEND] = Wait(
 
 
 cdef Op send_op(Chan ch, object value):
-    cdef Op op = new_op(W_SEND, ch)
-    op.value = value
-    if ch.flags & (C_SINGLE_SENDER | C_HEAP):
+    cdef Op op
+    if ch.flags & (C_SINGLE_SENDER | C_HEAP):  # before there is an op: one that is refused was never to be awaited
         check_flavor(ch, True)
-        op.value = for_heap(ch, value)
+        value = for_heap(ch, value)
+    op = new_op(W_SEND, ch)
+    op.value = value
     return op
 
 

@@ -26,6 +26,14 @@ cdef inline Op new_op(int kind, object target):
     return op
 
 
+cdef bint refuse_op(object given) noexcept:
+    # Whether it is an op, which is then refused with an exception: that says enough, it was not forgotten.
+    if type(given) is not Op:
+        return False
+    (<Op>given).used |= U_USED
+    return True
+
+
 cdef int op_fate(PyObject* op, PyObject** held) noexcept:
     # What is to become of an op that nobody holds any more. A plain one is as new then; `held` takes over its references.
     cdef PyObject* value
@@ -359,7 +367,7 @@ cdef class Op:
             return (<Face>self.owner).loop
         if type(self.owner) is Goroutine:
             return (<Goroutine>self.owner).sched.loop
-        return need_loop("an operation is awaited")
+        return loop_for(self)
 
     def add_done_callback(self, fn, /, *, context=None):
         """Begins the wait, and calls ``fn(op)`` through the loop when it is over.
@@ -371,11 +379,11 @@ cdef class Op:
         context = checked_context(context)
         if self.state == OP_YIELDED and self.flags & F_PAUSE:
             self.state = OP_NEW
-            need_loop("an operation is awaited").call_soon(fn, self, context=context)
+            loop_for(self).call_soon(fn, self, context=context)
             return
         if self.state == OP_NEW or self.state == OP_YIELDED:
             face = Face.__new__(Face)
-            face.loop = need_loop("an operation is awaited")
+            face.loop = loop_for(self)
             face.sched = scheduler_of(face.loop)
             face.callbacks = [(fn, context)]
             self.owner = face
@@ -548,6 +556,12 @@ cdef object checked_context(object context):
 
 cdef object running_loop():
     return asyncio_running_loop()
+
+
+cdef object loop_for(Op op):
+    if asyncio_running_loop() is None:
+        refuse_op(op)
+    return need_loop("an operation is awaited")
 
 
 cdef object need_loop(str what, str instead=""):

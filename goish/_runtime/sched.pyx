@@ -345,7 +345,7 @@ cdef void end_one(Scheduler s, Goroutine g) except *:
         if state == G_NEW:
             g.coro.close()
         elif type(g.coro) is Call:
-            if PyCoro_CheckExact((<Call>g.coro).fn):
+            if is_coro((<Call>g.coro).fn):
                 (<Call>g.coro).fn.close()
         elif state != G_CALLED:
             g.ctx.run(g.coro.close)  # an op that was decided hands its value to on_undelivered

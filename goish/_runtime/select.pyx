@@ -472,11 +472,15 @@ def select(*cases, default=False, biased=False):
 
 
 cdef Op select_op(tuple cases, object default, object biased):
-    cdef Op sel = new_op(W_SELECT, checked_cases(cases))
+    cdef tuple checked = checked_cases(cases)
+    cdef uint8_t flags = F_BIASED if biased else 0
+    cdef Op sel
     if type(default) is not bool:
-        sel.used |= U_USED
-        raise TypeError(f"default is True (do not wait) or False (wait), got {default!r}")
-    sel.flags = (F_DEFAULT if default else 0) | (F_BIASED if biased else 0)
+        raise TypeError(
+            f"default is True (do not wait) or False (wait), got {default!r}; what to do then is for the caller, who gets index -1"
+        )
+    sel = new_op(W_SELECT, checked)
+    sel.flags = flags | (F_DEFAULT if default else 0)
     return sel
 
 
@@ -508,9 +512,8 @@ def try_select(*cases, biased=False):
         print(try_select(a.recv(), b.recv()))  # -> (1, 'x', True)
         print(try_select(a.recv(), b.recv()))  # -> (-1, None, False)
     """
-    cdef Op sel = new_op(W_SELECT, checked_cases(cases))
+    cdef Op sel = select_op(cases, True, biased)
     cdef PyObject* result = NULL
-    sel.flags = F_DEFAULT | (F_BIASED if biased else 0)
     sel.state = OP_SPENT
     if select_attempt(sel, &result) < 0:
         raise_pending()

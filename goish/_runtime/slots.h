@@ -673,10 +673,18 @@ static inline int goish_deferrable(PyObject *fn, Py_ssize_t n) {
 static inline int goish_makes_coroutine(PyObject *fn) {
     if (PyMethod_Check(fn)) fn = PyMethod_GET_FUNCTION(fn);
     if (PyCFunction_Check(fn)) return 0;
-    if (!PyFunction_Check(fn) || ((PyFunctionObject *)fn)->func_dict != NULL) return -1; /* marked as one, perhaps */
+    if (!PyFunction_Check(fn)) return -1;
     int flags = ((PyCodeObject *)PyFunction_GET_CODE(fn))->co_flags;
+    if (flags & CO_ITERABLE_COROUTINE) return 1;                  /* by types.coroutine */
+    if (((PyFunctionObject *)fn)->func_dict != NULL) return -1; /* marked as one, perhaps */
     if (flags & (CO_GENERATOR | CO_ASYNC_GENERATOR)) return -1; /* to be refused */
     return (flags & CO_COROUTINE) != 0;
+}
+
+/* A class without it makes no coroutines: asked before the slow check of an abstract class. */
+static inline int goish_has_await(PyObject *o) {
+    PyAsyncMethods *slots = Py_TYPE(o)->tp_as_async;
+    return slots != NULL && slots->am_await != NULL;
 }
 
 static inline PyObject *goish_tuple_of(PyObject *const *items, Py_ssize_t n) {
@@ -718,6 +726,71 @@ static int goish_method_fast(PyTypeObject *type, const char *name, goish_vectorc
     }
     Py_DECREF(fast);
     PyType_Modified(type);
+    return 0;
+}
+
+/* ---- keywords that a callable does not take ---- */
+
+/* Who gives one is told what to write instead. What C defines has a field for how it is called, which is no part of the call
+ * itself: the interpreter comes by it until it has specialised the call, and each time there are keywords. */
+typedef void (*goish_explainer)(PyObject *called, PyObject **args, Py_ssize_t n, PyObject *keywords);
+static goish_explainer goish_explain_keywords;
+
+#define GOISH_EXPLAINED(way)                                                                                   \
+    static vectorcallfunc goish_##way;                                                                         \
+    static PyObject *goish_##way##_explained(PyObject *called, PyObject *const *args, size_t n, PyObject *keywords) { \
+        PyObject *result = goish_##way(called, args, n, keywords);                                             \
+        if (result == NULL && keywords != NULL)                                                                \
+            goish_explain_keywords(called, (PyObject **)args, PyVectorcall_NARGS(n), keywords);                \
+        return result;                                                                                         \
+    }
+GOISH_EXPLAINED(method_of_one)
+GOISH_EXPLAINED(method)
+GOISH_EXPLAINED(function)
+GOISH_EXPLAINED(function_of_tuple)
+GOISH_EXPLAINED(type)
+GOISH_EXPLAINED(subtype)
+
+/* How a function is called that takes a tuple and a dict; the interpreter has no such field for it. */
+static PyObject *goish_call_by_tuple(PyObject *called, PyObject *const *args, size_t nargsf, PyObject *keywords) {
+    Py_ssize_t n = PyVectorcall_NARGS(nargsf), named = keywords == NULL ? 0 : PyTuple_GET_SIZE(keywords);
+    PyObject *tuple = PyTuple_New(n), *dict = named > 0 ? PyDict_New() : NULL, *result = NULL;
+    if (tuple == NULL || (named > 0 && dict == NULL)) goto done;
+    for (Py_ssize_t i = 0; i < n; i++) PyTuple_SET_ITEM(tuple, i, Py_NewRef(args[i]));
+    for (Py_ssize_t i = 0; i < named; i++)
+        if (PyDict_SetItem(dict, PyTuple_GET_ITEM(keywords, i), args[n + i]) < 0) goto done;
+    result = ((PyCFunctionWithKeywords)(void (*)(void))PyCFunction_GET_FUNCTION(called))(PyCFunction_GET_SELF(called), tuple, dict);
+done:
+    Py_XDECREF(tuple);
+    Py_XDECREF(dict);
+    return result;
+}
+
+static int goish_explain(PyObject *called, goish_explainer explainer) {
+    vectorcallfunc *field, *kept, explained;
+    goish_explain_keywords = explainer;
+    if (Py_IS_TYPE(called, &PyMethodDescr_Type)) {
+        int one = ((PyMethodDescrObject *)called)->d_method->ml_flags & METH_O;
+        field = &((PyMethodDescrObject *)called)->vectorcall;
+        kept = one ? &goish_method_of_one : &goish_method;
+        explained = one ? goish_method_of_one_explained : goish_method_explained;
+    } else if (PyCFunction_CheckExact(called)) {
+        field = &((PyCFunctionObject *)called)->vectorcall;
+        kept = *field == NULL ? &goish_function_of_tuple : &goish_function;
+        explained = *field == NULL ? goish_function_of_tuple_explained : goish_function_explained;
+        if (*field == NULL) *field = goish_call_by_tuple;
+    } else {
+        int sub = ((PyTypeObject *)called)->tp_base != &PyBaseObject_Type;
+        field = &((PyTypeObject *)called)->tp_vectorcall;
+        kept = sub ? &goish_subtype : &goish_type;
+        explained = sub ? goish_subtype_explained : goish_type_explained;
+    }
+    if (*field == NULL || (*kept != NULL && *kept != *field)) {
+        PyErr_Format(PyExc_SystemError, "goish: %R is not called as expected", called);
+        return -1;
+    }
+    *kept = *field;
+    *field = explained;
     return 0;
 }
 

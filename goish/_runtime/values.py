@@ -79,10 +79,11 @@ class Received(NamedTuple, Generic[T]):
 
 
 class ChanStatistics(NamedTuple):
-    """What ``statistics()`` gives: a channel at one instant.
+    """What ``statistics()`` gives: how a channel stands.
 
-    The number of ``buffered`` values, the ``capacity`` (an int or ``math.inf``), how many wait (``senders_waiting``,
-    ``receivers_waiting``), and whether it is ``closed``.
+    The number of ``buffered`` values, the ``capacity`` (an int or ``math.inf``), how many sends and receives wait
+    (``senders_waiting``, ``receivers_waiting``), and whether it is ``closed``. Each case of a select that waits counts,
+    until the select runs again. Free-threaded, the numbers are read one after the other while other threads go on.
 
     Example::
 
@@ -100,7 +101,8 @@ class Flavor(NamedTuple):
     """What ``flavor`` gives: the kind of a channel.
 
     How many ``producers`` and ``consumers`` are declared, where its values are (``storage``), what ``overflow`` does,
-    their ``ordering``, and how operations make ``progress``.
+    their ``ordering``, and how a single send or receive makes ``progress``, in which n is the number of buffered values.
+    With the GIL, the GIL is the lock. A batch, and a close, hold the lock for all that they move or wake.
 
     Example::
 

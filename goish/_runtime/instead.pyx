@@ -1,0 +1,61 @@
+# instead.pyx - what to write instead of a keyword that an operation does not take, but that of another library does.
+#
+# Looked up only when a call that gave keywords has failed (slots.h: goish_explain).
+
+cdef str TIMEOUT = "a timeout is a case, select(..., after(seconds).recv()), or asyncio.timeout(seconds) around the await"
+cdef str ON_A_THREAD = f"{TIMEOUT}; on a thread without an event loop"
+cdef str NO_WAIT = "what does not wait is"
+cdef str CAPACITY = "the capacity is the first argument, as in chan(8)"
+
+cdef dict INSTEAD = {
+    ("select", "timeout"): f"{ON_A_THREAD} it is select_blocking(..., timeout=seconds)",
+    ("try_select", "timeout"): f"it does not wait; await select(..., after(seconds).recv()) does",
+    ("try_select", "default"): "it does not wait: nothing ready is (-1, None, False)",
+    ("recv", "timeout"): f"{ON_A_THREAD} it is recv_blocking(timeout=seconds)",
+    ("recv_ok", "timeout"): f"{ON_A_THREAD} it is recv_ok_blocking(timeout=seconds)",
+    ("recv_info", "timeout"): f"{ON_A_THREAD} it is recv_info_blocking(timeout=seconds)",
+    ("wait_closed", "timeout"): f"{ON_A_THREAD} it is select_blocking(ch.wait_closed(), timeout=seconds)",
+    ("send", "timeout"): f"{ON_A_THREAD} it is send_blocking(value, timeout=seconds)",
+    ("send", "priority"): "only the values of a PriorityChan have one",
+    ("send", "block"): f"{NO_WAIT} try_send(value)",
+    ("recv", "block"): f"{NO_WAIT} try_recv()",
+    ("try_send", "timeout"): f"it does not wait; await send(value) does: {TIMEOUT}",
+    ("try_recv", "timeout"): f"it does not wait; await recv() does: {TIMEOUT}",
+    ("wait", "timeout"): f"wait under asyncio.timeout(seconds); on a thread without an event loop it is wait_blocking(timeout=seconds)",
+}
+for maker in ("chan", "Chan", "PriorityChan"):
+    for size in ("maxsize", "max_size", "size", "buffer", "buffer_size", "max_buffer_size"):
+        INSTEAD[maker, size] = CAPACITY
+del maker, size
+
+
+cdef void explain_keywords(PyObject* called, PyObject** args, Py_ssize_t n, PyObject* keywords) noexcept:
+    # Of a call that has raised.
+    cdef Py_ssize_t i
+    error = pending_exception()
+    if isinstance(error, TypeError):
+        for i in range(n):
+            refuse_op(<object>args[i])
+        try:
+            error = explained(error, (<object>called).__name__, <object>keywords)
+        except BaseException as exc:
+            error = exc
+    goish_raise(<PyObject*>error)
+
+
+cdef object explained(object error, str name, tuple keywords):
+    for keyword in keywords:
+        if (name, keyword) in INSTEAD:
+            return TypeError(f"{name}() takes no {keyword}: {INSTEAD[name, keyword]}")
+    return error
+
+
+cdef int explain_all() except -1:
+    for function in (select, try_select, select_blocking, chan):
+        goish_explain(<PyObject*>function, explain_keywords)
+    for cls in (Chan, PriorityChan, SendChan, RecvChan, End, WaitGroup):
+        if cls in (Chan, PriorityChan):
+            goish_explain(<PyObject*>cls, explain_keywords)
+        for name, method in vars(cls).items():
+            if any([name == known for known, _keyword in INSTEAD]):
+                goish_explain(<PyObject*>method, explain_keywords)

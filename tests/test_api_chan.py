@@ -824,7 +824,16 @@ async def test_repr_tells_what_matters(spawn: Spawn) -> None:
     assert repr(NIL) == "NIL"
     assert repr(chan(math.inf)) == "<Chan cap=inf len=0>"
     assert repr(PriorityChan(2)) == "<PriorityChan cap=2 len=0>"
-    assert "drop_oldest" in repr(chan(1, overflow="drop_oldest"))
+
+
+def test_repr_tells_overflow_and_flavor_where_they_are_not_the_default() -> None:
+    ch: Chan[int] = chan(3, overflow="drop_oldest", flavor="spsc")
+    assert repr(ch) == "<Chan cap=3 len=0 overflow=drop_oldest flavor=spsc>"
+    assert repr(ch.sender) == "<SendChan cap=3 len=0 overflow=drop_oldest flavor=spsc>"
+    assert repr(ch.receiver) == "<RecvChan cap=3 len=0 overflow=drop_oldest flavor=spsc>"
+    assert repr(PriorityChan(flavor="mpsc")) == "<PriorityChan cap=inf len=0 flavor=mpsc>"
+    assert repr(chan(flavor="spmc")) == "<Chan cap=0 len=0 flavor=spmc>"
+    assert repr(chan(1, overflow="error")) == "<Chan cap=1 len=0 overflow=error>"
 
 
 # ── close ──
@@ -1216,8 +1225,43 @@ def test_flavor_tells_what_a_channel_is() -> None:
     assert chan(1, flavor="spmc").flavor[:3] == ("single", "multi", "ring")
     assert chan(1, flavor="mpmc").flavor[:3] == ("multi", "multi", "ring")
     assert PriorityChan(1).flavor.storage == "heap"
-    assert "priority" in PriorityChan(1).flavor.ordering
-    assert "lock" in flavor.progress
+    assert chan(1).sender.flavor == chan(1).receiver.flavor == chan(1).flavor
+    assert after(1).flavor.storage == "timer"
+
+
+def test_flavor_tells_what_an_operation_costs_under_the_lock() -> None:
+    for ch in (chan(), chan(3), chan(math.inf), after(1)):
+        assert "lock-based" in ch.flavor.progress
+        assert "O(1)" in ch.flavor.progress
+    heap = PriorityChan(1).flavor.progress
+    assert "lock-based" in heap
+    assert "O(log n)" in heap
+    assert "O(1)" not in heap
+
+
+async def test_of_equal_priorities_the_send_that_was_called_first_is_received_first(spawn: Spawn) -> None:
+    ch: PriorityChan[str] = PriorityChan()
+    first, second = ch.send("called first"), ch.send("called second")
+    await second
+    await first
+    assert ch.try_recv_batch() == ["called first", "called second"]
+    assert ch.flavor.ordering == "by priority, then by when the send was called"
+    assert chan(1).flavor.ordering == "first in, first out"
+
+
+async def test_statistics_count_each_case_of_a_select_until_it_runs_again(spawn: Spawn) -> None:
+    ch, other = chan(), chan()
+
+    async def choose() -> None:
+        await select(ch.recv(), ch.recv(), other.recv())
+
+    chooser = spawn(choose)
+    await settle()
+    assert ch.statistics().receivers_waiting == 2
+    assert other.try_send(1)
+    assert ch.statistics().receivers_waiting == 2  # it has not run yet
+    await chooser
+    assert ch.statistics().receivers_waiting == 0
 
 
 class Breach(NamedTuple):

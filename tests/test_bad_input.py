@@ -42,11 +42,14 @@ from goish import (
     chan,
     current_goroutine,
     go,
+    go_thread,
     gosched,
     num_goroutine,
     run,
     select,
     sleep,
+    spawn,
+    submit,
     try_select,
 )
 
@@ -113,6 +116,80 @@ async def test_go_with_arguments_that_do_not_fit_fails_at_the_call() -> None:
         go(nothing, name="x")  # type: ignore[call-overload]
     with pytest.raises(TypeError):
         go()  # type: ignore[call-overload]
+
+
+def told(call: Callable[[], object]) -> str:
+    with pytest.raises(TypeError) as caught:
+        call()
+    return "\n".join([str(caught.value), *getattr(caught.value, "__notes__", ())])
+
+
+KEYWORDS: dict[str, tuple[Callable[[Any], object], str]] = {
+    "select": (lambda _: select(chan().recv(), timeout=1), "after(seconds).recv()"),  # type: ignore[call-overload]
+    "try_select": (lambda _: try_select(chan().recv(), timeout=1), "after(seconds)"),  # type: ignore[call-arg]
+    "default": (lambda _: try_select(chan().recv(), default=True), "does not wait"),  # type: ignore[call-arg]
+    "recv": (lambda ch: ch.recv(timeout=1), "recv_blocking(timeout=seconds)"),
+    "recv_ok": (lambda ch: ch.recv_ok(timeout=1), "recv_ok_blocking(timeout=seconds)"),
+    "recv_info": (lambda ch: ch.recv_info(timeout=1), "recv_info_blocking(timeout=seconds)"),
+    "recv, view": (lambda ch: ch.receiver.recv(timeout=1), "asyncio.timeout(seconds)"),
+    "send": (lambda ch: ch.send(1, timeout=1), "send_blocking(value, timeout=seconds)"),
+    "send, view": (lambda ch: ch.sender.send(1, timeout=1), "asyncio.timeout(seconds)"),
+    "send, heap": (lambda _: PriorityChan().send(1, timeout=1), "asyncio.timeout(seconds)"),  # type: ignore[call-arg]
+    "send, no heap": (lambda ch: ch.send(1, priority=1), "PriorityChan"),
+    "send, block": (lambda ch: ch.send(1, block=False), "try_send(value)"),
+    "recv, block": (lambda ch: ch.recv(block=False), "try_recv()"),
+    "try_send": (lambda ch: ch.try_send(1, timeout=1), "await send(value)"),
+    "try_recv": (lambda ch: ch.try_recv(timeout=1), "await recv()"),
+    "wait_closed": (lambda ch: ch.wait_closed(timeout=1), "select_blocking(ch.wait_closed(), timeout=seconds)"),
+    "wait_closed, view": (lambda ch: ch.sender.wait_closed(timeout=1), "asyncio.timeout(seconds)"),
+    "wait": (lambda _: WaitGroup().wait(timeout=1), "wait_blocking(timeout=seconds)"),  # type: ignore[call-arg]
+    "chan": (lambda _: chan(maxsize=1), "chan(8)"),  # type: ignore[call-overload]
+    "Chan": (lambda _: Chan(maxsize=1), "chan(8)"),  # type: ignore[call-arg]
+    "PriorityChan": (lambda _: PriorityChan(size=1), "chan(8)"),  # type: ignore[call-arg]
+    "go": (lambda _: go(nothing, name="x"), "go.with_(name=...)"),  # type: ignore[call-overload]
+    "go, context": (lambda _: go(nothing, context=1), "go.with_(context=...)"),  # type: ignore[call-overload]
+    "go, timeout": (lambda _: WaitGroup().go(nothing, timeout=1), "asyncio.timeout"),  # type: ignore[call-overload]
+    "run": (lambda _: run(nothing, x=1), "functools.partial(main, x=...)"),  # type: ignore[call-arg]
+    "run, coroutine": (lambda _: run(nothing(), x=1), "run(main(x=...))"),  # type: ignore[call-arg]
+    "run, timeout": (lambda _: run(nothing, timeout=1), "asyncio.timeout(seconds)"),  # type: ignore[call-arg]
+    "run, loop_factory": (lambda _: run(nothing, loop_factory=1), "loop=factory"),  # type: ignore[call-arg]
+}
+
+
+@pytest.mark.parametrize("name", KEYWORDS)
+async def test_a_keyword_that_another_library_takes_is_answered_by_what_to_write_instead(name: str) -> None:
+    call, instead = KEYWORDS[name]
+    assert instead in told(lambda: call(chan(1)))
+
+
+async def test_a_keyword_that_nobody_takes_is_called_unexpected() -> None:
+    ch: Any = chan(1)
+    for call in (lambda: select(ch.recv(), quickly=True), lambda: ch.recv(quickly=True), lambda: chan(quickly=True)):  # type: ignore[call-overload]
+        assert "unexpected keyword argument 'quickly'" in told(call)
+    assert "keyword" in told(lambda: ch.send(1, quickly=True))
+    assert "go.with_" not in told(lambda: go(nothing, quickly=True))  # type: ignore[call-overload]
+
+
+async def test_a_function_that_takes_the_keyword_gets_it_and_one_that_fails_of_itself_gets_no_advice() -> None:
+    async def named(*, name: str) -> str:
+        if not name:
+            raise TypeError("no name")
+        return name
+
+    assert await go(named, name="x") == "x"
+    assert await go_thread(named, name="x") == "x"
+    for verb in (go, go_thread):
+        with pytest.raises(TypeError, match="no name") as caught:
+            await verb(named, name="")
+        assert "with_" not in str(getattr(caught.value, "__notes__", ""))
+
+
+@pytest.mark.parametrize("fn", [nothing, lambda: None])
+async def test_a_call_on_a_thread_that_does_not_take_a_keyword_says_where_goish_takes_it(fn: Any) -> None:
+    for verb in (go_thread, spawn, submit):
+        with pytest.raises(TypeError, match="unexpected keyword") as caught:
+            await verb(fn, name="x")  # type: ignore[call-overload]
+        assert "go_thread.with_(name=...)" in "".join(caught.value.__notes__)
 
 
 async def test_go_of_a_coroutine_takes_no_arguments() -> None:

@@ -9,6 +9,7 @@ import math
 import random
 import sys
 import threading
+import types
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, suppress
@@ -282,9 +283,29 @@ def test_dump_goes_to_standard_error_by_default(loop: Any, capsys: pytest.Captur
     assert "(main) [running]:" in capsys.readouterr().err
 
 
-def test_dump_without_goroutines_is_empty(capsys: pytest.CaptureFixture[str]) -> None:
+def test_dump_without_goroutines_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     debug.dump()
-    assert capsys.readouterr().err.strip() == ""
+    assert capsys.readouterr().err == "no goroutines\n"
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_dump_shows_where_a_generator_based_coroutine_stands(loop: Any) -> None:
+    out = io.StringIO()
+
+    @types.coroutine
+    def body(ch: Chan[int]) -> Generator[Any, Any, None]:
+        debug.dump(out)
+        yield from ch.recv().__await__()
+
+    async def main() -> None:
+        ch: Chan[int] = chan()
+        g = go(body, ch)
+        assert "yield from ch.recv()" in entry(await dumped(), "[chan receive]")
+        await ch.send(1)
+        await g
+
+    run(main, loop=loop)
+    assert "debug.dump(out)" in entry(out.getvalue(), "[running]")
 
 
 # ── leaks ──

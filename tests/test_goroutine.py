@@ -12,8 +12,9 @@ import gc
 import inspect
 import threading
 import time
+import types
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +29,7 @@ from goish import (
     chan,
     current_goroutine,
     go,
+    go_thread,
     goexit,
     gosched,
     num_goroutine,
@@ -111,6 +113,129 @@ async def test_go_takes_whatever_makes_a_coroutine(run: Driver) -> None:
     for fn in (give, worker.method, worker, Worker.static, functools.partial(give), lambda value: give(value)):
         assert await go(fn, 7) == 7
     assert await go(give(7)) == 7
+
+
+async def test_go_takes_generator_based_coroutines(run: Driver) -> None:
+    @types.coroutine
+    def body(value: int) -> Generator[Any, Any, int]:
+        yield
+        yield from asyncio.sleep(0).__await__()
+        yield from chan(1).send(1).__await__()
+        return value
+
+    class Worker:
+        method = staticmethod(body)
+
+    for fn in (body, Worker().method, functools.partial(body), lambda value: body(value)):
+        assert await go(fn, 7) == 7
+        assert await go_thread(fn, 7) == 7
+    assert await go(body(7)) == 7
+    assert await go_thread(body(7)) == 7
+    assert await goish.spawn(body(7)) == 7
+    wg = WaitGroup()
+    assert await wg.go(body, 7) == 7
+
+
+async def test_a_generator_based_coroutine_is_cancelled_at_its_wait(run: Driver) -> None:
+    ended = []
+
+    @types.coroutine
+    def body() -> Generator[Any, Any, None]:
+        try:
+            yield from chan().recv().__await__()
+        finally:
+            ended.append(1)
+
+    g = go(body)
+    await gosched()
+    g.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await g
+    assert ended == [1]
+
+
+@pytest.mark.parametrize("verb", [go, go_thread])
+async def test_a_generator_that_is_no_coroutine_is_refused(run: Driver, verb: Any) -> None:
+    def numbers() -> Generator[int]:
+        yield 1
+
+    for given in (numbers, numbers()):
+        with pytest.raises(TypeError, match="generator"):
+            verb(given)
+
+
+@pytest.mark.parametrize("verb", [go, go_thread])
+async def test_a_generator_based_coroutine_that_has_started_or_ended_is_refused(run: Driver, verb: Any) -> None:
+    @types.coroutine
+    def body() -> Generator[Any, Any, None]:
+        yield
+
+    coro: Any = body()
+    next(coro)
+    with pytest.raises(RuntimeError, match="started already"):
+        verb(coro)
+    coro.close()
+    with pytest.raises(RuntimeError, match="finished"):
+        verb(coro)
+
+
+class Compiled(Coroutine[Any, Any, Any]):
+    """What Cython makes of an async def: a class of its own, with these attributes."""
+
+    cr_running = False
+
+    def __init__(self, coro: Coroutine[Any, Any, Any]) -> None:
+        self.coro = coro
+
+    @property
+    def cr_await(self) -> object:
+        return self.coro.cr_await  # type: ignore[attr-defined]
+
+    @property
+    def cr_frame(self) -> object:
+        return self.coro.cr_frame  # type: ignore[attr-defined]
+
+    def send(self, value: Any) -> Any:
+        return self.coro.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self.coro.throw(*error)
+
+    def close(self) -> None:
+        self.coro.close()
+
+    def __await__(self) -> Any:
+        return self.coro.__await__()
+
+
+@pytest.mark.parametrize("verb", [go, go_thread])
+async def test_a_coroutine_of_another_class_is_taken_as_long_as_it_has_not_started(run: Driver, verb: Any) -> None:
+    async def pause(value: int) -> int:
+        await asyncio.sleep(0)
+        return value
+
+    assert await verb(Compiled(pause(7))) == 7
+    assert await verb(lambda: Compiled(pause(7))) == 7
+    started = Compiled(pause(7))
+    started.send(None)
+    with pytest.raises(RuntimeError, match="started already"):
+        verb(started)
+    started.close()
+    with pytest.raises(RuntimeError, match="finished"):
+        verb(started)
+
+
+def test_compiled_coroutines_of_cython_are_taken() -> None:
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        assert await go(loop.shutdown_asyncgens) is None
+        assert await go(loop.shutdown_asyncgens()) is None
+        closed = loop.shutdown_asyncgens()
+        closed.close()
+        with pytest.raises(RuntimeError, match="finished"):
+            go(closed)
+
+    goish.run(main, loop="uvloop")
 
 
 async def test_goroutines_start_in_the_order_of_their_go(run: Driver) -> None:

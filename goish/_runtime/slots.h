@@ -460,19 +460,8 @@ static const char *(*goish_op_name)(PyObject *op);
 
 static void goish_warn_forgotten(PyObject *self) {
     PyObject_GC_UnTrack(self); /* Python code runs here, and the collector must not meet what has no references */
-#if PY_VERSION_HEX >= 0x030C0000
-    PyObject *pending = PyErr_GetRaisedException();
-#else
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-#endif
     if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "goish: a '%s' was never awaited, so it has not happened", goish_op_name(self)) < 0)
         PyErr_WriteUnraisable(NULL);
-#if PY_VERSION_HEX >= 0x030C0000
-    PyErr_SetRaisedException(pending);
-#else
-    PyErr_Restore(type, value, traceback);
-#endif
 }
 
 static void goish_op_dealloc(PyObject *self) {
@@ -482,7 +471,7 @@ static void goish_op_dealloc(PyObject *self) {
         goish_spend_op(self, held, fate == GOISH_OP_TAKEN);
         return;
     }
-    if (fate == GOISH_OP_FORGOTTEN) goish_warn_forgotten(self);
+    if (fate == GOISH_OP_FORGOTTEN && !PyErr_Occurred()) goish_warn_forgotten(self); /* an exception is why, if one passes */
     goish_free_flat(self, goish_op_free);
 }
 

@@ -131,17 +131,14 @@ _INSTEAD: Final = {
     "timeout": "main() under asyncio.timeout(seconds), in an async def",
     "loop_factory": "run(main, loop=factory)",
     "uvloop": 'run(main, loop="uvloop"), or loop="asyncio"',
-    "use_uvloop": 'run(main, loop="uvloop"), or loop="asyncio"',
-    "policy": "run(main, loop=policy.new_event_loop)",
-    "name": 'the main goroutine is always called "main"',
     "context": "context.run(run, main)",
 }
 
 
 def _refuse(main: object, keyword: str) -> NoReturn:
     _discard(main)
-    instead = _INSTEAD.get(keyword, f"if it is main's: run(functools.partial(main, {keyword}=...)), or run(main({keyword}=...))")
-    raise TypeError(f"run() takes no keyword {keyword!r}: {instead}")
+    of_main = f"if it is main's: run(functools.partial(main, {keyword}=...)), or run(main({keyword}=...))"
+    raise TypeError(f"run() takes no keyword {keyword!r}: {_INSTEAD.get(keyword, of_main)}")
 
 
 def _loop_factory(loop: Loop) -> Callable[[], asyncio.AbstractEventLoop]:
@@ -203,7 +200,7 @@ def _main_coroutine(main: object, args: tuple[Any, ...]) -> Coroutine[Any, Any, 
 def _discard(refused: object) -> None:
     """So that it does not complain, besides, that nobody awaited it."""
     if isinstance(refused, Op) or is_coroutine(refused):
-        refused.close()
+        cast("Any", refused).close()
 
 
 def _makes_coroutine(fn: FunctionType) -> bool:

@@ -40,6 +40,7 @@ FLOORS = {
     "chan": 2,
     "view": 2,
     "select": 2,
+    "instead": 2,
 }
 # Named below their own floor on purpose: the queue must know the type that it links.
 KNOWN = {("waitq", "Op"), ("waitq", "F_LINKED"), ("waitq", "OP_WAITING"), ("waitq", "OP_DONE")}

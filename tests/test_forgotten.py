@@ -1,4 +1,4 @@
-"""An operation that nobody awaits says so, where it was thrown away; whatever was used or refused in any way says nothing."""
+"""An operation that nobody awaits says so, where it was thrown away; what was used or refused says nothing."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
     cdef PyObject* code
     if kind == LOOP and check_coroutine(fn) is not None:
         if args or kwargs:
-            raise with_advice(TypeError(f"a coroutine has its arguments already: got {fn!r} and more arguments or keywords"), kwargs)
+            raise with_advice(TypeError(f"a coroutine has its arguments already: got {fn!r} and arguments or keywords"), kwargs)
         args = None
     g = Goroutine.__new__(Goroutine)
     code = goish_client(&g.lasti)

@@ -395,8 +395,7 @@ cdef Prioritized prioritized(PriorityChan ch, object value, object given):
 
 
 cdef class PriorityChan(Chan):
-    """A channel whose next value is the most urgent: the smallest ``priority``, and of equal ones the one whose ``send``
-    was called first.
+    """A channel whose next value is the most urgent: the smallest ``priority``; of equals, the ``send`` called first.
 
     ``capacity`` is 1 or more, by default unbounded. The other parameters are those of ``Chan``, but for
     ``overflow="drop_oldest"``, and so are the methods; values sent by a batch, ``send_many`` or ``sender`` have

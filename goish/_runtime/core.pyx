@@ -7,7 +7,7 @@
 
 from collections.abc import Coroutine
 from functools import partial
-from inspect import CO_ITERABLE_COROUTINE, Parameter, Signature, isasyncgen, isasyncgenfunction, iscoroutinefunction
+from inspect import Parameter, Signature, isasyncgen, isasyncgenfunction, iscoroutinefunction
 from inspect import isgenerator, isgeneratorfunction
 from logging import getLogger
 from operator import attrgetter
@@ -52,6 +52,7 @@ cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
     bint PyCoro_CheckExact(object o)
     bint PyGen_CheckExact(object o)
+    int CO_ITERABLE_COROUTINE
     object PyContext_CopyCurrent()
     bint PyContext_CheckExact(object o)
     ctypedef struct PyCodeObject:

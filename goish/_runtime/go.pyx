@@ -86,7 +86,7 @@ cdef inline bint is_coro(object o) except -1:
 
 cdef bint other_coroutine(object o) except -1:
     if PyGen_CheckExact(o):
-        return o.gi_code.co_flags & CO_ITERABLE_COROUTINE != 0
+        return <int>o.gi_code.co_flags & CO_ITERABLE_COROUTINE != 0
     return goish_has_await(<PyObject*>o) and isinstance(o, Coroutine)
 
 

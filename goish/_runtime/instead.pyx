@@ -4,12 +4,10 @@
 
 cdef str TIMEOUT = "a timeout is a case, select(..., after(seconds).recv()), or asyncio.timeout(seconds) around the await"
 cdef str ON_A_THREAD = f"{TIMEOUT}; on a thread without an event loop"
-cdef str NO_WAIT = "what does not wait is"
-cdef str CAPACITY = "the capacity is the first argument, as in chan(8)"
 
 cdef dict INSTEAD = {
     ("select", "timeout"): f"{ON_A_THREAD} it is select_blocking(..., timeout=seconds)",
-    ("try_select", "timeout"): f"it does not wait; await select(..., after(seconds).recv()) does",
+    ("try_select", "timeout"): "it does not wait; await select(..., after(seconds).recv()) does",
     ("try_select", "default"): "it does not wait: nothing ready is (-1, None, False)",
     ("recv", "timeout"): f"{ON_A_THREAD} it is recv_blocking(timeout=seconds)",
     ("recv_ok", "timeout"): f"{ON_A_THREAD} it is recv_ok_blocking(timeout=seconds)",
@@ -17,29 +15,30 @@ cdef dict INSTEAD = {
     ("wait_closed", "timeout"): f"{ON_A_THREAD} it is select_blocking(ch.wait_closed(), timeout=seconds)",
     ("send", "timeout"): f"{ON_A_THREAD} it is send_blocking(value, timeout=seconds)",
     ("send", "priority"): "only the values of a PriorityChan have one",
-    ("send", "block"): f"{NO_WAIT} try_send(value)",
-    ("recv", "block"): f"{NO_WAIT} try_recv()",
+    ("send", "block"): "what does not wait is try_send(value)",
+    ("recv", "block"): "what does not wait is try_recv()",
     ("try_send", "timeout"): f"it does not wait; await send(value) does: {TIMEOUT}",
     ("try_recv", "timeout"): f"it does not wait; await recv() does: {TIMEOUT}",
-    ("wait", "timeout"): f"wait under asyncio.timeout(seconds); on a thread without an event loop it is wait_blocking(timeout=seconds)",
+    ("wait", "timeout"): "asyncio.timeout(seconds) around the await; on a thread wait_blocking(timeout=seconds)",
 }
-for maker in ("chan", "Chan", "PriorityChan"):
-    for size in ("maxsize", "max_size", "size", "buffer", "buffer_size", "max_buffer_size"):
-        INSTEAD[maker, size] = CAPACITY
-del maker, size
+INSTEAD.update({
+    (maker, size): "the capacity is the first argument, as in chan(8)"
+    for maker in ("chan", "Chan", "PriorityChan")
+    for size in ("maxsize", "max_size", "size", "buffer", "buffer_size", "max_buffer_size")
+})
 
 
 cdef void explain_keywords(PyObject* called, PyObject** args, Py_ssize_t n, PyObject* keywords) noexcept:
     # Of a call that has raised.
     cdef Py_ssize_t i
     error = pending_exception()
-    if isinstance(error, TypeError):
-        for i in range(n):
-            refuse_op(<object>args[i])
-        try:
-            error = explained(error, (<object>called).__name__, <object>keywords)
-        except BaseException as exc:
-            error = exc
+    try:
+        if isinstance(error, TypeError):
+            for i in range(n):
+                refuse_op(<object>args[i])
+            error = explained(error, (<object>called).__name__, <tuple>keywords)
+    except BaseException as exc:
+        error = exc
     goish_raise(<PyObject*>error)
 
 
@@ -51,11 +50,10 @@ cdef object explained(object error, str name, tuple keywords):
 
 
 cdef int explain_all() except -1:
-    for function in (select, try_select, select_blocking, chan):
-        goish_explain(<PyObject*>function, explain_keywords)
-    for cls in (Chan, PriorityChan, SendChan, RecvChan, End, WaitGroup):
-        if cls in (Chan, PriorityChan):
-            goish_explain(<PyObject*>cls, explain_keywords)
-        for name, method in vars(cls).items():
-            if any([name == known for known, _keyword in INSTEAD]):
-                goish_explain(<PyObject*>method, explain_keywords)
+    names = {name for name, _keyword in INSTEAD}
+    for called in (select, try_select, chan, Chan, PriorityChan):
+        goish_explain(<PyObject*>called, explain_keywords)
+    for cls in (Chan, PriorityChan, End, SendChan, RecvChan, WaitGroup):
+        for name in names & vars(cls).keys():
+            method = vars(cls)[name]
+            goish_explain(<PyObject*>method, explain_keywords)

@@ -477,7 +477,7 @@ cdef Op select_op(tuple cases, object default, object biased):
     cdef Op sel
     if type(default) is not bool:
         raise TypeError(
-            f"default is True (do not wait) or False (wait), got {default!r}; what to do then is for the caller, who gets index -1"
+            f"default is True (do not wait) or False (wait), got {default!r}; where nothing is ready, index is -1"
         )
     sel = new_op(W_SELECT, checked)
     sel.flags = flags | (F_DEFAULT if default else 0)

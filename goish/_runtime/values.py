@@ -101,8 +101,8 @@ class Flavor(NamedTuple):
     """What ``flavor`` gives: the kind of a channel.
 
     How many ``producers`` and ``consumers`` are declared, where its values are (``storage``), what ``overflow`` does,
-    their ``ordering``, and how a single send or receive makes ``progress``, in which n is the number of buffered values.
-    With the GIL, the GIL is the lock. A batch, and a close, hold the lock for all that they move or wake.
+    their ``ordering``, and how a single send or receive makes ``progress`` (n: the number of buffered values). With
+    the GIL, the GIL is the lock. A batch, and a close, hold the lock for all that they move or wake.
 
     Example::
 

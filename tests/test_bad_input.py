@@ -967,3 +967,30 @@ async def fail() -> None:
 if __name__ == "__main__":
     LOUD = len(sys.argv) > 3
     run(fuzz, int(sys.argv[1]), int(sys.argv[2]), on_panic=lambda *_: None, deadlock="off")
+
+
+IN_A_SUB_INTERPRETER = """
+import sys
+import goish
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+
+interpreters.run_string(interpreters.create(), f'''
+import sys
+sys.path[:] = {sys.path!r}
+try:
+    import goish
+except ImportError as exc:
+    print(exc, flush=True)
+''')
+"""
+
+
+def test_a_sub_interpreter_is_told_why_it_cannot_import_goish() -> None:
+    told = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", IN_A_SUB_INTERPRETER], capture_output=True, text=True, check=True
+    ).stdout
+    assert "cannot be imported in a sub-interpreter: its compiled core keeps one state for the whole process" in told
+    assert "main interpreter" in told

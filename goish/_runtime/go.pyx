@@ -57,11 +57,11 @@ cdef dict ADVICE = {
 
 
 cdef object with_advice(object error, object keywords):
-    # The function was given a keyword that was meant for goish, and did not take it.
+    # The caller meant the keyword for goish, and the function does not take it.
     if type(error) is TypeError and error.args and "keyword" in f"{error.args[0]}":
         for keyword in keywords:
             if keyword in ADVICE:
-                error.add_note(f"goish: keywords are the function's; {ADVICE[keyword]}")
+                error.add_note(f"goish: keywords go to the function; {ADVICE[keyword]}")
     return error
 
 
@@ -80,7 +80,7 @@ def is_coroutine(value):
 
 
 cdef inline bint is_coro(object o) except -1:
-    # Generators of types.coroutine are coroutines in all but their type; those of 3.12 and later asyncio.Task refuses.
+    # A generator of types.coroutine is a coroutine in all but its type. asyncio.Task takes it up to 3.11 only.
     return PyCoro_CheckExact(o) or other_coroutine(o)
 
 
@@ -91,11 +91,11 @@ cdef bint other_coroutine(object o) except -1:
 
 
 cdef str state_of(object coro):
-    # Of one that was started; None: it was not, or it is an object of a program's own class, which does not say.
+    # Why it cannot be started; None: it can. A class of the program's own that does not tell counts as new.
     cdef str prefix = "gi_" if PyGen_CheckExact(coro) else "cr_"
     if getattr(coro, prefix + "running", False):
         return "is running already"
-    if getattr(coro, prefix + "suspended", False) or getattr(coro, "cr_await", None) is not None:  # the latter: Cython's
+    if getattr(coro, prefix + "suspended", False) or getattr(coro, "cr_await", None) is not None:  # Cython's have the latter only
         return "was started already"
     return "is finished" if getattr(coro, prefix + "frame", coro) is None else None
 

@@ -479,7 +479,7 @@ waits[<int>W_SEND] = Wait(
 
 cdef Op send_op(Chan ch, object value):
     cdef Op op
-    if ch.flags & (C_SINGLE_SENDER | C_HEAP):  # before there is an op: one that is refused was never to be awaited
+    if ch.flags & (C_SINGLE_SENDER | C_HEAP):  # first: a refused send leaves no op behind that seems forgotten
         check_flavor(ch, True)
         value = for_heap(ch, value)
     op = new_op(W_SEND, ch)

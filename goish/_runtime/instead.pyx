@@ -1,6 +1,6 @@
-# instead.pyx - what to write instead of a keyword that an operation does not take, but that of another library does.
+# instead.pyx - advice for keywords that goish does not take and other libraries do, such as timeout and maxsize.
 #
-# Looked up only when a call that gave keywords has failed (slots.h: goish_explain).
+# A call pays nothing for it until it has failed and gave keywords (slots.h: goish_explain).
 
 cdef str TIMEOUT = "a timeout is a case, select(..., after(seconds).recv()), or asyncio.timeout(seconds) around the await"
 cdef str ON_A_THREAD = f"{TIMEOUT}; on a thread without an event loop"
@@ -29,7 +29,7 @@ INSTEAD.update({
 
 
 cdef void explain_keywords(PyObject* called, PyObject** args, Py_ssize_t n, PyObject* keywords) noexcept:
-    # Of a call that has raised.
+    # Replaces the exception of a failed call if there is advice. The ops among its arguments are refused with it.
     cdef Py_ssize_t i
     error = pending_exception()
     try:

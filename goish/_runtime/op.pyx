@@ -27,7 +27,7 @@ cdef inline Op new_op(int kind, object target):
 
 
 cdef bint refuse_op(object given) noexcept:
-    # Whether it is an op, which is then refused with an exception: that says enough, it was not forgotten.
+    # True for an op. The caller raises, so the op does not warn, besides, that nobody awaited it.
     if type(given) is not Op:
         return False
     (<Op>given).used |= U_USED

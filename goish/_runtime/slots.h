@@ -471,7 +471,7 @@ static void goish_op_dealloc(PyObject *self) {
         goish_spend_op(self, held, fate == GOISH_OP_TAKEN);
         return;
     }
-    if (fate == GOISH_OP_FORGOTTEN && !PyErr_Occurred()) goish_warn_forgotten(self); /* an exception is why, if one passes */
+    if (fate == GOISH_OP_FORGOTTEN && !PyErr_Occurred()) goish_warn_forgotten(self); /* an exception on its way is the reason */
     goish_free_flat(self, goish_op_free);
 }
 
@@ -720,8 +720,8 @@ static int goish_method_fast(PyTypeObject *type, const char *name, goish_vectorc
 
 /* ---- keywords that a callable does not take ---- */
 
-/* Who gives one is told what to write instead. What C defines has a field for how it is called, which is no part of the call
- * itself: the interpreter comes by it until it has specialised the call, and each time there are keywords. */
+/* The error says what to write instead. Methods, functions and types each have a `vectorcall` field, and goish_explain() puts a
+ * detour into it. A call that the interpreter has specialised goes to the C function directly and takes no detour. */
 typedef void (*goish_explainer)(PyObject *called, PyObject **args, Py_ssize_t n, PyObject *keywords);
 static goish_explainer goish_explain_keywords;
 
@@ -740,12 +740,11 @@ GOISH_EXPLAINED(function_of_tuple)
 GOISH_EXPLAINED(type)
 GOISH_EXPLAINED(subtype)
 
-/* How a function is called that takes a tuple and a dict; the interpreter has no such field for it. */
+/* A function that takes a tuple and a dict has no vectorcall: this is one. */
 static PyObject *goish_call_by_tuple(PyObject *called, PyObject *const *args, size_t nargsf, PyObject *keywords) {
     Py_ssize_t n = PyVectorcall_NARGS(nargsf), named = keywords == NULL ? 0 : PyTuple_GET_SIZE(keywords);
-    PyObject *tuple = PyTuple_New(n), *dict = named > 0 ? PyDict_New() : NULL, *result = NULL;
+    PyObject *tuple = goish_tuple_of(args, n), *dict = named > 0 ? PyDict_New() : NULL, *result = NULL;
     if (tuple == NULL || (named > 0 && dict == NULL)) goto done;
-    for (Py_ssize_t i = 0; i < n; i++) PyTuple_SET_ITEM(tuple, i, Py_NewRef(args[i]));
     for (Py_ssize_t i = 0; i < named; i++)
         if (PyDict_SetItem(dict, PyTuple_GET_ITEM(keywords, i), args[n + i]) < 0) goto done;
     result = ((PyCFunctionWithKeywords)(void (*)(void))PyCFunction_GET_FUNCTION(called))(PyCFunction_GET_SELF(called), tuple, dict);

@@ -11,7 +11,7 @@ except ImportError as _refusal:
     if not any(words in str(_refusal) for words in ("subinterpreter", "Interpreter change")):
         raise
     raise ImportError(
-        "goish cannot be imported in a sub-interpreter: its compiled core keeps one state for the whole process, and its "
-        "objects cannot be shared between interpreters. Import it in the main interpreter only (under mod_wsgi: "
+        "goish cannot be imported in a sub-interpreter: its compiled core keeps one state for the whole process, and "
+        "its objects cannot be shared between interpreters. Import it in the main interpreter only (under mod_wsgi: "
         "WSGIApplicationGroup %{GLOBAL}), and in no module that an InterpreterPoolExecutor takes functions from"
     ) from _refusal

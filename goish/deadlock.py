@@ -202,7 +202,8 @@ def _source_still(sched: Scheduler) -> str | None:
     """What has come to a loop since it stands still."""
     if not sched.at_rest:
         return "a goroutine of a worker"
-    return "a callback that is due" if any(not handle.cancelled() for handle in _due(sched.loop)) else None
+    others = (handle for handle in _due(sched.loop) if not _is_of(handle, sched))
+    return "a callback that is due" if any(not handle.cancelled() for handle in others) else None
 
 
 def _is_of(handle: object, sched: Scheduler) -> bool:
@@ -327,7 +328,7 @@ def _selector_source(loop: BaseSelectorEventLoop, is_own: Callable[[object], boo
     if type(loop)._run_once is not BaseEventLoop._run_once:  # type: ignore[attr-defined]
         return "a loop of unknown kind"
     inside: Any = loop
-    if any(not handle.cancelled() for handle in _due(loop)):
+    if any(not handle.cancelled() and not is_own(handle) for handle in _due(loop)):
         return "a callback that is due"
     if any(not handle.cancelled() and not is_own(handle) for handle in inside._scheduled):
         return "a timer"
@@ -355,7 +356,7 @@ _UVLOOP_PASSIVE: Final = {"Handle", "TimerHandle", "Server", "SSLProtocol", "_SS
 
 def _uvloop_source(loop: asyncio.AbstractEventLoop, is_own: Callable[[object], bool], has_timer: bool) -> str | None:
     parts = gc.get_referents(loop)
-    if any(not handle.cancelled() for handle in _due(loop)):
+    if any(not handle.cancelled() and not is_own(handle) for handle in _due(loop)):
         return "a callback that is due"
     users = [user for user in gc.get_referrers(loop) if type(user).__module__ == "uvloop.loop"]
     quiet = {id(poll) for poll in _signal_polls(parts)}

@@ -20,6 +20,7 @@ FLOORS = {
     "task": 1,
     "go": 1,
     "timers": 1,
+    "turn": 1,
     "clock": 1,
     "inbox": 1,
     "sched": 1,

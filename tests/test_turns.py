@@ -1,7 +1,8 @@
 """The order in which a goish loop runs tasks, callbacks, futures, timers and calls of other threads is asyncio's.
 
-Hypothesis writes programs, each is run on a loop of asyncio and on goish's loop above the same one, and the two logs are compared: every
-step of every task and every callback, with the task that is current in it. What is not alike is in docs/libraries.md.
+Hypothesis writes programs. Each runs on a loop of asyncio and on goish's loop above such a one, and the two logs are
+compared: every step of every task and every callback, with the task that is current in it. docs/libraries.md says what is
+not alike.
 
     GOISH_PROGRAMS=10000 python -m pytest tests/test_turns.py -k random
 """
@@ -50,8 +51,13 @@ def called(steps: strategies.SearchStrategy[Any]) -> strategies.SearchStrategy[A
 
 
 at_once = strategies.one_of(
-    strategies.tuples(strategies.sampled_from(("set_result", "set_exception", "cancel_future", "cancel_task")), which),
-    strategies.tuples(strategies.sampled_from(("cancel_handle", "forget_callback", "set_event", "put", "release")), which),
+    strategies.tuples(
+        strategies.sampled_from(
+            ("set_result", "set_exception", "cancel_future", "cancel_task", "cancel_handle", "forget_callback")
+        ),
+        which,
+    ),
+    strategies.tuples(strategies.sampled_from(("set_event", "put", "release")), which),
     strategies.tuples(strategies.just("nothing")),
 )
 calls = strategies.recursive(at_once, called, max_leaves=4)
@@ -72,7 +78,9 @@ def bodies(inner: strategies.SearchStrategy[Body]) -> strategies.SearchStrategy[
         waits,
         strategies.tuples(strategies.just("create_task"), inner),
         strategies.tuples(strategies.just("call_soon_task"), inner),
-        strategies.tuples(strategies.sampled_from(("gather", "wait_all", "wait_first", "task_group", "timeout")), children),
+        strategies.tuples(
+            strategies.sampled_from(("gather", "wait_all", "wait_first", "task_group", "timeout")), children
+        ),
     )
     return strategies.lists(step, max_size=5)
 
@@ -287,9 +295,7 @@ class Program:
         await asyncio.wait([self.create(body) for body in bodies])
 
     async def do_wait_first(self, bodies: list[Body]) -> None:
-        done, pending = await asyncio.wait(
-            [self.create(body) for body in bodies], return_when=asyncio.FIRST_COMPLETED
-        )
+        done, pending = await asyncio.wait([self.create(body) for body in bodies], return_when=asyncio.FIRST_COMPLETED)
         self.note("first", sorted(task.get_name() for task in done), len(pending))
 
     async def do_task_group(self, bodies: list[Body]) -> None:
@@ -312,11 +318,10 @@ def with_factory(loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
     return loop
 
 
-BELOW: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": VirtualClockLoop, "uvloop": uvloop.new_event_loop}
 TYPES: dict[str, type[asyncio.AbstractEventLoop]] = {"asyncio": VirtualClockLoop, "uvloop": uvloop.Loop}
 KINDS: dict[str, Callable[[str], asyncio.AbstractEventLoop]] = {
     "goish's loop": lambda below: with_factory(_with_clock(TYPES[below])()),
-    "the factory alone": lambda below: with_factory(BELOW[below]()),
+    "the factory alone": lambda below: with_factory(TYPES[below]()),
     "debug mode": lambda below: with_factory(_with_clock(TYPES[below])()),
 }
 
@@ -355,7 +360,7 @@ def test_random_programs_run_in_the_order_in_which_asyncio_runs_them(
     @hypothesis.given(programs)
     def compare(body: Body) -> None:
         debug = kind == "debug mode"
-        expected = log_of(BELOW[below](), thread, below, body, debug)
+        expected = log_of(TYPES[below](), thread, below, body, debug)
         assert log_of(KINDS[kind](below), thread, below, body, debug) == expected
 
     compare()

@@ -328,7 +328,8 @@ cdef inline bint end_wait_for_future(Goroutine g) noexcept:
 
 
 cdef void look_before_cancel(Goroutine g) noexcept:
-    # A cancel came before it could run, or may come. The outcome of what it waited for counts as seen; a cancel of that is the same cancel.
+    # A cancel came before it could run, or may come. The outcome of what it waited for counts as seen; a cancel of that is the
+    # same cancel.
     try:
         g.wait.result()
     except CancelledError:

@@ -1,8 +1,8 @@
 """The order in which a goish loop runs tasks, callbacks, futures, timers and calls of other threads is asyncio's.
 
 Hypothesis writes programs. Each runs on a loop of asyncio and on goish's loop above such a one, and the two logs are
-compared: every step of every task and every callback, with the task that is current in it. docs/libraries.md says what is
-not alike.
+compared: every step of every task and every callback, with the task that is current in it. docs/libraries.md says
+what is not alike.
 
     GOISH_PROGRAMS=10000 python -m pytest tests/test_turns.py -k random
 """

@@ -23,6 +23,7 @@ FLOORS = {
     "turn": 1,
     "clock": 1,
     "inbox": 1,
+    "lend": 1,
     "sched": 1,
     "current": 1,
     "panic": 1,

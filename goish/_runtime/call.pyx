@@ -332,6 +332,7 @@ def after_fork():
     global goish_tls_worker, goish_spinning, forks
     goish_tls_worker = NULL
     goish_spinning = 0
+    goish_forget_due()
     forks += 1
 
 

@@ -38,6 +38,14 @@ cdef extern from "slots.h":
     int goish_most_spinning
     int goish_spinning
     bint goish_look_out(uint8_t* flag) noexcept
+    Py_ssize_t goish_due
+    void goish_is_due() noexcept
+    void goish_has_come() noexcept
+    void goish_forget_due() noexcept
+    void goish_ring(void* bell) noexcept
+    void goish_lend(double seconds) noexcept
+    bint goish_alone() noexcept
+    long goish_switches() noexcept
     int goish_take_bell(void* bell, double seconds, bint interruptible) noexcept
     bint goish_forsaken(PyObject* o) noexcept
     bint goish_gc_take(PyObject* o) noexcept
@@ -97,6 +105,7 @@ include "turn.pxd"
 include "clock.pxd"
 include "inbox.pxd"
 include "pool.pxd"
+include "lend.pxd"
 include "sched.pxd"
 include "seat.pxd"
 # Floor 2: communication.

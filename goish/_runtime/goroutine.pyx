@@ -203,7 +203,11 @@ cdef inline void park(Scheduler s, Goroutine g, Op op) noexcept:
     if not s.managed and not g.flags & GF_REGISTERED:
         register(g)
     if op.flags & F_PAUSE or op.kind == W_GOSCHED:
-        op.state = OP_NEW if op.flags & F_PAUSE else OP_DONE
+        if op.flags & F_PAUSE:
+            op.state = OP_NEW
+            s.unlooked -= 1  # a step of a hundred operations counts twice
+        else:
+            op.state = OP_DONE
         goish_store_state(&g.state, G_YIELDED)
         run_push(s, <PyObject*>g)
         return

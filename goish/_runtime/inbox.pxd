@@ -8,6 +8,7 @@ cdef struct Inbox:
     bint shut            # the loop is closed or ends: nothing is taken any more
     Py_ssize_t callers   # threads inside the loop's call_soon_threadsafe: it is not closed under them
     uint8_t came         # something has since the loop began to look out (linger)
+    bint due             # another thread has posted, and the loop has not collected since
     bint woke            # the loop last slept until something came
     unsigned int pass_by  # how many times it goes to sleep at once, since it looked out in vain
     unsigned int passes  # ... and how many that were the last time

@@ -35,9 +35,24 @@ cdef bint inbox_push(Scheduler s, PyObject* item) noexcept:
     post = not s.inbox.posted
     s.inbox.posted = True
     goish_count(&s.inbox.callers, post)
+    if post:
+        inbox_due(s)
     goish_unlock(&s.inbox.lock)
     # From here on the item may be gone: the loop may have collected it.
     return not post or inbox_call(s)
+
+
+cdef inline void inbox_due(Scheduler s) noexcept:
+    # Its thread is woken, or waits for the GIL: it is due (lend.pyx).
+    if not s.inbox.due:
+        s.inbox.due = True
+        goish_is_due()
+
+
+cdef inline void inbox_come(Scheduler s) noexcept:
+    if s.inbox.due:
+        s.inbox.due = False
+        goish_has_come()
 
 
 cdef bint inbox_call(Scheduler s) noexcept:
@@ -60,6 +75,7 @@ cdef void inbox_poke(Scheduler s) noexcept:
     post = not s.inbox.posted and not s.inbox.shut
     if post:
         s.inbox.posted = True
+        inbox_due(s)
         goish_count(&s.inbox.callers, 1)
     goish_unlock(&s.inbox.lock)
     if post:
@@ -92,6 +108,7 @@ cdef void inbox_shut(Scheduler s) noexcept:
     cdef PyObject* following
     goish_lock(&s.inbox.lock)
     s.inbox.shut = True
+    inbox_come(s)
     item = s.inbox.head
     s.inbox.head = s.inbox.tail = NULL
     goish_unlock(&s.inbox.lock)
@@ -118,30 +135,40 @@ cdef enum:
 cdef void inbox_linger(Scheduler s) noexcept:
     # The loop has nothing to run. If threads talk to it, it looks out for a moment before it sleeps: to be woken costs more
     # (slots.h). What else it has to do waits meanwhile; so one look in vain costs more and more of them.
-    cdef bint looks
     if not s.inbox.woke or goish_most_spinning == 0:
         return
     s.inbox.woke = False
     if s.inbox.pass_by > 0:
         s.inbox.pass_by -= 1
         return
-    goish_lock(&s.inbox.lock)
-    looks = not s.inbox.posted and not s.inbox.shut
-    if looks:
-        s.inbox.posted = True  # nobody needs to wake it
-        goish_store_state(&s.inbox.came, 0)
-    goish_unlock(&s.inbox.lock)
-    if not looks:
+    if not inbox_awake(s):
         return
     if goish_look_out(&s.inbox.came):
         s.inbox.passes = 0
     else:
         s.inbox.passes = s.inbox.pass_by = min(2 * s.inbox.passes + 1, <unsigned int>MOST_PASSES)
+    inbox_looked(s)
+
+
+cdef bint inbox_awake(Scheduler s) noexcept:
+    # The loop stays awake while others run, so nobody needs to wake it. True: inbox_looked() is due.
+    cdef bint awake
+    goish_lock(&s.inbox.lock)
+    awake = not s.inbox.posted and not s.inbox.shut
+    if awake:
+        s.inbox.posted = True
+        goish_store_state(&s.inbox.came, 0)
+    goish_unlock(&s.inbox.lock)
+    return awake
+
+
+cdef void inbox_looked(Scheduler s) noexcept:
+    cdef bint came
     goish_lock(&s.inbox.lock)
     s.inbox.posted = False
-    looks = goish_load_state(&s.inbox.came)
+    came = goish_load_state(&s.inbox.came)
     goish_unlock(&s.inbox.lock)
-    if looks:
+    if came:
         inbox_collect(s)
 
 
@@ -166,6 +193,7 @@ cdef void inbox_take(Scheduler s) noexcept:
     cdef PyObject* following
     goish_lock(&s.inbox.lock)
     s.inbox.posted = False
+    inbox_come(s)
     item = s.inbox.head
     s.inbox.head = s.inbox.tail = NULL
     goish_unlock(&s.inbox.lock)

@@ -210,7 +210,7 @@ cdef int rouse(Pool p, int kind, PyObject* w) except -1:
         return 0
     if w != <PyObject*>p:
         if kind == PLAIN:
-            PyThread_release_lock((<Worker>w).gate)
+            goish_ring((<Worker>w).gate)
         else:
             inbox_poke((<Worker>w).sched)
         return 0

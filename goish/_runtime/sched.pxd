@@ -33,11 +33,13 @@ cdef class Scheduler:
     cdef Py_ssize_t live         # this thread counts, any may read
     cdef readonly Py_ssize_t blocked   # of these: wait for something only goroutines do
     cdef readonly uint64_t steps
+    cdef int unlooked            # steps until the drain looks at the clock
     cdef double now              # read at the start of a slice and every few steps
     cdef Timers alarms
     cdef readonly object alarm_handle     # the loop timer for the earliest alarm
     cdef double alarm_at
     cdef Inbox inbox
+    cdef Lending lent
     cdef public object on_panic
     cdef public object on_idle
     cdef list failed             # finished with an exception nobody has seen yet

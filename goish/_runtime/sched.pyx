@@ -226,7 +226,6 @@ cdef void drain(Scheduler s) except *:
     cdef PyObject* outer_current = s.current
     cdef bint was_entered = outer_current != NULL and not (s.nests and asyncio_current_task(s.loop) is None)
     cdef bint nested = s.draining
-    cdef unsigned int steps = 0
     cdef bint debug = s.get_debug()
     cdef double end
     goish_tls_sched = <PyObject*>s
@@ -236,7 +235,8 @@ cdef void drain(Scheduler s) except *:
     if s.nests != nestable(s):
         s.nests = not s.nests  # other threads read it
     s.now = goish_monotonic()
-    end = s.now + SLICE
+    s.unlooked = CLOCK_EVERY
+    end = s.now + (LOOKS if s.lent.lively else SLICE)
     if s.worker is not None:
         worker_awake(s)
     try:
@@ -245,10 +245,11 @@ cdef void drain(Scheduler s) except *:
                 timed_step(s, run_pop(s))
             else:
                 step(s, run_pop(s))
-            steps += 1
-            if steps % CLOCK_EVERY == 0:
+            s.unlooked -= 1
+            if s.unlooked <= 0:
+                s.unlooked = CLOCK_EVERY
                 s.now = goish_monotonic()
-                if s.now >= end:
+                if lend_if_asked(s) or s.now >= end:
                     break
     finally:
         leave_tasks(s, outer_current, was_entered)

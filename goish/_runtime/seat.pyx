@@ -41,7 +41,7 @@ cdef class Seat:
 cdef void seat_wake(Seat seat) noexcept:
     # Once the bell has rung the seat may be gone.
     unseat(seat)
-    PyThread_release_lock(seat.bell)
+    goish_ring(seat.bell)
 
 
 cdef void count_seated(Seat seat) noexcept:

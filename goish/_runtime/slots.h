@@ -1,6 +1,7 @@
 /* slots.h - the only C of the runtime: what Cython cannot say.
  *
  * - SEND fast paths: am_send and tp_iternext of Op, with a StopIteration that is never allocated twice.
+ * - the GIL: who is due to have it, lending it.
  * - locks: a PyMutex without the GIL; nothing with it, where the GIL is the critical section. The lock that a thread waits on.
  * - per-thread state: which scheduler drains here, the fast-path budget, the random state of select.
  * - GC: taking a live goroutine out of the cyclic collector and putting it back.
@@ -15,6 +16,11 @@
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
+
+#ifndef Py_GIL_DISABLED
+#include <sched.h>
+#include <sys/resource.h>
+#endif
 
 #ifndef GOISH_DEBUG
 #define GOISH_DEBUG 0
@@ -159,6 +165,36 @@ static int goish_spinning;
 #define goish_pause() ((void)0)
 #endif
 
+/* With the GIL: a thread that was woken is due until it has it. Whoever lends the GIL waits for the baton, a lock that is taken,
+ * which the next one of them to come releases. All under the GIL. */
+#ifdef Py_GIL_DISABLED
+#define goish_due ((Py_ssize_t)0)
+static inline void goish_is_due(void) {}
+static inline void goish_has_come(void) {}
+static inline void goish_forget_due(void) {}
+#else
+static Py_ssize_t goish_due;
+static PyThread_type_lock goish_baton;
+static int goish_lending; /* one waits for the baton */
+static inline void goish_is_due(void) { goish_due++; }
+static inline void goish_has_come(void) {
+    if (goish_due > 0) goish_due--; /* a forked child has forgotten its parent's */
+    if (!goish_lending) return;
+    goish_lending = 0;
+    PyThread_release_lock(goish_baton);
+}
+static inline void goish_forget_due(void) {
+    goish_due = goish_lending = 0;
+    goish_baton = NULL; /* in whatever state: another thread of the parent's may have been at it */
+}
+#endif
+
+/* Wakes the thread that waits in goish_take_bell, or is about to. */
+static inline void goish_ring(void *bell) {
+    goish_is_due();
+    PyThread_release_lock((PyThread_type_lock)bell);
+}
+
 static int goish_rang(void *bell) { return PyThread_acquire_lock((PyThread_type_lock)bell, NOWAIT_LOCK); }
 static int goish_is_set(void *flag) { return __atomic_load_n((uint8_t *)flag, __ATOMIC_ACQUIRE); }
 
@@ -201,8 +237,63 @@ static int goish_take_bell(PyThread_type_lock bell, double seconds, int interrup
         status = PyThread_acquire_lock_timed(bell, microseconds, interruptible);
     goish_tls_waited = goish_monotonic() - began;
     Py_END_ALLOW_THREADS
+    if (status == PY_LOCK_ACQUIRED) goish_has_come();
     return status == PY_LOCK_ACQUIRED ? 1 : status == PY_LOCK_INTR ? -1 : 0;
 }
+
+/* ---- the GIL, lent (lend.pyx) ---- */
+
+#ifdef Py_GIL_DISABLED
+static inline void goish_lend(double seconds) { (void)seconds; }
+static inline int goish_alone(void) { return 1; }
+static inline long goish_switches(void) { return 0; }
+#else
+
+/* Until the thread that comes next has released the baton. One waits for it at a time. */
+static void goish_await_baton(double seconds) {
+    int came;
+    goish_lending = 1;
+    Py_BEGIN_ALLOW_THREADS
+    came = PyThread_acquire_lock_timed(goish_baton, (PY_TIMEOUT_T)(seconds * 1e6), 0) == PY_LOCK_ACQUIRED;
+    Py_END_ALLOW_THREADS
+    if (came) return;
+    if (goish_lending)
+        goish_lending = 0;
+    else
+        PyThread_acquire_lock(goish_baton, WAIT_LOCK); /* it came a moment later */
+}
+
+/* Lets other threads have the GIL: until one that is due has it, at most so many seconds; 0: those that run, or may run here. */
+static void goish_lend(double seconds) {
+    struct timespec nap = {0, (long)(seconds * 1e9)};
+    if (goish_baton == NULL && (goish_baton = PyThread_allocate_lock()) != NULL) PyThread_acquire_lock(goish_baton, WAIT_LOCK);
+    if (seconds > 0.0 && !goish_lending && goish_baton != NULL) {
+        goish_await_baton(seconds);
+        return;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    if (seconds > 0.0)
+        nanosleep(&nap, NULL);
+    else
+        sched_yield();
+    Py_END_ALLOW_THREADS
+}
+
+/* Whether no other thread has ever run Python here, or all that did have ended. */
+static inline int goish_alone(void) {
+    return PyThreadState_Next(PyInterpreterState_ThreadHead(PyInterpreterState_Get())) == NULL;
+}
+
+/* How often all other threads were taken from a processor so far, because they waited or because others were to run. */
+static long goish_switches(void) {
+#ifdef RUSAGE_THREAD
+    struct rusage all, mine;
+    if (getrusage(RUSAGE_SELF, &all) == 0 && getrusage(RUSAGE_THREAD, &mine) == 0)
+        return all.ru_nvcsw + all.ru_nivcsw - mine.ru_nvcsw - mine.ru_nivcsw;
+#endif
+    return 0; /* not to be had: others then get the GIL when they happen to run as the loop yields */
+}
+#endif
 
 /* ---- who holds it? ---- */
 

@@ -183,6 +183,8 @@ cdef void turn(Scheduler s) except *:
             look_at_failed(s)
     if s.run_head == NULL and s.turns.head == NULL:
         idle(s)
+    else:
+        lend_if_asked(s)
 
 
 cdef inline void turn_item(Scheduler s, PyObject* item) except *:

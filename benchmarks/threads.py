@@ -13,7 +13,7 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -317,6 +317,171 @@ def call_back(loop: asyncio.AbstractEventLoop, late: list[float]) -> None:
         loop.call_soon_threadsafe(lambda at: late.append(perf_counter() - at), perf_counter())
 
 
+# ── threads beside a loop that always has something to run ──
+
+TRIPS = 300
+SPINS = 0.3  # seconds in which the steps of a busy goroutine are counted
+FOUR_MS = 80_000  # additions
+
+Body = Callable[[], Awaitable[Any]]
+Step = Callable[[], Awaitable[object]]
+
+
+async def spin(pause: Step, steps: list[int]) -> None:
+    while True:
+        steps[0] += 1
+        await pause()
+
+
+def sleep_0() -> Awaitable[None]:
+    return asyncio.sleep(0)
+
+
+async def goish_ping_pong() -> None:
+    there, back = chan(), chan()
+    goish.go(echo_on_loop, there, back)
+    while True:
+        await there.send(0)
+        await back.recv()
+
+
+async def echo_on_loop(there: Any, back: Any) -> None:
+    async for value in there:
+        await back.send(value)
+
+
+async def asyncio_ping_pong() -> None:
+    there: asyncio.Queue[int] = asyncio.Queue()
+    back: asyncio.Queue[int] = asyncio.Queue()
+
+    async def echo() -> None:
+        while True:
+            await back.put(await there.get())
+
+    echoes = asyncio.create_task(echo())
+    while not echoes.done():
+        await there.put(0)
+        await back.get()
+
+
+def on_uvloop(main: Callable[[], Coroutine[Any, Any, float]]) -> float:
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main())
+
+
+async def times_of(step: Step, times: int) -> list[float]:
+    took = []
+    for _ in range(times):
+        began = perf_counter()
+        await step()
+        took.append(perf_counter() - began)
+    return took
+
+
+def goish_trips(pick: Callable[[list[float]], float]) -> float:
+    """Seconds from a loop to a thread and back, while a goroutine of the loop is always runnable."""
+
+    async def main() -> float:
+        there, back = chan(), chan()
+        threading.Thread(target=echo_on_thread, args=(there, back)).start()
+        busy = goish.go(spin, goish.gosched, [0])
+
+        async def trip() -> None:
+            await there.send(0)
+            await back.recv()
+
+        took = await times_of(trip, TRIPS)
+        there.close()
+        busy.cancel()
+        return pick(took)
+
+    return goish.run(main)
+
+
+def echo_on_thread(there: Any, back: Any) -> None:
+    for value in there:
+        back.send_blocking(value)
+
+
+def asyncio_trips(pick: Callable[[list[float]], float]) -> float:
+    async def main() -> float:
+        there: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        back: asyncio.Queue[int] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def echo() -> None:
+            while (value := there.get()) is not None:
+                loop.call_soon_threadsafe(back.put_nowait, value)
+
+        async def trip() -> None:
+            there.put(0)
+            await back.get()
+
+        threading.Thread(target=echo).start()
+        busy = asyncio.create_task(spin(sleep_0, [0]))
+        took = await times_of(trip, TRIPS)
+        there.put(None)
+        busy.cancel()
+        return pick(took)
+
+    return on_uvloop(main)
+
+
+def goish_calls(busy: Body | None, n: int) -> float:
+    """Seconds that a call takes on a worker, in the median, beside so busy a loop."""
+
+    async def main() -> float:
+        beside = goish.go(busy) if busy else None
+        took = await times_of(lambda: go_thread(compute, n), TRIPS // 10)
+        if beside:
+            beside.cancel()
+        return statistics.median(took)
+
+    return goish.run(main, deadlock="off")
+
+
+def executor_calls(busy: Body | None, n: int) -> float:
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        beside = asyncio.ensure_future(busy()) if busy else None
+        took = await times_of(lambda: loop.run_in_executor(POOL, compute, n), TRIPS // 10)
+        if beside:
+            beside.cancel()
+        return statistics.median(took)
+
+    return on_uvloop(main)
+
+
+def goish_steps(beside: str) -> float:
+    """Seconds for a step of a busy goroutine, alone, or beside a thread that waits or computes."""
+    return goish.run(steps_of_busy, goish.gosched, beside)
+
+
+def asyncio_steps(beside: str) -> float:
+    return on_uvloop(lambda: steps_of_busy(sleep_0, beside))
+
+
+async def steps_of_busy(pause: Step, beside: str) -> float:
+    over: queue.SimpleQueue[None] = queue.SimpleQueue()
+    threads = {"waits": over.get, "computes": partial(compute_until, over)}
+    if beside in threads:
+        threading.Thread(target=threads[beside]).start()
+    steps = [0]
+    busy: Any = asyncio.create_task(spin(pause, steps)) if pause is sleep_0 else goish.go(spin, pause, steps)
+    await asyncio.sleep(SPINS)
+    counted = steps[0]
+    over.put(None)
+    busy.cancel()
+    return SPINS / counted
+
+
+def compute_until(over: queue.SimpleQueue[None]) -> None:
+    while over.empty():
+        compute(1000)
+
+
 # ── a pipeline that computes in each stage ──
 
 
@@ -412,7 +577,26 @@ WAKING: dict[str, Row] = {
     for timers in (0, 100)
 }
 
-TABLE = RESULTS | COMPUTING | {"two stages": TWO_STAGES} | HANDING_OFF | WAKING
+BUSY: dict[str, Row] = {
+    "round trip beside a busy goroutine": {
+        f"{name}, {label}": partial(trips, pick)
+        for label, pick in (("median", statistics.median), ("longest", max))
+        for name, trips in (("goish", goish_trips), ("asyncio", asyncio_trips))
+    },
+    "4 ms on a worker": {
+        "go_thread": partial(goish_calls, None, FOUR_MS),
+        "go_thread, beside a ping-pong": partial(goish_calls, goish_ping_pong, FOUR_MS),
+        "run_in_executor": partial(executor_calls, None, FOUR_MS),
+        "run_in_executor, beside a ping-pong": partial(executor_calls, asyncio_ping_pong, FOUR_MS),
+    },
+    "a step of a busy goroutine": {
+        f"{name}, {label}": partial(steps, beside)
+        for label, beside in (("alone", "alone"), ("a thread waits", "waits"), ("a thread computes", "computes"))
+        for name, steps in (("goish", goish_steps), ("asyncio", asyncio_steps))
+    },
+}
+
+TABLE = RESULTS | COMPUTING | {"two stages": TWO_STAGES} | HANDING_OFF | WAKING | BUSY
 
 
 def measure(row: Row) -> dict[str, list[float]]:

@@ -260,7 +260,7 @@ static void goish_await_baton(double seconds) {
     if (goish_lending)
         goish_lending = 0;
     else
-        PyThread_acquire_lock(goish_baton, WAIT_LOCK); /* it came a moment later */
+        PyThread_acquire_lock(goish_baton, NOWAIT_LOCK); /* it came a moment later */
 }
 
 /* Lets other threads have the GIL: until one that is due has it, at most so many seconds; 0: those that run, or may run here. */

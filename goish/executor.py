@@ -1,7 +1,7 @@
-"""Executors: pools of worker threads that calls are given to, and executors of others that are used as such.
+"""Executors: pools of worker threads that calls are given to.
 
-Not here: who takes which call (_runtime/pool.pyx), the threads (workers.py), several results at once (flow.py), loops
-over data (parallel.py).
+Not here: who takes which call (_runtime/pool.pyx), the threads (workers.py), executors of others (adopted.py), the one
+of the verbs without an executor (default.py), several results at once (flow.py), loops over data (parallel.py).
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import itertools
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias
 
-from ._runtime.core import Pool, Spawner, interpreter_ends, pool_of, set_default_pool
+from ._runtime.core import Pool, Spawner, pool_of
 from .cpus import cpu_count, whole_number
 from .errors import SyncOnLoop
 from .workers import Threads
 
-__all__ = ["Executor", "ExecutorStats", "OnFull", "default_executor", "set_default_executor", "set_workers"]
+__all__ = ["Executor", "ExecutorStats", "OnFull"]
 
 OnFull: TypeAlias = Literal["raise", "block", "run"]
 
@@ -226,60 +226,3 @@ def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, got {type(value).__name__}")
     return value
-
-
-# ── the default one ──
-
-_default: Executor | None = None
-
-
-def default_executor() -> Executor:
-    """The executor of ``go_thread``, ``spawn`` and ``submit``, made when it is first needed.
-
-    Example::
-
-        print(default_executor().name)  # -> goish
-    """
-    global _default
-    if _default is None or (_default.is_shutdown and not interpreter_ends()):
-        _default = Executor(name="goish")
-        set_default_pool(pool_of(_default), default_executor)
-    return _default
-
-
-def set_default_executor(executor: Executor | None) -> None:
-    """Have ``go_thread``, ``spawn`` and ``submit`` use this one from now on; None: one of goish's own again.
-
-    What the one before was given, it still does. TypeError for anything but an ``Executor``, PoolShutdown for one that
-    is shut down. Any thread.
-
-    Example::
-
-        set_default_executor(Executor(workers=2, max_pending=1000, on_full="run", name="bounded"))
-        print(default_executor().name)  # -> bounded
-        set_default_executor(None)
-    """
-    global _default
-    if executor is not None and not isinstance(executor, Executor):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(
-            f"set_default_executor() takes an Executor, or None; got {executor!r} of type {type(executor).__name__}"
-        )
-    if executor is not None:
-        check_open(executor)
-    set_default_pool(None if executor is None else pool_of(executor), default_executor)
-    _default = executor
-
-
-def set_workers(n: int) -> None:
-    """Set how many workers the default executor has: Go's ``GOMAXPROCS`` for threads. What runs, runs on.
-
-    TypeError or ValueError for anything but a whole number above 0.
-
-    Example::
-
-        set_workers(4)
-    """
-    default_executor().set_workers(n)
-
-
-set_default_pool(None, default_executor)

@@ -143,7 +143,7 @@ class sync_scope:  # noqa: N801
             async with sync_scope() as scope:
                 print(await scope.go_thread(pow, 2, 3))  # -> 8
         """
-        verb = go_thread if self._executor is None else cast("GoThread", self._executor.go_thread)
+        verb = go_thread if self._executor is None else self._executor.go_thread
         return cast("GoThread", _GoThread(self, verb))
 
     def _give(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

@@ -155,9 +155,9 @@ class Threads:
 
         ``told``: all were told to end, and the log names those that do not.
         """
-        patience = after(GRACE).recv() if told else None
+        patience = after(GRACE) if told else None
         while (over := self._over()) is not None:
-            index, _, _ = await select(over.recv(), patience)
+            index, _, _ = await select(over.recv(), None if patience is None else patience.recv())
             if index == 1:
                 patience = None
                 names = [name_of(g) for g in self.pool.running()]

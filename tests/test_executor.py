@@ -610,7 +610,7 @@ def test_another_executor_may_be_the_default_one() -> None:
         finally:
             goish.set_default_executor(before)
     assert goish.default_executor() is before
-    with pytest.raises(TypeError, match="takes an Executor, or None"):
+    with pytest.raises(TypeError, match="takes an Executor, adopt.* or None"):
         goish.set_default_executor(5)  # type: ignore[arg-type]
     with pytest.raises(PoolShutdown):
         goish.set_default_executor(ex)

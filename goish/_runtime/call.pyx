@@ -53,15 +53,12 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
     return g
 
 
-def set_agents(workers, *modules):
-    """Tells which modules give work to threads for their callers, who are then the creators of it; `workers` runs it."""
-    global goish_agent_count
-    for module in (workers, *modules):
-        if goish_agent_count < GOISH_AGENTS:
-            names = vars(module)
-            Py_INCREF(names)
-            goish_agents[goish_agent_count] = <PyObject*>names
-            goish_agent_count += 1
+def set_own_files(str directory, str beginning):
+    """Tells where the package's own modules are, which give work to threads for their callers, and in which file workers begin.
+
+    ``directory`` ends with a separator.
+    """
+    goish_know_own_files(<PyObject*>directory, <PyObject*>beginning)
 
 
 # The sync_scope that this code is in: copied with the context, so what a call spawns belongs to it too.
@@ -337,10 +334,13 @@ def after_fork():
 
 # ---- on the executor of others ----
 
-def foreign_goroutine(Pool p, future, fn):
-    """A Goroutine for a ``concurrent.futures.Future``, the result of ``fn``: it ends as that ends."""
+def foreign_goroutine(Pool p, future, fn, context=None, name=None):
+    """A Goroutine for a ``concurrent.futures.Future``, the result of ``fn``: it ends as that ends.
+
+    ``context``: that it runs in; None: a copy of the current one stands for it.
+    """
     scope = current_scope.get()
-    g = new_pooled(p, unrunnable, None, None, None, None, ELSEWHERE)
+    g = new_pooled(p, unrunnable, None, None, context, name, ELSEWHERE)
     (<Call>g.coro).fn = future
     (<Call>g.coro).args = (fn,)
     (<Call>g.coro).foreign = True

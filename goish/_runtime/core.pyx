@@ -79,6 +79,7 @@ cdef extern from "Python.h":
     void PyErr_Clear() noexcept
     PyObject* PyErr_Occurred() noexcept
     void PyErr_WriteUnraisable(PyObject* o) noexcept
+    int PyException_SetTraceback(object error, object traceback) except -1
     bint PyErr_ExceptionMatches(object type) noexcept
     bint PyErr_GivenExceptionMatches(object error, object type) noexcept
     void Py_FatalError(const char* text) noexcept

@@ -1,6 +1,7 @@
 # spawn.pyx - giving work to threads: go_thread, spawn, submit. What the latter return: flowvar.pyx.
 
 cdef Pool default_pool = None
+cdef object default_of_others = None  # runs plain functions by default in the place of the pool
 cdef object make_default_pool = None
 
 
@@ -10,10 +11,19 @@ cdef Pool pool_by_default():
     return default_pool
 
 
-def set_default_pool(pool, make):
-    """Tells which pool go_thread() and spawn() take, and how it is made when it is needed and None."""
-    global default_pool, make_default_pool
+cdef object others_by_default(object fn):
+    # The executor of others that takes this call, or None. A coroutine function needs a loop of goish's workers.
+    return None if default_of_others is None or kind_of(fn) == LOOP else default_of_others
+
+
+def set_default_pool(pool, make, others=None):
+    """Tells which pool go_thread() and spawn() take, and how it is made when it is needed and None.
+
+    ``others``: an executor of others that runs plain functions in its place.
+    """
+    global default_pool, default_of_others, make_default_pool
     default_pool = pool
+    default_of_others = others
     make_default_pool = make
 
 
@@ -43,12 +53,16 @@ cdef class GoThread:
 
     cdef object name
     cdef object context
-    cdef Pool pool
+    cdef object owner  # held, as a bound method holds its object: an Executor, one of others; None: the default one
 
     def __call__(self, fn=..., /, *args, **kwargs):
-        cdef Pool p = pool_by_default() if self.pool is None else self.pool
+        cdef Pool p
         if fn is ...:
             raise TypeError("go_thread() needs a positional argument: a function (def or async def), or a coroutine")
+        others = others_by_default(fn) if self.owner is None else self.owner
+        if others is not None and not isinstance(others, Spawner):
+            return others._go_thread(fn, args, kwargs, self.name, self.context)
+        p = pool_by_default() if self.owner is None else (<Spawner>self.owner).pool
         g = new_pooled(p, fn, args, kwargs, self.context, self.name, ON_WORKER)
         pool_push(p, g)
         return g
@@ -70,7 +84,7 @@ cdef class GoThread:
             raise TypeError(f"name must be a str, got {type(name).__name__}")
         configured.name = name
         configured.context = None if context is None else checked_context(context)
-        configured.pool = self.pool
+        configured.owner = self.owner
         return configured
 
     @property
@@ -81,9 +95,10 @@ cdef class GoThread:
         return "<go_thread>" if self.name is None else f"<go_thread name={self.name!r}>"
 
 
-cdef GoThread go_thread_on(Pool p):
+def go_thread_of(owner):
+    """The ``go_thread`` of an executor, which it holds."""
     cdef GoThread verb = GoThread.__new__(GoThread)
-    verb.pool = p
+    verb.owner = owner
     return verb
 
 
@@ -122,6 +137,9 @@ def spawn(fn, /, *args, **kwargs):
 
         print(await spawn(pow, 2, 10))  # -> 1024
     """
+    others = others_by_default(fn)
+    if others is not None:
+        return others.spawn(fn, *args, **kwargs)
     return spawn_on(pool_by_default(), fn, args, kwargs)
 
 
@@ -142,7 +160,11 @@ def spawn_void(fn, /, *args, **kwargs):
             spawn_void(seen.append, 1)
         print(seen)  # -> [1]
     """
-    spawn_on(pool_by_default(), fn, args, kwargs)
+    others = others_by_default(fn)
+    if others is not None:
+        others.spawn_void(fn, *args, **kwargs)
+    else:
+        spawn_on(pool_by_default(), fn, args, kwargs)
 
 
 def submit(fn, /, *args, **kwargs):
@@ -152,6 +174,9 @@ def submit(fn, /, *args, **kwargs):
 
         print(await submit(pow, 2, 10))  # -> 1024
     """
+    others = others_by_default(fn)
+    if others is not None:
+        return others.submit(fn, *args, **kwargs)
     return submit_to(pool_by_default(), fn, args, kwargs)
 
 
@@ -222,4 +247,4 @@ cdef class Spawner:
             async with Executor(workers=2) as ex:
                 print(await ex.go_thread(pow, 2, 10))  # -> 1024
         """
-        return go_thread_on(self.pool)
+        return go_thread_of(self)

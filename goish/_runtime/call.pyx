@@ -181,8 +181,8 @@ cdef void run_call(Goroutine g) except *:
         if outer != NULL:
             set_inner(<Goroutine>outer, None)
         goish_tls_worker = outer_worker
-    if w.sched is not None and w.sched.live > 0 and outer == NULL:
-        tend(w, p)
+    if w.guest and w.sched is not None and outer == NULL:
+        p.finish(w)
 
 
 cdef void call_and_conclude(Pool p, Goroutine g) except *:
@@ -221,20 +221,6 @@ cdef object gives_operation(Call call):
         f"work for a thread is a function (def or async def); {call.__qualname__!r} gives an operation: await it in an "
         "async def, or take the call that blocks, such as ch.recv_blocking() or time.sleep()"
     )
-
-
-cdef void tend(Worker w, Pool p) except *:
-    # The goroutines that a plain call has left on its worker's own loop: it runs until they are over, another takes the place.
-    cdef bint counted = False
-    try:
-        counted = worker_blocks()
-    except PoolFull:
-        pass
-    try:
-        p.tend(w)
-    finally:
-        if counted:
-            worker_goes_on()
 
 
 cdef void to_a_loop(Call call, Goroutine g, object coro) except *:

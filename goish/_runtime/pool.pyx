@@ -8,6 +8,10 @@
 # all the time and takes a further call whenever nothing else is runnable there. So any number of parked goroutines needs no
 # further thread.
 #
+# Goroutines that a plain call has started, and that live when it is over, stay on its worker's own loop. While there are few such
+# workers, each runs that loop and nothing else. From ENOUGH on the last of them are given calls again, and run their loop in
+# between and whenever a call waits in goish: so calls that leave goroutines behind cost a few threads, and not one each.
+#
 # Calls for loops are spread: a loop with live goroutines leaves the next call to one that has fewer, or to a further worker while
 # there may be one. The more it has, the less a few matter (SLACK), so that not each of thousands costs a wake-up.
 #
@@ -110,26 +114,32 @@ cdef bint rather_for_another(Pool p, Worker w, PyObject* g) noexcept:
 
 # ---- who is to be woken ----
 
+cdef inline IdleList* idle_list(Pool p, Worker w) noexcept:
+    return &p.idle[KEEPERS if w.tends else w.kind]
+
+
 cdef inline void idle_push(Pool p, Worker w) noexcept:
-    cdef PyObject* head = p.idle[w.kind].head
+    cdef IdleList* idle = idle_list(p, w)
+    cdef PyObject* head = idle.head
     w.idle_prev = NULL
     w.idle_next = head
     if head != NULL:
         (<Worker>head).idle_prev = <PyObject*>w
-    p.idle[w.kind].head = <PyObject*>w
-    p.idle[w.kind].count += 1
+    idle.head = <PyObject*>w
+    idle.count += 1
     w.idle = True
 
 
 cdef inline void idle_remove(Pool p, Worker w) noexcept:
+    cdef IdleList* idle = idle_list(p, w)
     if w.idle_prev == NULL:
-        p.idle[w.kind].head = w.idle_next
+        idle.head = w.idle_next
     else:
         (<Worker>w.idle_prev).idle_next = w.idle_next
     if w.idle_next != NULL:
         (<Worker>w.idle_next).idle_prev = w.idle_prev
     w.idle_prev = w.idle_next = NULL
-    p.idle[w.kind].count -= 1
+    idle.count -= 1
     p.roused += w.kind == PLAIN
     w.idle = False
 
@@ -157,11 +167,25 @@ cdef PyObject* idle_for(Pool p, int kind, PyObject* g, PyObject* but, bint must)
     cdef PyObject* origin = (<Call>(<Goroutine>g).coro).origin
     cdef PyObject* w
     if kind == PLAIN:
-        return idle_other(p, kind, but, origin if must else NULL)
+        w = idle_other(p, kind, but, origin if must else NULL)
+        return keeper_for(p, origin, must) if w == NULL and keepers_serve(p, must) else w
     w = idle_lightest(p, but, origin)
     if (w == NULL or (<Worker>w).load > 0) and may_start(p, kind, must):
         return NULL
     return idle_lightest(p, but, NULL) if w == NULL and not must else w
+
+
+cdef enum:
+    ENOUGH = 4  # workers with goroutines of their own, or as many as there may be busy: no further thread then
+
+cdef inline bint keepers_serve(Pool p, bint must) noexcept:
+    return p.kept >= max(p.size, <Py_ssize_t>ENOUGH) or not may_start(p, PLAIN, must)
+
+
+cdef inline PyObject* keeper_for(Pool p, PyObject* origin, bint must) noexcept:
+    # The last that came: those that came before go on with what they have.
+    cdef PyObject* w = idle_other(p, KEEPERS, origin, NULL)
+    return idle_other(p, KEEPERS, NULL, NULL) if w == NULL and not must else w
 
 
 # After the system has refused a thread the others have to do, for this many seconds. Where there are none, each call asks anew.
@@ -177,7 +201,11 @@ cdef inline bint may_start(Pool p, int kind, bint must) noexcept:
 
 
 cdef inline bint others_could(Pool p, int kind, PyObject* but, bint must) noexcept:
-    return p.searching[kind] or idle_other(p, kind, but, NULL) != NULL or may_start(p, kind, must)
+    if p.searching[kind] or idle_other(p, kind, but, NULL) != NULL:
+        return True
+    if kind == PLAIN and keepers_serve(p, must):
+        return keeper_for(p, but, True) != NULL or (must and may_start(p, kind, must))
+    return may_start(p, kind, must)
 
 
 cdef PyObject* summon(Pool p, int kind, PyObject* but) noexcept:
@@ -210,7 +238,9 @@ cdef int rouse(Pool p, int kind, PyObject* w) except -1:
         return 0
     if w != <PyObject*>p:
         if kind == PLAIN:
-            PyThread_release_lock((<Worker>w).gate)
+            if (<Worker>w).tends:
+                inbox_poke((<Worker>w).sched)
+            PyThread_release_lock((<Worker>w).gate)  # last: from here on it may leave
         else:
             inbox_poke((<Worker>w).sched)
         return 0
@@ -433,12 +463,13 @@ cdef class Pool:
     def __repr__(self):
         return f"<Executor {self.name!r}>"
 
-    def _set(self, str name, start, make_loop, tend, pump, room):
+    def _set(self, str name, start, make_loop, keep, finish, pump, room):
         self.name = name
         self.room = room
         self.start = start
         self.make_loop = make_loop
-        self.tend = tend
+        self.keep = keep
+        self.finish = finish
         self.pump = pump
 
     def _resize(self, Py_ssize_t size, Py_ssize_t most):
@@ -518,6 +549,7 @@ cdef class Pool:
         cdef int kind
         self.room = room
         self.lock = empty_lock()
+        self.idle[KEEPERS] = IdleList(NULL, 0)
         for kind in range(KINDS):
             self.queues[kind] = CallQueue(NULL, NULL, 0)
             self.idle[kind] = IdleList(NULL, 0)
@@ -525,7 +557,7 @@ cdef class Pool:
             self.searching[kind] = False
             self.starved[kind] = 0.0
         self.active = CallQueue(NULL, NULL, 0)
-        self.busy = self.blocked = self.hopeful = 0
+        self.busy = self.blocked = self.kept = self.hopeful = 0
 
     def queued(self):
         """The goroutines that wait for a worker, oldest first. Any thread."""

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias
 
 from ._runtime.core import Pool, Spawner, pool_of
+from .children import Children
 from .cpus import cpu_count, whole_number
 from .errors import SyncOnLoop
 from .workers import Threads
@@ -61,6 +62,11 @@ class Executor(Spawner):
     ``"raise"`` PoolFull, ``"block"`` the calling thread until there is room (a cancel of its call ends that; where an
     event loop runs it is PoolFull, and ``await go_thread(executor.submit, fn)`` waits for room and gives the handle),
     ``"run"`` it on the calling thread (a plain function; not of ``submit``, nor where an event loop runs).
+    ``children``: what becomes of the goroutines that a call has started by ``go`` on its thread, and those that they
+    have, if they live when it is over. ``"keep"``: they go on; those of a plain function on its worker, which is given
+    further calls when a few workers keep some. ``"await"``: it is over when they are. ``"cancel"``: it cancels them,
+    and is over when they are. A cancel of the call meanwhile cancels them. A call that ``sync`` runs on a thread that
+    is no worker of anybody's keeps none: it waits for them there. ``go_thread.with_(children=)`` says it for one call.
     ``name``: of its threads.
 
     ``with`` and ``async with`` shut it down at the end, and wait; left by an exception, they cancel its calls first.
@@ -81,6 +87,7 @@ class Executor(Spawner):
         max_pending: int | None = None,
         on_full: OnFull = "raise",
         max_threads: int | None = None,
+        children: Children = "keep",
         name: str | None = None,
     ) -> None:
         size = cpu_count() if workers is None else whole_number("workers", workers)
@@ -98,6 +105,7 @@ class Executor(Spawner):
         self._threads = Threads(self._name, self._pool)
         self._pool._resize(size, most)
         self._pool._limit(max_pending, _ON_FULL.index(on_full))
+        self._pool._mind(children)
 
     @property
     def name(self) -> str:

@@ -28,6 +28,7 @@ from ._runtime.core import (
     submit,
 )
 from .adopted import AnyExecutor, check_executor
+from .children import Children
 from .errors import DeadlockError, SyncOnLoop
 from .panics import watch
 
@@ -51,8 +52,10 @@ class _GoThread:
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._scope._give(self._verb, *args, **kwargs)  # pyright: ignore[reportPrivateUsage]
 
-    def with_(self, *, name: str | None = None, context: Context | None = None) -> _GoThread:
-        return _GoThread(self._scope, self._verb.with_(name=name, context=context))
+    def with_(
+        self, *, name: str | None = None, context: Context | None = None, children: Children | None = None
+    ) -> _GoThread:
+        return _GoThread(self._scope, self._verb.with_(name=name, context=context, children=children))
 
     @property
     def __signature__(self) -> Signature:

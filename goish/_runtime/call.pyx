@@ -5,7 +5,9 @@
 # Threads: any; `coro` is looked at under the goroutine's end_lock, the step from QUEUED under the pool's lock.
 # Not here: where it waits and who takes it (pool.pyx), what it is to who asked for it (spawn.pyx, flowvar.pyx).
 
-cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object context, object name, int where):
+cdef Goroutine new_pooled(
+    Pool p, object fn, tuple args, dict kwargs, object context, object name, int where, int children
+):
     cdef Goroutine g
     cdef Call call
     cdef int kind = kind_of(fn)
@@ -14,6 +16,9 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
         if args or kwargs:
             raise with_advice(TypeError(f"a coroutine has its arguments already: got {fn!r} and arguments or keywords"), kwargs)
         args = None
+    if children != KEEP:
+        fn = mind(fn, children == CANCEL, kind == LOOP)
+        args = () if args is None else args
     g = Goroutine.__new__(Goroutine)
     code = goish_client(&g.lasti)
     if code != NULL:
@@ -129,6 +134,24 @@ cdef void swap_coro(Goroutine g, object coro) noexcept:
     goish_unlock(end_lock(g))
 
 
+# ---- what it leaves behind ----
+
+cdef tuple CHILDREN = ("keep", "await", "cancel")
+cdef object mind = None
+
+
+def set_minder(minder):
+    """What makes a call of ``fn`` end with the goroutines that it has started: ``minder(fn, cancels, is_async)``."""
+    global mind
+    mind = minder
+
+
+cdef int checked_children(object children) except -1:
+    if children not in CHILDREN:
+        raise ValueError(f'children is one of "keep", "await", "cancel"; got {children!r}')
+    return CHILDREN.index(children)
+
+
 # ---- claimed ----
 
 cdef void never_was(Goroutine g) noexcept:
@@ -155,10 +178,16 @@ cdef bint claim_call(Pool p, Goroutine g) except -1:
 
 cdef void end_claimed(Pool p, Goroutine g, object error, int flags) except *:
     # One that was claimed, and is not to run.
-    fn = (<Call>g.coro).fn
-    if is_coro(fn):
-        fn.close()
+    close_unstarted(<Call>g.coro)
     conclude(p, g, error, flags)
+
+
+cdef void close_unstarted(Call call) except *:
+    # Or its coroutine would complain that nobody has awaited it.
+    if is_coro(call.fn):
+        call.fn.close()
+    elif hasattr(call.fn, "_close_unstarted"):
+        call.fn._close_unstarted()
 
 
 # ---- a plain call runs ----
@@ -326,7 +355,7 @@ def foreign_goroutine(Pool p, future, fn, context=None, name=None):
     ``context``: that it runs in; None: a copy of the current one stands for it.
     """
     scope = current_scope.get()
-    g = new_pooled(p, unrunnable, None, None, context, name, ELSEWHERE)
+    g = new_pooled(p, unrunnable, None, None, context, name, ELSEWHERE, KEEP)
     (<Call>g.coro).fn = future
     (<Call>g.coro).args = (fn,)
     (<Call>g.coro).foreign = True

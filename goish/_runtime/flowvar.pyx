@@ -345,14 +345,14 @@ def sync(fv, /, timeout=None, *, help="descendants"):
 
 cdef FlowVar spawn_on(Pool p, object fn, tuple args, dict kwargs):
     cdef FlowVar fv = FlowVar.__new__(FlowVar)
-    fv.g = new_pooled(p, fn, args, kwargs, None, None, ANYWHERE)
+    fv.g = new_pooled(p, fn, args, kwargs, None, None, ANYWHERE, p.children)
     pool_push(p, fv.g)
     return fv
 
 
 cdef Pending submit_to(Pool p, object fn, tuple args, dict kwargs):
     cdef Pending pending = Pending.__new__(Pending)
-    pending.g = new_pooled(p, fn, args, kwargs, None, None, ELSEWHERE)
+    pending.g = new_pooled(p, fn, args, kwargs, None, None, ELSEWHERE, p.children)
     pool_push(p, pending.g)
     return pending
 

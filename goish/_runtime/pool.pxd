@@ -18,6 +18,12 @@ cdef enum:
     ELSEWHERE    # submit: never on the thread that asked
 
 
+cdef enum:
+    KEEP         # goroutines that a call has left go on
+    AWAIT        # it is over when they are
+    CANCEL       # ... and it cancels them
+
+
 @cython.final
 cdef class Call:
     # What is to be called; while it waits and, a plain one, while it runs it is its goroutine's `coro`.
@@ -94,6 +100,7 @@ cdef class Pool:
     cdef Py_ssize_t most             # how many plain threads there may be, blocked ones included
     cdef Py_ssize_t pending          # how many calls may wait; -1: any number
     cdef uint8_t on_full         # what a full queue does
+    cdef int children            # what becomes of goroutines that a call has left
     cdef Py_ssize_t hopeful          # threads that wait for room in the queue
     cdef object room                 # a channel: who waits for room receives from it
     cdef bint closed

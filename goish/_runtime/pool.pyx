@@ -500,6 +500,9 @@ cdef class Pool:
         self.pending = -1 if pending is None else pending
         self.on_full = on_full
 
+    def _mind(self, children):
+        self.children = checked_children(children)
+
     def _prestart(self):
         # As many plain workers as may be busy.
         cdef bint more = True

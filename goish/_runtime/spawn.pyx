@@ -53,24 +53,34 @@ cdef class GoThread:
 
     cdef object name
     cdef object context
+    cdef int children  # -1: as the executor says
     cdef object owner  # held, as a bound method holds its object: an Executor, one of others; None: the default one
 
     def __call__(self, fn=..., /, *args, **kwargs):
         cdef Pool p
+        cdef int children
         if fn is ...:
             raise TypeError("go_thread() needs a positional argument: a function (def or async def), or a coroutine")
         others = others_by_default(fn) if self.owner is None else self.owner
         if others is not None and not isinstance(others, Spawner):
+            if self.children >= 0:
+                raise TypeError(f"children= is for the workers of goish; {others!r} runs calls elsewhere")
             return others._go_thread(fn, args, kwargs, self.name, self.context)
         p = pool_by_default() if self.owner is None else (<Spawner>self.owner).pool
-        g = new_pooled(p, fn, args, kwargs, self.context, self.name, ON_WORKER)
+        children = p.children if self.children < 0 else self.children
+        g = new_pooled(p, fn, args, kwargs, self.context, self.name, ON_WORKER, children)
         pool_push(p, g)
         return g
 
-    def with_(self, *, name=None, context=None):
+    def __cinit__(self):
+        self.children = -1
+
+    def with_(self, *, name=None, context=None, children=None):
         """A ``go_thread`` with options.
 
         ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. TypeError for anything else.
+        ``children``: what becomes of the goroutines that the call has started by ``go`` and that live when it is over, see
+        ``Executor``; None: what its executor says. ValueError for anything else.
 
         Example::
 
@@ -84,6 +94,7 @@ cdef class GoThread:
             raise TypeError(f"name must be a str, got {type(name).__name__}")
         configured.name = name
         configured.context = None if context is None else checked_context(context)
+        configured.children = -1 if children is None else checked_children(children)
         configured.owner = self.owner
         return configured
 
@@ -146,7 +157,7 @@ def spawn(fn, /, *args, **kwargs):
 def try_spawn(Spawner spawner, fn, /, *args):
     """As ``Executor.spawn``, for who can do it himself: None if the pool is full, whatever it does then otherwise."""
     cdef FlowVar fv = FlowVar.__new__(FlowVar)
-    fv.g = new_pooled(spawner.pool, fn, args, None, None, None, ANYWHERE)
+    fv.g = new_pooled(spawner.pool, fn, args, None, None, None, ANYWHERE, spawner.pool.children)
     return fv if pool_push(spawner.pool, fv.g, offered=True) else None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias
 
@@ -23,6 +24,7 @@ OnFull: TypeAlias = Literal["raise", "block", "run"]
 
 _ON_FULL: Final = ("raise", "block", "run")
 MORE_THREADS: Final = 512  # than `workers`, for workers that are blocked in goish
+LOOKS_AGAIN: Final = 5.0  # seconds, at the earliest, how many processors there are
 
 _names = itertools.count(1)
 
@@ -55,8 +57,8 @@ class Executor(Spawner):
     """A pool of worker threads of its own: ``spawn`` for results, ``submit`` for work elsewhere, ``go_thread`` as ever.
 
     ``workers``: how many plain functions run at once, and how many loops coroutine functions run on; None: as many as
-    there are processors for this process (its affinity and the quota of its container count). Threads are made when
-    they are needed. A worker that is blocked in goish (``sync``, ``recv_blocking`` ...) is replaced meanwhile;
+    there are processors for this process (its affinity and the quota of its container count), which a worker looks at
+    again every few seconds, until ``set_workers`` says a number. Threads are made when they are needed. A worker that is blocked in goish (``sync``, ``recv_blocking`` ...) is replaced meanwhile;
     ``max_threads`` is how many threads for plain functions there may be with those.
     ``max_pending``: how many calls may wait for a worker; None: any number. ``on_full``: what a further one does then:
     ``"raise"`` PoolFull, ``"block"`` the calling thread until there is room (a cancel of its call ends that; where an
@@ -90,8 +92,9 @@ class Executor(Spawner):
         children: Children = "keep",
         name: str | None = None,
     ) -> None:
-        size = cpu_count() if workers is None else whole_number("workers", workers)
-        most = size + MORE_THREADS if max_threads is None else whole_number("max_threads", max_threads)
+        given = None if max_threads is None else whole_number("max_threads", max_threads)
+        size = _by_itself(given) if workers is None else whole_number("workers", workers)
+        most = size + MORE_THREADS if given is None else given
         if most < size:
             raise ValueError(f"max_threads is at least workers, which is {size}; got {most}")
         if max_pending is not None:
@@ -101,9 +104,10 @@ class Executor(Spawner):
         self._name: str = f"executor-{next(_names)}" if name is None else _text("name", name)
         self._pool: Pool = pool_of(self)
         self._more = most - size
-        self._workers = size
         self._threads = Threads(self._name, self._pool)
         self._pool._resize(size, most)
+        if workers is None:
+            self._pool._follow(partial(_follow, given), LOOKS_AGAIN)
         self._pool._limit(max_pending, _ON_FULL.index(on_full))
         self._pool._mind(children)
 
@@ -115,7 +119,7 @@ class Executor(Spawner):
     @property
     def workers(self) -> int:
         """How many plain functions run at once."""
-        return self._workers
+        return self._pool.size
 
     @property
     def is_shutdown(self) -> bool:
@@ -134,8 +138,8 @@ class Executor(Spawner):
         """
         size = whole_number("workers", n)
         check_open(self)
+        self._pool._follow(None)
         self._pool._resize(size, size + self._more)
-        self._workers = n
 
     def run_in_background(self) -> Self:
         """Make its threads for plain functions now, so that no later call has to; returns the executor.
@@ -223,6 +227,17 @@ class Executor(Spawner):
 
     def __reduce_ex__(self, protocol: object) -> Any:
         raise TypeError("an Executor cannot be copied or pickled: its threads are in this process")
+
+
+def _by_itself(max_threads: int | None) -> int:
+    return cpu_count() if max_threads is None else min(cpu_count(), max_threads)
+
+
+def _follow(max_threads: int | None, pool: Pool) -> None:
+    """The quota of a container, or the affinity, may have changed. Must not hold the executor, which would never go."""
+    size = _by_itself(max_threads)
+    if size != pool.size and not pool.is_closed:
+        pool._resize(size, size + MORE_THREADS if max_threads is None else max_threads)
 
 
 def check_open(executor: Executor) -> None:

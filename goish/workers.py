@@ -100,6 +100,7 @@ class Threads:
 
     def _start(self, kind: int) -> bool:
         """A further thread; True: Ctrl-C came when it lived already."""
+        self.pool._look_at_size()
         name = f"{self.name}-{next(self._count)}"
         worker = new_worker(self.pool, kind, name)
         # From 3.14 on a thread may inherit the context of who starts it: that of whoever happened to need one more
@@ -405,7 +406,10 @@ def _after_fork() -> None:
 
 
 # Earlier than atexit, which comes when daemon threads cannot start work any more.
-threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
+try:
+    threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
+except RuntimeError:  # imported by an atexit handler
+    interpreter_ends(True)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 set_panic_route(panics.route)

@@ -11,6 +11,7 @@ cdef Goroutine new_pooled(
     cdef Goroutine g
     cdef Call call
     cdef int kind = kind_of(fn)
+    cdef bint named = False
     cdef PyObject* code
     if kind == LOOP and check_coroutine(fn) is not None:
         if args or kwargs:
@@ -31,6 +32,7 @@ cdef Goroutine new_pooled(
     g.state = G_QUEUED
     g.sched = limbo
     if name is not None:
+        named = kind == PLAIN
         g.extra = new_extra()
         (<Extra>g.extra).name = name
     if context is None:
@@ -43,6 +45,7 @@ cdef Goroutine new_pooled(
     call.kwargs = kwargs if kwargs else None
     call.pool = p
     call.kind = kind
+    call.named = named
     call.where = where
     call.born = forks
     if goish_tls_worker != NULL:
@@ -204,7 +207,10 @@ cdef void run_call(Goroutine g) except *:
         cancel_pooled(g, cancel_message(<Goroutine>outer))
     w.current = <PyObject*>g
     try:
-        call_and_conclude(p, g)
+        if (<Call>g.coro).named and not w.guest:
+            call_by_name(w, p, g)
+        else:
+            call_and_conclude(p, g)
     finally:
         w.current = outer
         if outer != NULL:
@@ -212,6 +218,17 @@ cdef void run_call(Goroutine g) except *:
         goish_tls_worker = outer_worker
     if w.guest and w.sched is not None and outer == NULL:
         p.finish(w)
+
+
+cdef void call_by_name(Worker w, Pool p, Goroutine g) except *:
+    # What it logs has the name of the thread: here no task has one.
+    thread = current_thread()
+    before = thread.name
+    thread.name = f"{w.name}/{g.get_name()}"
+    try:
+        call_and_conclude(p, g)
+    finally:
+        thread.name = before
 
 
 cdef void call_and_conclude(Pool p, Goroutine g) except *:

@@ -11,7 +11,7 @@ from inspect import Parameter, Signature, isasyncgen, isasyncgenfunction, iscoro
 from inspect import isgenerator, isgeneratorfunction
 from logging import getLogger
 from operator import attrgetter
-from threading import RLock, current_thread
+from threading import RLock, current_thread, main_thread
 from time import sleep as nap
 from types import BuiltinFunctionType, GenericAlias, ModuleType
 from weakref import ref as weak_reference

@@ -34,6 +34,7 @@ cdef class Call:
     cdef Call parent         # the plain call that has made this one, until that ends
     cdef PyObject* origin    # the worker that has made it, only to be compared
     cdef uint8_t kind
+    cdef bint named          # a plain one: its thread bears its name meanwhile
     cdef uint8_t where
     cdef unsigned int born   # in which process of a line of forks
     cdef Op waits            # what its thread is blocked by, to be withdrawn by a cancel; None: by nothing
@@ -96,7 +97,10 @@ cdef class Pool:
     cdef Py_ssize_t blocked          # plain workers that are blocked in goish
     cdef Py_ssize_t kept             # plain workers on which calls have left goroutines
     cdef readonly uint64_t finished  # plain calls that are over, calls of coroutine functions that were begun
-    cdef Py_ssize_t size             # how many may be busy; and how many loops
+    cdef readonly Py_ssize_t size    # how many may be busy; and how many loops
+    cdef object follow               # follow(pool): looks whether it is another number by now; None: it is fixed
+    cdef double follow_every         # seconds
+    cdef double follow_at            # when to look next
     cdef Py_ssize_t most             # how many plain threads there may be, blocked ones included
     cdef Py_ssize_t pending          # how many calls may wait; -1: any number
     cdef uint8_t on_full         # what a full queue does

@@ -38,6 +38,9 @@ cdef list all_pools():
     return [p for p in [known() for known in list(pools.values())] if p is not None]
 
 
+cdef bint ending = False  # the interpreter
+
+
 # ---- the queue ----
 
 cdef inline void calls_push(CallQueue* q, PyObject* g) noexcept:
@@ -369,7 +372,7 @@ cdef int try_push(Pool p, Goroutine g) except -1:
     cdef int why = 0
     cdef bint mine
     goish_lock(&p.lock)
-    if p.closed:
+    if p.closed or ending:
         why = 1
     elif p.pending >= 0 and p.queues[PLAIN].count + p.queues[LOOP].count >= p.pending:
         why = 2
@@ -393,9 +396,6 @@ cdef int try_push(Pool p, Goroutine g) except -1:
         never_was(g)
         raise
     return 0
-
-
-cdef bint ending = False
 
 
 def interpreter_ends(bint begins=False):
@@ -428,7 +428,7 @@ cdef str what_to_do_when_full(Pool p, Call call):
 
 
 cdef int raise_refused(Pool p, int why, Call call=None) except -1:
-    if why == 1 and ending and running_here() != NULL:
+    if why == 1 and ending and running_here() != NULL and current_thread() is not main_thread():
         raise CancelledError("the interpreter ends")  # as it has been told already, or is about to be
     if why == 1 and ending:
         raise PoolShutdown(f"the interpreter ends, and with it {p!r}: it takes no more work")
@@ -443,6 +443,21 @@ cdef int raise_refused(Pool p, int why, Call call=None) except -1:
 
 
 # ---- the pool ----
+
+cdef void follow_size(Pool p) noexcept:
+    cdef object follow = None
+    goish_lock(&p.lock)
+    if p.follow is not None and goish_monotonic() >= p.follow_at:
+        follow = p.follow
+        p.follow_at = goish_monotonic() + p.follow_every
+    goish_unlock(&p.lock)
+    if follow is None:
+        return
+    try:
+        follow(p)
+    except BaseException as exc:
+        logger.error("%r could not find out how many processors there are", p, exc_info=exc)
+
 
 cdef goish_mutex empty_lock() noexcept:
     cdef goish_mutex lock
@@ -500,6 +515,18 @@ cdef class Pool:
         self.pending = -1 if pending is None else pending
         self.on_full = on_full
 
+    def _follow(self, follow, double every=0.0):
+        """Has ``follow(pool)`` called between calls or for a further worker, ``every`` so many seconds; None: no more."""
+        goish_lock(&self.lock)
+        _before = self.follow  # dropped after unlocking
+        self.follow = follow
+        self.follow_every = every
+        self.follow_at = goish_monotonic() + every
+        goish_unlock(&self.lock)
+
+    def _look_at_size(self):
+        follow_size(self)
+
     def _mind(self, children):
         self.children = checked_children(children)
 
@@ -518,7 +545,7 @@ cdef class Pool:
                 rouse(self, PLAIN, <PyObject*>self)
 
     def _check_open(self):
-        if self.closed:
+        if self.closed or ending:
             raise_refused(self, 1)
 
     def _look(self):

@@ -16,6 +16,8 @@ cdef Goroutine next_call(Worker w):
     while True:
         if w.born != forks:
             return None
+        if p.follow is not None:
+            follow_size(p)
         goish_lock(&p.lock)
         keeps = keeps_goroutines(w)
         takes = p.busy <= p.size and (w.told or not keeps)  # or they would wait as long as calls come

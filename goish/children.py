@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextvars import ContextVar
 from typing import Any, Final, Literal, TypeAlias
 
-from ._runtime.core import Goroutine, current_goroutine, end_of, goroutines, join_helping, set_minder
+from ._runtime.core import GoExit, Goroutine, current_goroutine, end_of, goroutines, join_helping, set_minder
 
 __all__ = ["Children", "mind"]
 
@@ -47,6 +47,10 @@ class _Family:
         if g not in self.told:  # once: it may be cleaning up
             self.told.add(g)
             g.cancel(_WHY)
+
+    def failed(self, exc: BaseException) -> None:
+        """The call has: its goroutines are not left to themselves, as in a ``sync_scope``."""
+        self.cancels |= not isinstance(exc, GoExit)
 
     def interrupted(self, exc: asyncio.CancelledError) -> None:
         self.interrupt = exc
@@ -88,6 +92,9 @@ class _Plain(_Minded):
         token = _FAMILY.set(family)
         try:
             result = self._fn(*args, **kwargs)
+        except BaseException as exc:
+            family.failed(exc)
+            raise
         finally:
             _FAMILY.reset(token)
             family.join()
@@ -110,7 +117,8 @@ async def _minded(coro: Coroutine[Any, Any, Any], cancels: bool) -> Any:
         result = await coro
     except GeneratorExit:  # its loop is closed: nothing can be waited for any more
         raise
-    except BaseException:
+    except BaseException as exc:
+        family.failed(exc)
         _FAMILY.reset(token)
         await family.joined()
         raise

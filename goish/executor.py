@@ -66,8 +66,8 @@ class Executor(Spawner):
     ``"run"`` it on the calling thread (a plain function; not of ``submit``, nor where an event loop runs).
     ``children``: what becomes of the goroutines that a call has started by ``go`` on its thread, and those that they
     have, if they live when it is over. ``"keep"``: they go on; those of a plain function on its worker, which is given
-    further calls when a few workers keep some. ``"await"``: it is over when they are. ``"cancel"``: it cancels them,
-    and is over when they are. A cancel of the call meanwhile cancels them. A call that ``sync`` runs on a thread that
+    further calls when a few workers keep some. ``"await"``: it is over when they are; if it fails, or is cancelled
+    meanwhile, it cancels them. ``"cancel"``: it cancels them, and is over when they are. A call that ``sync`` runs on a thread that
     is no worker of anybody's keeps none: it waits for them there. ``go_thread.with_(children=)`` says it for one call.
     ``name``: of its threads.
 

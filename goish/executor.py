@@ -58,8 +58,9 @@ class Executor(Spawner):
 
     ``workers``: how many plain functions run at once, and how many loops coroutine functions run on; None: as many as
     there are processors for this process (its affinity and the quota of its container count), which a worker looks at
-    again every few seconds, until ``set_workers`` says a number. Threads are made when they are needed. A worker that is blocked in goish (``sync``, ``recv_blocking`` ...) is replaced meanwhile;
-    ``max_threads`` is how many threads for plain functions there may be with those.
+    again every few seconds, until ``set_workers`` says a number. Threads are made when they are needed. A worker that
+    is blocked in goish (``sync``, ``recv_blocking`` ...) is replaced meanwhile; ``max_threads`` is how many threads for
+    plain functions there may be with those.
     ``max_pending``: how many calls may wait for a worker; None: any number. ``on_full``: what a further one does then:
     ``"raise"`` PoolFull, ``"block"`` the calling thread until there is room (a cancel of its call ends that; where an
     event loop runs it is PoolFull, and ``await go_thread(executor.submit, fn)`` waits for room and gives the handle),
@@ -67,8 +68,8 @@ class Executor(Spawner):
     ``children``: what becomes of the goroutines that a call has started by ``go`` on its thread, and those that they
     have, if they live when it is over. ``"keep"``: they go on; those of a plain function on its worker, which is given
     further calls when a few workers keep some. ``"await"``: it is over when they are; if it fails, or is cancelled
-    meanwhile, it cancels them. ``"cancel"``: it cancels them, and is over when they are. A call that ``sync`` runs on a thread that
-    is no worker of anybody's keeps none: it waits for them there. ``go_thread.with_(children=)`` says it for one call.
+    meanwhile, it cancels them. ``"cancel"``: it cancels them, and is over when they are. A call that ``sync`` runs on a
+    thread that is no worker keeps none: it waits for them. ``go_thread.with_(children=)`` says it for one call.
     ``name``: of its threads.
 
     ``with`` and ``async with`` shut it down at the end, and wait; left by an exception, they cancel its calls first.

@@ -123,7 +123,12 @@ class AdoptedExecutor:
         return go_thread_of(self)
 
     def _go_thread(
-        self, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], name: str | None, asked: Context | None
+        self,
+        fn: Callable[..., T],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        name: str | None,
+        asked: Context | None,
     ) -> Goroutine[T]:
         if asked is not None and not self._takes_context:
             raise TypeError(f"{self!r} takes no context=: a call does not run on a thread of this interpreter")

@@ -102,11 +102,14 @@ class _Plain(_Minded):
 
 
 class _Async(_Minded):
+    """Of a coroutine function, or of a coroutine that has not started."""
+
     async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return await _minded(self._fn(*args, **kwargs) if callable(self._fn) else self._fn, self._cancels)
+        coro = self._fn if asyncio.iscoroutine(self._fn) else self._fn(*args, **kwargs)
+        return await _minded(coro, self._cancels)
 
     def _close_unstarted(self) -> None:
-        if isinstance(self._fn, Coroutine):
+        if asyncio.iscoroutine(self._fn):
             self._fn.close()
 
 

@@ -615,7 +615,7 @@ def test_another_executor_may_be_the_default_one() -> None:
         finally:
             goish.set_default_executor(before)
     assert goish.default_executor() is before
-    with pytest.raises(TypeError, match="takes an Executor, adopt.* or None"):
+    with pytest.raises(TypeError, match=r"takes an Executor, adopt.* or None"):
         goish.set_default_executor(5)  # type: ignore[arg-type]
     with pytest.raises(PoolShutdown):
         goish.set_default_executor(ex)
@@ -792,7 +792,7 @@ def verbs_of(ex: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("verb", ["go_thread", "go_thread.with_", "spawn", "submit"])
-@pytest.mark.parametrize("make", [Executor, lambda: adopt(concurrent.futures.ThreadPoolExecutor(1))], ids=["own", "others"])
+@pytest.mark.parametrize("make", [Executor, lambda: adopt(concurrent.futures.ThreadPoolExecutor(1))])
 def test_a_verb_holds_its_executor(make: Any, verb: str) -> None:
     give = verbs_of(make())[verb]
     gc.collect()
@@ -814,12 +814,15 @@ def test_a_verb_that_is_let_go_lets_its_executor_go() -> None:
 
 
 async def test_an_executor_that_is_left_by_an_exception_warns_of_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    async def leave(ex: Executor, begun: bool) -> None:
+        async with ex:
+            if begun:
+                await ex.go_thread(int)
+            raise ValueError("on purpose")
+
     for begun in (False, True):
         with pytest.raises(ValueError, match="on purpose"):
-            async with Executor(workers=1) as ex:
-                if begun:
-                    await ex.go_thread(int)
-                raise ValueError("on purpose")
+            await leave(Executor(workers=1), begun)
     gc.collect()
     assert not recwarn.list
 
@@ -868,7 +871,7 @@ def test_beside_an_adopted_default_coroutine_functions_stay_with_goish(others: A
 
 
 def test_the_size_of_an_adopted_default_is_its_own_matter(others: Any) -> None:
-    with pytest.raises(RuntimeError, match="set_workers.*<AdoptedExecutor"):
+    with pytest.raises(RuntimeError, match=r"set_workers.*<AdoptedExecutor"):
         goish.set_workers(2)
 
 
@@ -970,7 +973,7 @@ def test_a_number_of_workers_that_is_none_is_refused(given: str, monkeypatch: py
     goish.set_default_executor(None)
     try:
         for use in (goish.default_executor, lambda: goish.spawn(int)):
-            with pytest.raises(ValueError, match=f"GOISH_WORKERS is a whole number of workers, 1 or more; got '{given}'"):
+            with pytest.raises(ValueError, match=f"GOISH_WORKERS is a whole number .* got '{given}'"):
                 use()
     finally:
         goish.set_default_executor(before)

@@ -1,11 +1,13 @@
-"""Goroutines that a call on a worker has started and that live when it is over: kept by few threads, or ended with it."""
+"""Goroutines that a call on a worker has started and that live when it is over: kept by few threads, or ended."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -93,7 +95,7 @@ def test_the_only_thread_there_may_be_runs_calls_and_what_they_have_left_in_turn
         sync(ex.submit(lambda: go(count)))
         seen = [sync(pending) for pending in [ex.submit(lambda: len(turns)) for _ in range(20)]]
         over.set()
-    assert all(a < b for a, b in zip(seen, seen[1:], strict=False))
+    assert all(a < b for a, b in itertools.pairwise(seen))
 
 
 def test_what_calls_have_left_runs_while_a_later_one_waits_on_its_thread() -> None:
@@ -362,7 +364,5 @@ def test_bad_ways_are_refused_at_once() -> None:
         with pytest.raises(TypeError, match="has its arguments already"):
             ex.go_thread(coro, 1)  # type: ignore[call-overload]
         coro.close()
-    from concurrent.futures import ThreadPoolExecutor
-
-    with adopt(ThreadPoolExecutor(1)) as others, pytest.raises(TypeError, match="children= is for the workers of goish"):
+    with adopt(ThreadPoolExecutor(1)) as others, pytest.raises(TypeError, match="children= is for the workers"):
         others.go_thread.with_(children="await")(int)

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextvars import Context, ContextVar
 from inspect import Signature
-from types import CodeType, FrameType, ModuleType
+from types import CodeType, FrameType
 from typing import Any, Final, Generic, Literal, Never, NoReturn, ParamSpec, Protocol, Self, TextIO, TypeAlias, TypeGuard, TypeVar, final, overload
 
 from typing_extensions import disjoint_base

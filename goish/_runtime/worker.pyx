@@ -1,8 +1,8 @@
 # worker.pyx - the threads that take what waits in a pool (pool.pyx).
 #
-# A plain worker parks on a lock of its own, its gate; one on which calls have left goroutines runs its own loop instead, until they
-# are over or it is summoned: its gate is opened then too, and it passes through, however it came to stop. A loop worker parks in its loop, and its scheduler takes a call from the
-# pool whenever its own run queue is empty, once a slice in any case.
+# A plain worker parks on a lock of its own, its gate. One on which calls have left goroutines runs their loop instead, until they
+# are over or it is summoned; summoned, it goes through the gate all the same, so who opens it is never too late. A loop worker
+# parks in its loop, and its scheduler takes a call from the pool whenever its own run queue is empty, once a slice in any case.
 # Invariants: `idle`, `told` and the idle list under the pool's lock. The gate is closed but between a wake-up and its being
 #   noticed; only who took the worker off the idle list opens it.
 # Threads: the worker's own; whoever wakes it.

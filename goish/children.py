@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextvars import ContextVar
 from typing import Any, Final, Literal, TypeAlias
 
-from ._runtime.core import GoExit, Goroutine, current_goroutine, end_of, goroutines, join_helping, set_minder
+from ._runtime.core import GoExit, Goroutine, current_goroutine, end_of, goroutines, join_child, set_minder
 
 __all__ = ["Children", "mind"]
 
@@ -63,7 +63,7 @@ class _Family:
     def join(self) -> None:
         for g in self.left():
             try:
-                join_helping(g)
+                join_child(g)
             except asyncio.CancelledError as exc:
                 self.interrupted(exc)
         self.over()

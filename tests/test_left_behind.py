@@ -274,6 +274,25 @@ def test_a_call_may_cancel_its_goroutines(verb: str, call: Any) -> None:
         assert sorted(log.lines) == [f"child: {why}", f"grandchild: {why}"]
 
 
+def test_a_call_awaits_its_goroutines_also_where_no_thread_may_take_its_place() -> None:
+    log, hold, queued = Log(), chan(), threading.Event()
+
+    def body() -> str:
+        go(wait, hold, log, "child")
+        queued.wait(PATIENCE)
+        return "given"
+
+    with Executor(workers=1, max_threads=1, children="await") as ex:
+        first = ex.submit(body)
+        until(lambda: ex.stats().running == 1)
+        second = ex.submit(int)
+        queued.set()
+        log.begun.recv_blocking(timeout=PATIENCE)
+        hold.close()
+        assert (sync(first), sync(second)) == ("given", 0)
+    assert log.lines == ["child ends"]
+
+
 @pytest.mark.parametrize("call", [call_def, call_async])
 def test_a_cancel_of_a_call_that_awaits_its_goroutines_cancels_them(call: Any) -> None:
     log, begun = Log(), threading.Event()

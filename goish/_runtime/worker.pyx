@@ -299,8 +299,24 @@ cdef inline bint has_children() noexcept:
 
 cdef object pump(Op op, double seconds):
     # Waits for the op by running the loop of this worker.
+    return pump_counted(op, seconds, worker_blocks())
+
+
+def join_child(Goroutine g):
+    """Blocks until ``g`` is done, of which the function that runs here is the starter; also where nobody can take its place."""
+    cdef Op op = quiet_join(g)
+    cdef bint counted = False
+    op.used |= U_USED
+    look_for_cancel()
+    try:
+        counted = worker_blocks()
+    except PoolFull:
+        pass
+    pump_counted(op, INFINITY, counted)
+
+
+cdef object pump_counted(Op op, double seconds, bint counted):
     cdef Worker w = <Worker>goish_tls_worker
-    cdef bint counted = worker_blocks()
     try:
         if not waits_now(op, w.sched):
             raise_cancel_here()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextvars import ContextVar
 from typing import Any, Final, Literal, TypeAlias
 
-from ._runtime.core import GoExit, Goroutine, current_goroutine, end_of, goroutines, join_child, set_minder
+from ._runtime.core import GoExit, Goroutine, current_goroutine, end_of, goroutines, is_coroutine, join_child, set_minder
 
 __all__ = ["Children", "mind"]
 
@@ -98,18 +98,18 @@ class _Plain(_Minded):
         finally:
             _FAMILY.reset(token)
             family.join()
-        return _minded(result, self._cancels) if asyncio.iscoroutine(result) else result
+        return _minded(result, self._cancels) if is_coroutine(result) else result
 
 
 class _Async(_Minded):
     """Of a coroutine function, or of a coroutine that has not started."""
 
     async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        coro = self._fn if asyncio.iscoroutine(self._fn) else self._fn(*args, **kwargs)
+        coro = self._fn if is_coroutine(self._fn) else self._fn(*args, **kwargs)
         return await _minded(coro, self._cancels)
 
     def _close_unstarted(self) -> None:
-        if asyncio.iscoroutine(self._fn):
+        if is_coroutine(self._fn):
             self._fn.close()
 
 

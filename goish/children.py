@@ -11,7 +11,16 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextvars import ContextVar
 from typing import Any, Final, Literal, TypeAlias
 
-from ._runtime.core import GoExit, Goroutine, current_goroutine, end_of, goroutines, is_coroutine, join_child, set_minder
+from ._runtime.core import (
+    GoExit,
+    Goroutine,
+    current_goroutine,
+    end_of,
+    goroutines,
+    is_coroutine,
+    join_child,
+    set_minder,
+)
 
 __all__ = ["Children", "mind"]
 

@@ -11,12 +11,10 @@ Running goroutines: ``run``, ``go``, ``Goroutine``, ``gosched``, ``sleep``, ``go
 never ready, and closing it raises ``CloseOfNil``.
 """
 
-from goish import adopted as _adopted
+import os as _os
+
 from goish import debug as debug
-from goish import flow as _flow
-from goish import parallel as _parallel
 from goish import runtime as runtime
-from goish import scope as _scope
 from goish import workers as _workers
 from goish._runtime.core import (
     NIL,
@@ -50,9 +48,10 @@ from goish._runtime.core import (
     task_factory,
     try_select,
 )
-from goish._runtime.core import set_agents as _set_agents
+from goish._runtime.core import set_own_files as _set_own_files
 from goish._runtime.values import EMPTY, ChanStatistics, Err, Flavor, Ok, Received
 from goish.adopted import AdoptedExecutor, adopt
+from goish.default import default_executor, set_default_executor, set_workers
 from goish.errors import (
     ChanClosed,
     ChanFull,
@@ -70,7 +69,7 @@ from goish.errors import (
     SendOnClosed,
     SyncOnLoop,
 )
-from goish.executor import Executor, ExecutorStats, default_executor, set_default_executor, set_workers
+from goish.executor import Executor, ExecutorStats
 from goish.flow import done, sync_all, sync_any, wait_all, wait_any
 from goish.loops import new_event_loop
 from goish.parallel import parallel_for, parallel_map, parallel_reduce
@@ -79,7 +78,7 @@ from goish.scope import sync_scope
 
 __version__ = "0.1.0"
 
-_set_agents(_workers, _adopted, _flow, _parallel, _scope)
+_set_own_files(_os.path.join(_os.path.dirname(__file__), ""), _workers.__file__)
 
 __all__ = [
     "EMPTY",

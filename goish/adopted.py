@@ -6,10 +6,23 @@ import asyncio
 import concurrent.futures
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import Context, copy_context
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeAlias, TypeVar, cast
 
-from ._runtime.core import FlowVar, Goroutine, Pending, Pool, Spawner, check_plain, foreign_goroutine, outcome_of
+from ._runtime.core import (
+    FlowVar,
+    Goroutine,
+    GoThread,
+    Pending,
+    Pool,
+    Spawner,
+    check_plain,
+    foreign_goroutine,
+    go_thread_of,
+    outcome_of,
+)
 from .cpus import cpu_count, whole_number
 from .errors import PoolShutdown, SyncOnLoop
 from .executor import Executor
@@ -29,8 +42,9 @@ class AdoptedExecutor:
     """What ``adopt`` makes of a ``concurrent.futures.Executor``: ``spawn``, ``submit`` and ``go_thread`` as of goish.
 
     What may be called, and with what, is its matter: an executor of processes takes what can be pickled. Results and
-    exceptions come back as from goish's own. No call is ever run by the thread that syncs it. PoolShutdown after
-    ``shutdown``.
+    exceptions come back as from goish's own. On the threads of a ``ThreadPoolExecutor`` a call runs in a copy of the
+    current context; what is carried elsewhere takes none along. No call is ever run by the thread that syncs it.
+    PoolShutdown after ``shutdown``.
 
     Example::
 
@@ -42,12 +56,28 @@ class AdoptedExecutor:
         self._executor: Final = executor
         self._pool: Final = Pool()
         self._workers: Final = workers
+        self._takes_context: Final = _has_our_threads(executor)
         self._is_shutdown = False  # by our shutdown()
 
     @property
     def workers(self) -> int:
         """How many pieces the parallel loops reckon with at this moment: a cluster grows and shrinks."""
         return self._workers or _workers_of(self._executor) or cpu_count()
+
+    @property
+    def is_shutdown(self) -> bool:
+        """Whether ``shutdown`` was called, here."""
+        return self._is_shutdown
+
+    def check_open(self) -> None:
+        """PoolShutdown if it is shut down.
+
+        Example::
+
+            adopt(concurrent.futures.ThreadPoolExecutor(2)).check_open()
+        """
+        if self._is_shutdown:
+            raise PoolShutdown(f"{self!r} is shut down and takes no more work; adopt another executor")
 
     def spawn(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]:
         """Give it ``fn(*args, **kwargs)``; returns the ``FlowVar``.
@@ -57,7 +87,8 @@ class AdoptedExecutor:
             async with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
                 print(await ex.spawn(pow, 2, 3))  # -> 8
         """
-        return outcome_of(self._pool, self._given(fn, args, kwargs), fn, False)
+        context = self._context()
+        return outcome_of(self._pool, self._given(fn, args, kwargs, context), fn, context, False)
 
     def spawn_void(self, fn: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Give it ``fn(*args, **kwargs)``, for what it does: nobody gets the result, and a failure is a panic.
@@ -67,7 +98,7 @@ class AdoptedExecutor:
             with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
                 ex.spawn_void(int)
         """
-        outcome_of(self._pool, self._given(fn, args, kwargs), fn, False)
+        self.spawn(fn, *args, **kwargs)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]:
         """Give it ``fn(*args, **kwargs)``; returns the ``Pending``.
@@ -77,31 +108,53 @@ class AdoptedExecutor:
             async with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
                 print(await ex.submit(pow, 2, 3))  # -> 8
         """
-        return outcome_of(self._pool, self._given(fn, args, kwargs), fn, True)
+        context = self._context()
+        return outcome_of(self._pool, self._given(fn, args, kwargs, context), fn, context, True)
 
-    def go_thread(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Goroutine[T]:
-        """Give it ``fn(*args, **kwargs)``; returns a ``Goroutine`` to await, or block on, any number of times.
+    @property
+    def go_thread(self) -> GoThread:
+        """A ``go_thread`` that gives it plain functions; ``with_(context=)`` only where a call takes one along.
 
         Example::
 
             async with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
                 print(await ex.go_thread(pow, 2, 3))  # -> 8
         """
-        return foreign_goroutine(self._pool, self._given(fn, args, kwargs), fn)
+        return go_thread_of(self)
+
+    def _go_thread(
+        self,
+        fn: Callable[..., T],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        name: str | None,
+        asked: Context | None,
+    ) -> Goroutine[T]:
+        if asked is not None and not self._takes_context:
+            raise TypeError(f"{self!r} takes no context=: a call does not run on a thread of this interpreter")
+        context = self._context() if asked is None else asked
+        return foreign_goroutine(self._pool, self._given(fn, args, kwargs, context), fn, context, name)
+
+    def _context(self) -> Context | None:
+        return copy_context() if self._takes_context else None
 
     def _given(
-        self, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], context: Context | None
     ) -> concurrent.futures.Future[T]:
         check_plain(fn, "an adopted executor runs", "go_thread(fn) runs a coroutine function")
         try:
+            if context is not None:
+                return self._executor.submit(context.run, fn, *args, **kwargs)
             return self._executor.submit(fn, *args, **kwargs)
         except RuntimeError as exc:
             self._refused(exc)
             raise
 
     def _refused(self, exc: RuntimeError) -> None:
-        if self._is_shutdown:
-            raise PoolShutdown(f"{self!r} is shut down and takes no more work; adopt another executor") from exc
+        try:
+            self.check_open()
+        except PoolShutdown as refused:
+            raise refused from exc
 
     def map(self, fn: Callable[[Any], T], items: Iterable[Any], chunksize: int) -> list[T]:
         """The list of ``fn(item)``, in order: ``concurrent.futures.Executor.map``. For the parallel loops.
@@ -111,6 +164,8 @@ class AdoptedExecutor:
             with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
                 print(ex.map(abs, [-1, 2], 1))  # -> [1, 2]
         """
+        if self._takes_context:
+            fn = partial(_in_a_copy, copy_context(), fn)
         try:
             results = self._executor.map(fn, items, chunksize=chunksize)
         except RuntimeError as exc:
@@ -157,6 +212,17 @@ class AdoptedExecutor:
 
     def __repr__(self) -> str:
         return f"<AdoptedExecutor {self._executor!r}>"
+
+
+def _has_our_threads(executor: concurrent.futures.Executor) -> bool:
+    """Whether it runs calls on threads of this interpreter. Those of an InterpreterPoolExecutor belong to others."""
+    others = getattr(concurrent.futures, "InterpreterPoolExecutor", ())
+    return isinstance(executor, concurrent.futures.ThreadPoolExecutor) and not isinstance(executor, others)
+
+
+def _in_a_copy(context: Context, fn: Callable[[Any], T], item: Any) -> T:
+    """One context is entered by one thread at a time."""
+    return context.copy().run(fn, item)
 
 
 AnyExecutor: TypeAlias = Executor | AdoptedExecutor

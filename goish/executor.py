@@ -1,27 +1,30 @@
-"""Executors: pools of worker threads that calls are given to, and executors of others that are used as such.
+"""Executors: pools of worker threads that calls are given to.
 
-Not here: who takes which call (_runtime/pool.pyx), the threads (workers.py), several results at once (flow.py), loops
-over data (parallel.py).
+Not here: who takes which call (_runtime/pool.pyx), the threads (workers.py), executors of others (adopted.py), the one
+of the verbs without an executor (default.py), several results at once (flow.py), loops over data (parallel.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias
 
-from ._runtime.core import Pool, Spawner, interpreter_ends, pool_of, set_default_pool
+from ._runtime.core import Pool, Spawner, pool_of
+from .children import Children
 from .cpus import cpu_count, whole_number
 from .errors import SyncOnLoop
 from .workers import Threads
 
-__all__ = ["Executor", "ExecutorStats", "OnFull", "default_executor", "set_default_executor", "set_workers"]
+__all__ = ["Executor", "ExecutorStats", "OnFull"]
 
 OnFull: TypeAlias = Literal["raise", "block", "run"]
 
 _ON_FULL: Final = ("raise", "block", "run")
 MORE_THREADS: Final = 512  # than `workers`, for workers that are blocked in goish
+LOOKS_AGAIN: Final = 5.0  # seconds, at the earliest, how many processors there are
 
 _names = itertools.count(1)
 
@@ -54,13 +57,19 @@ class Executor(Spawner):
     """A pool of worker threads of its own: ``spawn`` for results, ``submit`` for work elsewhere, ``go_thread`` as ever.
 
     ``workers``: how many plain functions run at once, and how many loops coroutine functions run on; None: as many as
-    there are processors for this process (its affinity and the quota of its container count). Threads are made when
-    they are needed. A worker that is blocked in goish (``sync``, ``recv_blocking`` ...) is replaced meanwhile;
-    ``max_threads`` is how many threads for plain functions there may be with those.
+    there are processors for this process (its affinity and the quota of its container count), which a worker looks at
+    again every few seconds, until ``set_workers`` says a number. Threads are made when they are needed. A worker that
+    is blocked in goish (``sync``, ``recv_blocking`` ...) is replaced meanwhile; ``max_threads`` is how many threads for
+    plain functions there may be with those.
     ``max_pending``: how many calls may wait for a worker; None: any number. ``on_full``: what a further one does then:
     ``"raise"`` PoolFull, ``"block"`` the calling thread until there is room (a cancel of its call ends that; where an
     event loop runs it is PoolFull, and ``await go_thread(executor.submit, fn)`` waits for room and gives the handle),
     ``"run"`` it on the calling thread (a plain function; not of ``submit``, nor where an event loop runs).
+    ``children``: what becomes of the goroutines that a call has started by ``go`` on its thread, and those that they
+    have, if they live when it is over. ``"keep"``: they go on; those of a plain function on its worker, which is given
+    further calls when a few workers keep some. ``"await"``: it is over when they are; if it fails, or is cancelled
+    meanwhile, it cancels them. ``"cancel"``: it cancels them, and is over when they are. A call that ``sync`` runs on a
+    thread that is no worker keeps none: it waits for them. ``go_thread.with_(children=)`` says it for one call.
     ``name``: of its threads.
 
     ``with`` and ``async with`` shut it down at the end, and wait; left by an exception, they cancel its calls first.
@@ -81,10 +90,12 @@ class Executor(Spawner):
         max_pending: int | None = None,
         on_full: OnFull = "raise",
         max_threads: int | None = None,
+        children: Children = "keep",
         name: str | None = None,
     ) -> None:
-        size = cpu_count() if workers is None else whole_number("workers", workers)
-        most = size + MORE_THREADS if max_threads is None else whole_number("max_threads", max_threads)
+        given = None if max_threads is None else whole_number("max_threads", max_threads)
+        size = _by_itself(given) if workers is None else whole_number("workers", workers)
+        most = size + MORE_THREADS if given is None else given
         if most < size:
             raise ValueError(f"max_threads is at least workers, which is {size}; got {most}")
         if max_pending is not None:
@@ -94,10 +105,12 @@ class Executor(Spawner):
         self._name: str = f"executor-{next(_names)}" if name is None else _text("name", name)
         self._pool: Pool = pool_of(self)
         self._more = most - size
-        self._workers = size
         self._threads = Threads(self._name, self._pool)
         self._pool._resize(size, most)
+        if workers is None:
+            self._pool._follow(partial(_follow, given), LOOKS_AGAIN)
         self._pool._limit(max_pending, _ON_FULL.index(on_full))
+        self._pool._mind(children)
 
     @property
     def name(self) -> str:
@@ -107,7 +120,7 @@ class Executor(Spawner):
     @property
     def workers(self) -> int:
         """How many plain functions run at once."""
-        return self._workers
+        return self._pool.size
 
     @property
     def is_shutdown(self) -> bool:
@@ -126,8 +139,8 @@ class Executor(Spawner):
         """
         size = whole_number("workers", n)
         check_open(self)
+        self._pool._follow(None)
         self._pool._resize(size, size + self._more)
-        self._workers = n
 
     def run_in_background(self) -> Self:
         """Make its threads for plain functions now, so that no later call has to; returns the executor.
@@ -217,6 +230,17 @@ class Executor(Spawner):
         raise TypeError("an Executor cannot be copied or pickled: its threads are in this process")
 
 
+def _by_itself(max_threads: int | None) -> int:
+    return cpu_count() if max_threads is None else min(cpu_count(), max_threads)
+
+
+def _follow(max_threads: int | None, pool: Pool) -> None:
+    """The quota of a container, or the affinity, may have changed. Must not hold the executor, which would never go."""
+    size = _by_itself(max_threads)
+    if size != pool.size and not pool.is_closed:
+        pool._resize(size, size + MORE_THREADS if max_threads is None else max_threads)
+
+
 def check_open(executor: Executor) -> None:
     """PoolShutdown if it is shut down."""
     pool_of(executor)._check_open()
@@ -226,60 +250,3 @@ def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, got {type(value).__name__}")
     return value
-
-
-# ── the default one ──
-
-_default: Executor | None = None
-
-
-def default_executor() -> Executor:
-    """The executor of ``go_thread``, ``spawn`` and ``submit``, made when it is first needed.
-
-    Example::
-
-        print(default_executor().name)  # -> goish
-    """
-    global _default
-    if _default is None or (_default.is_shutdown and not interpreter_ends()):
-        _default = Executor(name="goish")
-        set_default_pool(pool_of(_default), default_executor)
-    return _default
-
-
-def set_default_executor(executor: Executor | None) -> None:
-    """Have ``go_thread``, ``spawn`` and ``submit`` use this one from now on; None: one of goish's own again.
-
-    What the one before was given, it still does. TypeError for anything but an ``Executor``, PoolShutdown for one that
-    is shut down. Any thread.
-
-    Example::
-
-        set_default_executor(Executor(workers=2, max_pending=1000, on_full="run", name="bounded"))
-        print(default_executor().name)  # -> bounded
-        set_default_executor(None)
-    """
-    global _default
-    if executor is not None and not isinstance(executor, Executor):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(
-            f"set_default_executor() takes an Executor, or None; got {executor!r} of type {type(executor).__name__}"
-        )
-    if executor is not None:
-        check_open(executor)
-    set_default_pool(None if executor is None else pool_of(executor), default_executor)
-    _default = executor
-
-
-def set_workers(n: int) -> None:
-    """Set how many workers the default executor has: Go's ``GOMAXPROCS`` for threads. What runs, runs on.
-
-    TypeError or ValueError for anything but a whole number above 0.
-
-    Example::
-
-        set_workers(4)
-    """
-    default_executor().set_workers(n)
-
-
-set_default_pool(None, default_executor)

@@ -17,8 +17,9 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar, overload
 
 from ._runtime.core import FlowVar, as_goroutine, check_cancel, check_plain, try_spawn
 from .adopted import AdoptedExecutor, AnyExecutor, check_executor
+from .default import default_executor
 from .errors import SyncOnLoop
-from .executor import Executor, check_open, default_executor
+from .executor import Executor, check_open
 
 __all__ = ["parallel_for", "parallel_map", "parallel_reduce"]
 

@@ -28,6 +28,7 @@ from ._runtime.core import (
     submit,
 )
 from .adopted import AnyExecutor, check_executor
+from .children import Children
 from .errors import DeadlockError, SyncOnLoop
 from .panics import watch
 
@@ -51,8 +52,10 @@ class _GoThread:
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._scope._give(self._verb, *args, **kwargs)  # pyright: ignore[reportPrivateUsage]
 
-    def with_(self, *, name: str | None = None, context: Context | None = None) -> _GoThread:
-        return _GoThread(self._scope, self._verb.with_(name=name, context=context))
+    def with_(
+        self, *, name: str | None = None, context: Context | None = None, children: Children | None = None
+    ) -> _GoThread:
+        return _GoThread(self._scope, self._verb.with_(name=name, context=context, children=children))
 
     @property
     def __signature__(self) -> Signature:
@@ -143,7 +146,7 @@ class sync_scope:  # noqa: N801
             async with sync_scope() as scope:
                 print(await scope.go_thread(pow, 2, 3))  # -> 8
         """
-        verb = go_thread if self._executor is None else cast("GoThread", self._executor.go_thread)
+        verb = go_thread if self._executor is None else self._executor.go_thread
         return cast("GoThread", _GoThread(self, verb))
 
     def _give(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

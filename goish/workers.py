@@ -1,7 +1,8 @@
 """The threads of a pool: how they begin, what loops they have, how they end.
 
-A plain worker runs one call after the other and has no loop, unless a call starts a goroutine; a loop worker runs its
-loop all the time (pool.pyx says who takes what). All are daemon threads: the end of the program does not wait for a
+A plain worker runs one call after the other and has no loop, unless a call starts a goroutine: that is run whenever a
+call waits in goish and, if goroutines are left when it is over, between calls. A loop worker runs its loop all the time
+(pool.pyx says who takes what). All are daemon threads: the end of the program does not wait for a
 call that computes for ever. Before the interpreter ends, all pools are closed and their threads get a moment to leave.
 
 Threads: `Threads` is used by any; `_lock` guards the sets.
@@ -20,7 +21,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from . import panics
 from ._runtime.core import (
@@ -51,6 +52,8 @@ with suppress(ImportError):
 
 __all__ = ["Threads", "end_goroutines", "is_idle", "running_loops"]
 
+T = TypeVar("T")
+
 logger = logging.getLogger("goish")
 
 _PLAIN: Final = 0
@@ -80,7 +83,7 @@ class Threads:
         self._joining: set[threading.Thread] = set()
         self._last: Chan[None] | None = None  # closed when the last thread is gone; there while somebody waits for it
         self._count = itertools.count(1)
-        pool._set(name, self._start, self._make_loop, self._tend, self._pump, Chan(1))
+        pool._set(name, self._start, new_loop_of, _keep, _finish, _pump, Chan(1))
         _all.add(self)
 
     def forget(self) -> None:
@@ -97,6 +100,7 @@ class Threads:
 
     def _start(self, kind: int) -> bool:
         """A further thread; True: Ctrl-C came when it lived already."""
+        self.pool._look_at_size()
         name = f"{self.name}-{next(self._count)}"
         worker = new_worker(self.pool, kind, name)
         # From 3.14 on a thread may inherit the context of who starts it: that of whoever happened to need one more
@@ -155,9 +159,9 @@ class Threads:
 
         ``told``: all were told to end, and the log names those that do not.
         """
-        patience = after(GRACE).recv() if told else None
+        patience = after(GRACE) if told else None
         while (over := self._over()) is not None:
-            index, _, _ = await select(over.recv(), patience)
+            index, _, _ = await select(over.recv(), None if patience is None else patience.recv())
             if index == 1:
                 patience = None
                 names = [name_of(g) for g in self.pool.running()]
@@ -173,24 +177,6 @@ class Threads:
                 self._last = Chan()
             return self._last
 
-    # ── a plain worker's own loop ──
-
-    def _make_loop(self, worker: Worker) -> asyncio.AbstractEventLoop:
-        return new_worker_loop()
-
-    def _tend(self, worker: Worker) -> None:
-        """Run the worker's own loop until the goroutines that its call has started are over."""
-        sched = worker.scheduler
-        assert sched is not None
-        while rest := sched.goroutines():
-            sched.loop.run_until_complete(_ended(rest))
-
-    def _pump(self, worker: Worker, op: Op[Any], seconds: float | None) -> Any:
-        """Wait for ``op`` by running the worker's own loop."""
-        sched = worker.scheduler
-        assert sched is not None
-        return sched.loop.run_until_complete(_within(seconds, op))
-
 
 def _cancel_goroutines(sched: Any) -> None:
     for g in sched.goroutines():
@@ -204,6 +190,43 @@ def new_worker_loop() -> asyncio.AbstractEventLoop:
     except ImportError:
         return asyncio.SelectorEventLoop()
     return uvloop.new_event_loop()
+
+
+# ── a plain worker's own loop ──
+
+
+def new_loop_of(worker: Worker) -> asyncio.AbstractEventLoop:
+    return new_worker_loop()
+
+
+def _keep(worker: Worker) -> None:
+    """Run it until the goroutines that calls have left there are over, or the worker is to take a call."""
+    loop = _loop_of(worker)
+    while True:
+        _run_for_ever(loop)
+        if not worker.goes_on:
+            return
+
+
+def _finish(worker: Worker) -> None:
+    """Run it until the goroutines that a call has left there are over, and close it: its thread is no worker."""
+    loop = _loop_of(worker)
+    try:
+        while rest := scheduler(loop).goroutines():
+            _run_until(loop, _ended(rest))
+    finally:
+        _close(loop)
+
+
+def _pump(worker: Worker, op: Op[Any], seconds: float | None) -> Any:
+    """Wait for ``op`` by running it."""
+    return _run_until(_loop_of(worker), _within(seconds, op))
+
+
+def _loop_of(worker: Worker) -> asyncio.AbstractEventLoop:
+    sched = worker.scheduler
+    assert sched is not None
+    return sched.loop
 
 
 async def _ended(goroutines: list[Goroutine[Any]]) -> None:
@@ -265,13 +288,13 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-def _run_until(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, object]) -> None:
+def _run_until(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T]) -> T:
     """Run the loop until ``coro`` is over: who stops it meanwhile wants the thread to leave, and it does."""
     task = loop.create_task(coro)
     task.add_done_callback(lambda _: loop.stop())
     while not task.done():
         loop.run_forever()
-    task.result()
+    return task.result()
 
 
 # ── asked by others ──
@@ -383,7 +406,10 @@ def _after_fork() -> None:
 
 
 # Earlier than atexit, which comes when daemon threads cannot start work any more.
-threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
+try:
+    threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
+except RuntimeError:  # imported by an atexit handler
+    interpreter_ends(True)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 set_panic_route(panics.route)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import contextvars
 import copy
 import gc
+import logging
+import os
 import pickle
 import random
+import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Generator
 from typing import Any, ClassVar
@@ -610,7 +615,7 @@ def test_another_executor_may_be_the_default_one() -> None:
         finally:
             goish.set_default_executor(before)
     assert goish.default_executor() is before
-    with pytest.raises(TypeError, match="takes an Executor, or None"):
+    with pytest.raises(TypeError, match=r"takes an Executor, adopt.* or None"):
         goish.set_default_executor(5)  # type: ignore[arg-type]
     with pytest.raises(PoolShutdown):
         goish.set_default_executor(ex)
@@ -772,3 +777,237 @@ def test_an_adopted_executor_has_as_many_workers_as_the_cluster() -> None:
         assert ex.workers == 3
     with adopt(concurrent.futures.ThreadPoolExecutor(3), workers=5) as ex:
         assert ex.workers == 5
+
+
+# ── held by its verbs ──
+
+
+def verbs_of(ex: Any) -> dict[str, Any]:
+    return {
+        "go_thread": ex.go_thread,
+        "go_thread.with_": ex.go_thread.with_(name="mine"),
+        "spawn": ex.spawn,
+        "submit": ex.submit,
+    }
+
+
+@pytest.mark.parametrize("verb", ["go_thread", "go_thread.with_", "spawn", "submit"])
+@pytest.mark.parametrize("make", [Executor, lambda: adopt(concurrent.futures.ThreadPoolExecutor(1))])
+def test_a_verb_holds_its_executor(make: Any, verb: str) -> None:
+    give = verbs_of(make())[verb]
+    gc.collect()
+    assert sync(give(abs, -1)) == 1
+    assert sync(verbs_of(make())[verb](abs, -2)) == 2
+    with goish.sync_scope(make()) as scope:
+        give = verbs_of(scope)[verb]
+        gc.collect()
+        result = give(abs, -3)
+    assert sync(result) == 3
+
+
+def test_a_verb_that_is_let_go_lets_its_executor_go() -> None:
+    verb = Executor(workers=1, name="verb").go_thread
+    assert verb(abs, -1).result(timeout=PATIENCE) == 1
+    del verb
+    gc.collect()
+    until(lambda: not any(thread.name.startswith("verb") for thread in threading.enumerate()))
+
+
+async def test_an_executor_that_is_left_by_an_exception_warns_of_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    async def leave(ex: Executor, begun: bool) -> None:
+        async with ex:
+            if begun:
+                await ex.go_thread(int)
+            raise ValueError("on purpose")
+
+    for begun in (False, True):
+        with pytest.raises(ValueError, match="on purpose"):
+            await leave(Executor(workers=1), begun)
+    gc.collect()
+    assert not recwarn.list
+
+
+# ── the default one may be one of others ──
+
+
+@pytest.fixture
+def others() -> Generator[Any]:
+    before = goish.default_executor()
+    with adopt(concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="others")) as ex:
+        goish.set_default_executor(ex)
+        yield ex
+        goish.set_default_executor(before)
+
+
+def thread_name(*_: object) -> str:
+    return threading.current_thread().name
+
+
+async def thread_name_async() -> str:
+    return threading.current_thread().name
+
+
+def test_an_adopted_executor_may_be_the_default_one(others: Any) -> None:
+    assert goish.default_executor() is others
+    names = [sync(verb(thread_name)) for verb in (goish.spawn, goish.submit, go_thread)]
+    names += [go_thread.with_(name="x")(thread_name).result(timeout=PATIENCE)]
+    names += goish.parallel_map(thread_name, range(3))
+    with goish.sync_scope() as scope:
+        given = [verb(thread_name) for verb in (scope.spawn, scope.submit, scope.go_thread)]
+    names += [sync(each) for each in given]
+    ran: list[str] = []
+    with goish.sync_scope():
+        goish.spawn_void(lambda: ran.append(thread_name()))
+    assert all(name.startswith("others") for name in names + ran)
+    assert go_thread.with_(name="x")(int).name == "x"
+
+
+def test_beside_an_adopted_default_coroutine_functions_stay_with_goish(others: Any) -> None:
+    for verb in (goish.spawn, goish.submit, go_thread):
+        assert sync(verb(thread_name_async)).startswith("goish-")
+    assert sync(go_thread(thread_name_async())).startswith("goish-")
+    assert goish.default_executor() is others
+    assert goish.sync_any(go_thread(pow, 2, 3)) == (0, 8)
+
+
+def test_the_size_of_an_adopted_default_is_its_own_matter(others: Any) -> None:
+    with pytest.raises(RuntimeError, match=r"set_workers.*<AdoptedExecutor"):
+        goish.set_workers(2)
+
+
+def test_an_adopted_default_that_is_shut_down_says_so(others: Any) -> None:
+    others.shutdown()
+    with pytest.raises(PoolShutdown):
+        goish.spawn(int)
+    with pytest.raises(PoolShutdown):
+        goish.set_default_executor(others)
+    assert "AdoptedExecutor" not in repr(goish.default_executor())
+
+
+var: contextvars.ContextVar[int] = contextvars.ContextVar("var", default=0)
+
+
+def read(*_: object) -> int:
+    return var.get()
+
+
+def test_an_adopted_executor_of_threads_carries_the_context() -> None:
+    token = var.set(7)
+    try:
+        with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
+            assert [sync(verb(read)) for verb in verbs_of(ex).values()] == [7] * 4
+            assert goish.parallel_map(read, range(4), executor=ex) == [7] * 4
+            assert ex.go_thread(read).get_context()[var] == 7
+            context = contextvars.Context()
+            assert ex.go_thread.with_(context=context)(read).result(timeout=PATIENCE) == 0
+            ex.go_thread(var.set, 8).result(timeout=PATIENCE)
+            assert sync(ex.spawn(read)) == 7
+    finally:
+        var.reset(token)
+
+
+def test_where_no_context_is_carried_none_is_taken() -> None:
+    with adopt(processes()) as ex, pytest.raises(TypeError, match="takes no context="):
+        ex.go_thread.with_(context=contextvars.Context())(int)
+
+
+def test_a_call_on_an_adopted_executor_may_have_a_name() -> None:
+    with adopt(concurrent.futures.ThreadPoolExecutor(1)) as ex:
+        with goish.sync_scope(ex) as scope:
+            g = scope.go_thread.with_(name="x")(int)
+        assert (g.name, ex.go_thread.with_(name="y")(int).name) == ("x", "y")
+
+
+# ── how many ──
+
+
+def test_the_number_of_processors_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    processors = [1]
+    monkeypatch.setattr(goish.executor, "cpu_count", lambda: processors[0])
+    monkeypatch.setattr(goish.executor, "LOOKS_AGAIN", 0.0)
+    with Executor() as ex, Executor(workers=1) as fixed, Executor(max_threads=2) as limited, Executor() as said:
+        said.set_workers(3)
+        for number in (5, 2, 1):
+            processors[0] = number
+            for each in (ex, fixed, limited, said):
+                sync(each.submit(int))
+            until(lambda number=number: ex.workers == number)
+            until(lambda number=number: limited.workers == min(number, 2))
+            assert (fixed.workers, said.workers) == (1, 3)
+
+
+def test_whoever_cannot_find_out_stays_with_what_it_was(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(goish.executor, "LOOKS_AGAIN", 0.0)
+    with Executor() as ex:
+        before = ex.workers
+
+        def fail() -> int:
+            raise OSError("on purpose")
+
+        monkeypatch.setattr(goish.executor, "cpu_count", fail)
+        assert sync(ex.submit(int)) == 0
+        assert ex.workers == before
+    assert "could not find out how many processors there are" in caplog.text
+
+
+@pytest.mark.parametrize(("given", "told"), [("3", "3"), (" 2 ", "2"), ("", "as many as processors")])
+def test_the_environment_says_how_many_workers_the_default_executor_has(given: str, told: str) -> None:
+    program = """
+        import goish
+        workers = goish.default_executor().workers
+        print("as many as processors" if workers == goish.cpus.cpu_count() == 1009 else workers)
+        """
+    program = "import goish.cpus\ngoish.cpus.cpu_count.__code__ = (lambda: 1009).__code__\n" + textwrap.dedent(program)
+    process = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, "GOISH_WORKERS": given}
+    )
+    assert process.stdout.strip() == told, process.stderr
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "two", "1.5", "²"])
+def test_a_number_of_workers_that_is_none_is_refused(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOISH_WORKERS", given)
+    before = goish.default_executor()
+    goish.set_default_executor(None)
+    try:
+        for use in (goish.default_executor, lambda: goish.spawn(int)):
+            with pytest.raises(ValueError, match=f"GOISH_WORKERS is a whole number .* got '{given}'"):
+                use()
+    finally:
+        goish.set_default_executor(before)
+
+
+# ── who is it? ──
+
+
+def test_no_module_of_the_package_is_taken_for_the_creator() -> None:
+    source = "def give(verb, fn):\n    return verb(fn)\n"
+    with Executor(workers=1) as ex:
+        for i in range(20):
+            names: dict[str, Any] = {}
+            file = os.path.join(os.path.dirname(goish.__file__), f"module_{i}.py")
+            exec(compile(source, file, "exec"), names)
+            by = names["give"](ex.go_thread, int).created_by
+            assert by is not None
+            assert by[0].co_filename == __file__
+
+
+def test_what_a_named_call_logs_can_be_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    def body() -> None:
+        logging.info("here")
+
+    async def body_async() -> None:
+        logging.info("here")
+
+    with Executor(workers=1, name="pool") as ex:
+        for named in (ex.go_thread.with_(name="cruncher"), ex.go_thread):
+            named(body).result(timeout=PATIENCE)
+        named = ex.go_thread.with_(name="fetcher")
+        named(body_async).result(timeout=PATIENCE)
+    first, second, third = caplog.records
+    assert (first.threadName, second.threadName) == ("pool-1/cruncher", "pool-1")
+    assert getattr(third, "taskName", "fetcher") == "fetcher"

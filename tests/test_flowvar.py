@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import dataclasses
 import gc
 import inspect
 import pickle
@@ -1116,3 +1117,117 @@ def test_blocking_takes_everything_from_everywhere() -> None:
     elsewhere.call_soon_threadsafe(elsewhere.stop)
     thread.join()
     elsewhere.close()
+
+
+# ── a plain thread helps ──
+
+
+@pytest.mark.parametrize("where", ["main", "another"])
+def test_a_thread_that_is_no_worker_runs_what_the_call_has_spawned(where: str) -> None:
+    n = 10
+    seen: list[int] = []
+    all_ran = threading.Event()
+
+    def child() -> None:
+        seen.append(threading.get_ident())
+        if len(seen) == n:
+            all_ran.set()
+
+    def parent() -> bool:
+        children.extend(ex.spawn(child) for _ in range(n))
+        return all_ran.wait(PATIENCE)  # not in goish: no worker takes its place
+
+    children: list[Any] = []
+    me: list[int] = []
+    helped: list[bool] = []
+
+    def wait_for_it() -> None:
+        me.append(threading.get_ident())
+        helped.append(sync(parents))
+
+    with Executor(workers=1, max_threads=1) as ex:
+        parents = ex.spawn(parent)
+        until(lambda: ex.stats().pending == n)
+        if where == "main":
+            wait_for_it()
+        else:
+            thread = threading.Thread(target=wait_for_it)
+            thread.start()
+            thread.join(PATIENCE)
+        assert helped == [True]
+        assert seen == me * n
+        for fv in children:
+            sync(fv)
+
+
+def test_ctrl_c_while_a_thread_helps_is_its_own() -> None:
+    hold = threading.Event()
+
+    def child() -> None:
+        hold.set()
+        raise KeyboardInterrupt  # as its handler does, on the thread that runs the child
+
+    def parent() -> None:
+        children.append(ex.spawn(child))
+        hold.wait(PATIENCE)
+
+    children: list[Any] = []
+    with Executor(workers=1, max_threads=1) as ex:
+        fv = ex.spawn(parent)
+        until(lambda: ex.stats().pending == 1)
+        with pytest.raises(KeyboardInterrupt):
+            sync(fv)
+        sync(fv)
+        with pytest.raises(KeyboardInterrupt):
+            sync(children[0])
+
+
+# ── exceptions that refuse attributes ──
+
+
+@dataclasses.dataclass(frozen=True)
+class NotFound(Exception):
+    key: str
+
+
+class Slotted(Exception):
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(name)
+
+
+class OddNotes(Exception):
+    __notes__ = None  # type: ignore[assignment]
+
+
+def raises(error: BaseException) -> None:
+    raise error
+
+
+async def raises_async(error: BaseException) -> None:
+    raise error
+
+
+VERBS = [spawn, submit, go_thread]
+
+
+@pytest.mark.parametrize("error", [NotFound("k"), Slotted(), OddNotes()], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("fn", [raises, raises_async])
+@pytest.mark.parametrize("verb", VERBS, ids=["spawn", "submit", "go_thread"])
+async def test_an_exception_that_takes_no_note_comes_as_it_is(verb: Any, fn: Any, error: Any) -> None:
+    with pytest.raises(type(error)) as caught:
+        await verb(fn, error)
+    assert caught.value is error
+    with pytest.raises(type(error)) as caught:
+        await go_thread(sync, verb(fn, error))
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("error", [NotFound("k"), Slotted()], ids=lambda error: type(error).__name__)
+async def test_an_exception_that_takes_no_attribute_may_be_had_often(error: Any) -> None:
+    g = go(raises_async, error)
+    for _ in range(3):
+        with pytest.raises(type(error)) as caught:
+            await g
+        assert caught.value is error
+        with pytest.raises(type(error)):
+            g.result()

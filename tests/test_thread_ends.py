@@ -268,6 +268,69 @@ def test_whoever_else_gives_work_at_the_end_is_told_that_it_is_the_end() -> None
     assert run_program(program).stdout == expected * 3
 
 
+@pytest.mark.parametrize("used", ["before", "never", "imported there"])
+def test_in_an_atexit_handler_goish_works_or_says_that_it_is_the_end(used: str) -> None:
+    program = """
+        import atexit, importlib, sys
+        if used != "imported there":
+            import goish
+
+        def late():
+            import goish
+            from goish import Executor, PoolShutdown, chan, go, go_thread, parallel_map, run, spawn, submit, sync
+
+            async def send(ch):
+                await ch.send("sent")
+
+            async def main():
+                ch = chan()
+                go(send, ch)
+                print(await ch.recv())
+                await go_thread(int)
+
+            def own():
+                with Executor(workers=1) as ex:
+                    return sync(ex.submit(int))
+
+            ch = chan(1)
+            ch.send_blocking("kept")
+            print(ch.recv_blocking())
+            for use in (
+                lambda: run(main),
+                own,
+                lambda: go_thread(int).result(timeout=60),
+                lambda: sync(spawn(int)),
+                lambda: sync(submit(int)),
+                lambda: parallel_map(abs, [-1]),
+            ):
+                try:
+                    use()
+                    print("well")
+                except PoolShutdown as error:
+                    assert "the interpreter ends" in str(error), error
+                    print("the end")
+
+        atexit.register(late)
+        if used == "before":
+            goish.sync(goish.submit(int))
+        """
+    source = f"used = {used!r}\n" + textwrap.dedent(program)
+    process = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60)
+    assert (process.returncode, process.stderr) == (0, "")
+    lines = process.stdout.split("\n")[:-1]
+    assert (lines[:2], len(lines), set(lines[2:]) <= {"well", "the end"}) == (["kept", "sent"], 8, True)
+    if used != "imported there":
+        assert set(lines[2:]) == {"the end"}
+
+
+def test_before_the_pools_are_shut_down_they_still_work() -> None:
+    program = """
+        threading._register_atexit(lambda: print(sync(submit(pow, 2, 3))))  # the last comes first
+        sync(submit(int))
+        """
+    assert run_program(program).stdout == "8\n"
+
+
 def test_ctrl_c_while_a_worker_starts_does_not_lose_it() -> None:
     program = """
         import signal

@@ -5,15 +5,21 @@
 # Threads: any; `coro` is looked at under the goroutine's end_lock, the step from QUEUED under the pool's lock.
 # Not here: where it waits and who takes it (pool.pyx), what it is to who asked for it (spawn.pyx, flowvar.pyx).
 
-cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object context, object name, int where):
+cdef Goroutine new_pooled(
+    Pool p, object fn, tuple args, dict kwargs, object context, object name, int where, int children
+):
     cdef Goroutine g
     cdef Call call
     cdef int kind = kind_of(fn)
+    cdef bint named = False
     cdef PyObject* code
     if kind == LOOP and check_coroutine(fn) is not None:
         if args or kwargs:
             raise with_advice(TypeError(f"a coroutine has its arguments already: got {fn!r} and arguments or keywords"), kwargs)
         args = None
+    if children != KEEP:
+        fn = mind(fn, children == CANCEL, kind == LOOP)
+        args = () if args is None else args
     g = Goroutine.__new__(Goroutine)
     code = goish_client(&g.lasti)
     if code != NULL:
@@ -26,6 +32,7 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
     g.state = G_QUEUED
     g.sched = limbo
     if name is not None:
+        named = kind == PLAIN
         g.extra = new_extra()
         (<Extra>g.extra).name = name
     if context is None:
@@ -38,6 +45,7 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
     call.kwargs = kwargs if kwargs else None
     call.pool = p
     call.kind = kind
+    call.named = named
     call.where = where
     call.born = forks
     if goish_tls_worker != NULL:
@@ -53,15 +61,12 @@ cdef Goroutine new_pooled(Pool p, object fn, tuple args, dict kwargs, object con
     return g
 
 
-def set_agents(workers, *modules):
-    """Tells which modules give work to threads for their callers, who are then the creators of it; `workers` runs it."""
-    global goish_agent_count
-    for module in (workers, *modules):
-        if goish_agent_count < GOISH_AGENTS:
-            names = vars(module)
-            Py_INCREF(names)
-            goish_agents[goish_agent_count] = <PyObject*>names
-            goish_agent_count += 1
+def set_own_files(str directory, str beginning):
+    """Tells where the package's own modules are, which give work to threads for their callers, and in which file workers begin.
+
+    ``directory`` ends with a separator.
+    """
+    goish_know_own_files(<PyObject*>directory, <PyObject*>beginning)
 
 
 # The sync_scope that this code is in: copied with the context, so what a call spawns belongs to it too.
@@ -132,6 +137,24 @@ cdef void swap_coro(Goroutine g, object coro) noexcept:
     goish_unlock(end_lock(g))
 
 
+# ---- what it leaves behind ----
+
+cdef tuple CHILDREN = ("keep", "await", "cancel")
+cdef object mind = None
+
+
+def set_minder(minder):
+    """What makes a call of ``fn`` end with the goroutines that it has started: ``minder(fn, cancels, is_async)``."""
+    global mind
+    mind = minder
+
+
+cdef int checked_children(object children) except -1:
+    if children not in CHILDREN:
+        raise ValueError(f'children is one of "keep", "await", "cancel"; got {children!r}')
+    return CHILDREN.index(children)
+
+
 # ---- claimed ----
 
 cdef void never_was(Goroutine g) noexcept:
@@ -158,10 +181,16 @@ cdef bint claim_call(Pool p, Goroutine g) except -1:
 
 cdef void end_claimed(Pool p, Goroutine g, object error, int flags) except *:
     # One that was claimed, and is not to run.
-    fn = (<Call>g.coro).fn
-    if is_coro(fn):
-        fn.close()
+    close_unstarted(<Call>g.coro)
     conclude(p, g, error, flags)
+
+
+cdef void close_unstarted(Call call) except *:
+    # Or its coroutine would complain that nobody has awaited it.
+    if is_coro(call.fn):
+        call.fn.close()
+    elif hasattr(call.fn, "_close_unstarted"):
+        call.fn._close_unstarted()
 
 
 # ---- a plain call runs ----
@@ -178,14 +207,28 @@ cdef void run_call(Goroutine g) except *:
         cancel_pooled(g, cancel_message(<Goroutine>outer))
     w.current = <PyObject*>g
     try:
-        call_and_conclude(p, g)
+        if (<Call>g.coro).named and not w.guest:
+            call_by_name(w, p, g)
+        else:
+            call_and_conclude(p, g)
     finally:
         w.current = outer
         if outer != NULL:
             set_inner(<Goroutine>outer, None)
         goish_tls_worker = outer_worker
-    if w.sched is not None and w.sched.live > 0 and outer == NULL:
-        tend(w, p)
+    if w.guest and w.sched is not None and outer == NULL:
+        p.finish(w)
+
+
+cdef void call_by_name(Worker w, Pool p, Goroutine g) except *:
+    # What it logs has the name of the thread: here no task has one.
+    thread = current_thread()
+    before = thread.name
+    thread.name = f"{w.name}/{g.get_name()}"
+    try:
+        call_and_conclude(p, g)
+    finally:
+        thread.name = before
 
 
 cdef void call_and_conclude(Pool p, Goroutine g) except *:
@@ -224,20 +267,6 @@ cdef object gives_operation(Call call):
         f"work for a thread is a function (def or async def); {call.__qualname__!r} gives an operation: await it in an "
         "async def, or take the call that blocks, such as ch.recv_blocking() or time.sleep()"
     )
-
-
-cdef void tend(Worker w, Pool p) except *:
-    # The goroutines that a plain call has left on its worker's own loop: it runs until they are over, another takes the place.
-    cdef bint counted = False
-    try:
-        counted = worker_blocks()
-    except PoolFull:
-        pass
-    try:
-        p.tend(w)
-    finally:
-        if counted:
-            worker_goes_on()
 
 
 cdef void to_a_loop(Call call, Goroutine g, object coro) except *:
@@ -338,10 +367,13 @@ def after_fork():
 
 # ---- on the executor of others ----
 
-def foreign_goroutine(Pool p, future, fn):
-    """A Goroutine for a ``concurrent.futures.Future``, the result of ``fn``: it ends as that ends."""
+def foreign_goroutine(Pool p, future, fn, context=None, name=None):
+    """A Goroutine for a ``concurrent.futures.Future``, the result of ``fn``: it ends as that ends.
+
+    ``context``: that it runs in; None: a copy of the current one stands for it.
+    """
     scope = current_scope.get()
-    g = new_pooled(p, unrunnable, None, None, None, None, ELSEWHERE)
+    g = new_pooled(p, unrunnable, None, None, context, name, ELSEWHERE, KEEP)
     (<Call>g.coro).fn = future
     (<Call>g.coro).args = (fn,)
     (<Call>g.coro).foreign = True

@@ -89,9 +89,7 @@ cdef extern from "slots.h":
         PyObject* called, void (*explainer)(PyObject*, PyObject**, Py_ssize_t, PyObject*) noexcept
     ) except -1
     PyObject* goish_caller(int* lasti) noexcept
-    enum: GOISH_AGENTS
-    PyObject** goish_agents
-    int goish_agent_count
+    void goish_know_own_files(PyObject* directory, PyObject* beginning) noexcept
     PyObject* goish_client(int* lasti) noexcept
 
 # Floor 0: data structures; they know nothing of goroutines.

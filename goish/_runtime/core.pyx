@@ -11,7 +11,7 @@ from inspect import Parameter, Signature, isasyncgen, isasyncgenfunction, iscoro
 from inspect import isgenerator, isgeneratorfunction
 from logging import getLogger
 from operator import attrgetter
-from threading import RLock, current_thread
+from threading import RLock, current_thread, main_thread
 from time import sleep as nap
 from types import BuiltinFunctionType, GenericAlias, ModuleType
 from weakref import ref as weak_reference
@@ -79,6 +79,7 @@ cdef extern from "Python.h":
     void PyErr_Clear() noexcept
     PyObject* PyErr_Occurred() noexcept
     void PyErr_WriteUnraisable(PyObject* o) noexcept
+    int PyException_SetTraceback(object error, object traceback) except -1
     bint PyErr_ExceptionMatches(object type) noexcept
     bint PyErr_GivenExceptionMatches(object error, object type) noexcept
     void Py_FatalError(const char* text) noexcept

@@ -193,10 +193,10 @@ def take(Outcome fv):
     return value_here(g) if fv.as_value else result_of(g)
 
 
-def outcome_of(Pool p, future, fn, bint pending):
-    """A FlowVar or Pending for a ``concurrent.futures.Future``, the result of ``fn``."""
+def outcome_of(Pool p, future, fn, context, bint pending):
+    """A FlowVar or Pending for a ``concurrent.futures.Future``, the result of ``fn``. See ``foreign_goroutine``."""
     cdef Outcome fv = Pending.__new__(Pending) if pending else FlowVar.__new__(FlowVar)
-    fv.g = foreign_goroutine(p, future, fn)
+    fv.g = foreign_goroutine(p, future, fn, context)
     return fv
 
 
@@ -232,8 +232,17 @@ cdef int await_blocking(Goroutine g, object timeout, str what, int help) except 
                 break
             run_call(other)
             look_for_cancel()
+            look_for_interrupt(other)
     if goish_load_state(&g.state) != G_DONE:
         block(quiet_join(g), timeout, what, "await it")
+    return 0
+
+
+cdef int look_for_interrupt(Goroutine g) except -1:
+    # Ctrl-C comes to the main thread, whatever that runs there: it is for who waits, and not for a call of somebody else's alone.
+    if plain_here() == NULL and goish_load_state(&g.flags) & GF_FAILED and type(g.wait) is KeyboardInterrupt:
+        goish_set_bits(&g.flags, GF_RETRIEVED)
+        raise g.wait
     return 0
 
 
@@ -241,7 +250,7 @@ cdef Goroutine claim_other(Call target, int help):
     # What may be run by who waits for the target.
     if help == HELP_ANY:
         return claim_last(target.pool, NULL)
-    return claim_last(target.pool, <PyObject*>target) if target.where == ANYWHERE and goish_tls_worker != NULL else None
+    return claim_last(target.pool, <PyObject*>target) if target.where == ANYWHERE else None
 
 
 cdef Goroutine claim_last(Pool p, PyObject* target):
@@ -287,12 +296,19 @@ cdef object result_of(Goroutine g):
     return g.wait
 
 
-cdef void note_origin(Goroutine g, object error) except *:
+cdef void note_origin(Goroutine g, object error) noexcept:
     by = g.created_by
     if by is not None:
-        note = f"goish: spawned by {by[0].co_qualname} at {by[0].co_filename}:{by[1]}"
+        add_note(error, f"goish: spawned by {by[0].co_qualname} at {by[0].co_filename}:{by[1]}")
+
+
+cdef void add_note(object error, str note) noexcept:
+    # Once. The exception is what counts: a class may refuse attributes (a frozen dataclass does) or have notes of another kind.
+    try:
         if note not in getattr(error, "__notes__", ()):
             error.add_note(note)
+    except BaseException as exc:
+        logger.debug("%r takes no note: %r", type(error), exc)
 
 
 def sync(fv, /, timeout=None, *, help="descendants"):
@@ -329,14 +345,14 @@ def sync(fv, /, timeout=None, *, help="descendants"):
 
 cdef FlowVar spawn_on(Pool p, object fn, tuple args, dict kwargs):
     cdef FlowVar fv = FlowVar.__new__(FlowVar)
-    fv.g = new_pooled(p, fn, args, kwargs, None, None, ANYWHERE)
+    fv.g = new_pooled(p, fn, args, kwargs, None, None, ANYWHERE, p.children)
     pool_push(p, fv.g)
     return fv
 
 
 cdef Pending submit_to(Pool p, object fn, tuple args, dict kwargs):
     cdef Pending pending = Pending.__new__(Pending)
-    pending.g = new_pooled(p, fn, args, kwargs, None, None, ELSEWHERE)
+    pending.g = new_pooled(p, fn, args, kwargs, None, None, ELSEWHERE, p.children)
     pool_push(p, pending.g)
     return pending
 

@@ -611,7 +611,7 @@ cdef object take_cancelled(Goroutine g):
 cdef object take_exception(Goroutine g):
     # The first who gets it sees where it comes from. Each raise adds the frames of the one who gets it; kept, they would grow.
     if goish_load_state(&g.flags) & GF_HANDED:
-        g.wait.__traceback__ = None
+        PyException_SetTraceback(g.wait, None)  # not by an attribute, which a frozen dataclass refuses
     goish_set_bits(&g.flags, GF_RETRIEVED | GF_HANDED)
     return g.wait
 

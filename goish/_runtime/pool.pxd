@@ -4,6 +4,8 @@ cdef enum:
     PLAIN = 0    # a function: a worker runs one after the other, outside of any loop
     LOOP = 1     # a coroutine function: a worker's loop takes as many as come
     KINDS = 2
+    KEEPERS = 2  # no kind, but a further list of idle ones: plain workers that run the loop of goroutines which calls have left
+    LISTS = 3
 
 cdef enum:
     FULL_RAISE
@@ -16,6 +18,12 @@ cdef enum:
     ELSEWHERE    # submit: never on the thread that asked
 
 
+cdef enum:
+    KEEP         # goroutines that a call has left go on
+    AWAIT        # it is over when they are
+    CANCEL       # ... and it cancels them
+
+
 @cython.final
 cdef class Call:
     # What is to be called; while it waits and, a plain one, while it runs it is its goroutine's `coro`.
@@ -26,6 +34,7 @@ cdef class Call:
     cdef Call parent         # the plain call that has made this one, until that ends
     cdef PyObject* origin    # the worker that has made it, only to be compared
     cdef uint8_t kind
+    cdef bint named          # a plain one: its thread bears its name meanwhile
     cdef uint8_t where
     cdef unsigned int born   # in which process of a line of forks
     cdef Op waits            # what its thread is blocked by, to be withdrawn by a cancel; None: by nothing
@@ -73,11 +82,12 @@ cdef class Pool:
     cdef readonly str name           # of its executor
     cdef object start       # start(kind): makes a worker's thread
     cdef object make_loop   # make_loop(worker): for a plain worker that needs one after all
-    cdef object tend        # tend(worker): runs that loop until its goroutines have ended
+    cdef object keep        # keep(worker): runs that loop until its goroutines have ended, or the worker is to take a call
+    cdef object finish      # finish(worker): of a thread that is no worker: runs that loop until they have ended, and closes it
     cdef object pump        # pump(worker, op, seconds): runs it until the op is decided
     cdef CallQueue[KINDS] queues
     cdef CallQueue active            # plain calls begun and not over, on whatever thread
-    cdef IdleList[KINDS] idle
+    cdef IdleList[LISTS] idle
     cdef Py_ssize_t[KINDS] started   # threads
     cdef bint[KINDS] searching       # one is awake that has not taken anything yet: no need to wake another
     cdef Py_ssize_t coming           # ... of a loop: how many live goroutines it has
@@ -85,11 +95,16 @@ cdef class Pool:
     cdef uint64_t roused             # how often an idle plain worker was woken
     cdef Py_ssize_t busy             # plain workers that are awake and not blocked
     cdef Py_ssize_t blocked          # plain workers that are blocked in goish
+    cdef Py_ssize_t kept             # plain workers on which calls have left goroutines
     cdef readonly uint64_t finished  # plain calls that are over, calls of coroutine functions that were begun
-    cdef Py_ssize_t size             # how many may be busy; and how many loops
+    cdef readonly Py_ssize_t size    # how many may be busy; and how many loops
+    cdef object follow               # follow(pool): looks whether it is another number by now; None: it is fixed
+    cdef double follow_every         # seconds
+    cdef double follow_at            # when to look next
     cdef Py_ssize_t most             # how many plain threads there may be, blocked ones included
     cdef Py_ssize_t pending          # how many calls may wait; -1: any number
     cdef uint8_t on_full         # what a full queue does
+    cdef int children            # what becomes of goroutines that a call has left
     cdef Py_ssize_t hopeful          # threads that wait for room in the queue
     cdef object room                 # a channel: who waits for room receives from it
     cdef bint closed
@@ -110,6 +125,9 @@ cdef class Worker:
     cdef uint8_t kind
     cdef Py_ssize_t load         # of an idle one with a loop: its live goroutines
     cdef bint idle               # in the list of idle ones
+    cdef bint kept               # a plain one: calls have left goroutines on its loop
+    cdef bint tends              # ... which it runs, in the list of keepers or just summoned from there
+    cdef bint stops              # ... and is about to stop
     cdef bint told               # it is the pool's `searching` one
     cdef bint excess             # woken to leave, unless something waits
     cdef bint blocked            # in a goish call: another may run meanwhile

@@ -8,6 +8,10 @@
 # all the time and takes a further call whenever nothing else is runnable there. So any number of parked goroutines needs no
 # further thread.
 #
+# Goroutines that a plain call has started, and that live when it is over, stay on its worker's own loop. While there are few such
+# workers, each runs that loop and nothing else. From ENOUGH on the last of them are given calls again, and run their loop in
+# between and whenever a call waits in goish: so calls that leave goroutines behind cost a few threads, and not one each.
+#
 # Calls for loops are spread: a loop with live goroutines leaves the next call to one that has fewer, or to a further worker while
 # there may be one. The more it has, the less a few matter (SLACK), so that not each of thousands costs a wake-up.
 #
@@ -32,6 +36,9 @@ cdef Scheduler new_limbo():
 
 cdef list all_pools():
     return [p for p in [known() for known in list(pools.values())] if p is not None]
+
+
+cdef bint ending = False  # the interpreter
 
 
 # ---- the queue ----
@@ -110,26 +117,32 @@ cdef bint rather_for_another(Pool p, Worker w, PyObject* g) noexcept:
 
 # ---- who is to be woken ----
 
+cdef inline IdleList* idle_list(Pool p, Worker w) noexcept:
+    return &p.idle[KEEPERS if w.tends else w.kind]
+
+
 cdef inline void idle_push(Pool p, Worker w) noexcept:
-    cdef PyObject* head = p.idle[w.kind].head
+    cdef IdleList* idle = idle_list(p, w)
+    cdef PyObject* head = idle.head
     w.idle_prev = NULL
     w.idle_next = head
     if head != NULL:
         (<Worker>head).idle_prev = <PyObject*>w
-    p.idle[w.kind].head = <PyObject*>w
-    p.idle[w.kind].count += 1
+    idle.head = <PyObject*>w
+    idle.count += 1
     w.idle = True
 
 
 cdef inline void idle_remove(Pool p, Worker w) noexcept:
+    cdef IdleList* idle = idle_list(p, w)
     if w.idle_prev == NULL:
-        p.idle[w.kind].head = w.idle_next
+        idle.head = w.idle_next
     else:
         (<Worker>w.idle_prev).idle_next = w.idle_next
     if w.idle_next != NULL:
         (<Worker>w.idle_next).idle_prev = w.idle_prev
     w.idle_prev = w.idle_next = NULL
-    p.idle[w.kind].count -= 1
+    idle.count -= 1
     p.roused += w.kind == PLAIN
     w.idle = False
 
@@ -157,11 +170,25 @@ cdef PyObject* idle_for(Pool p, int kind, PyObject* g, PyObject* but, bint must)
     cdef PyObject* origin = (<Call>(<Goroutine>g).coro).origin
     cdef PyObject* w
     if kind == PLAIN:
-        return idle_other(p, kind, but, origin if must else NULL)
+        w = idle_other(p, kind, but, origin if must else NULL)
+        return keeper_for(p, origin, must) if w == NULL and keepers_serve(p, must) else w
     w = idle_lightest(p, but, origin)
     if (w == NULL or (<Worker>w).load > 0) and may_start(p, kind, must):
         return NULL
     return idle_lightest(p, but, NULL) if w == NULL and not must else w
+
+
+cdef enum:
+    ENOUGH = 4  # workers with goroutines of their own, or as many as there may be busy: no further thread then
+
+cdef inline bint keepers_serve(Pool p, bint must) noexcept:
+    return p.kept >= max(p.size, <Py_ssize_t>ENOUGH) or not may_start(p, PLAIN, must)
+
+
+cdef inline PyObject* keeper_for(Pool p, PyObject* origin, bint must) noexcept:
+    # The last that came: those that came before go on with what they have.
+    cdef PyObject* w = idle_other(p, KEEPERS, origin, NULL)
+    return idle_other(p, KEEPERS, NULL, NULL) if w == NULL and not must else w
 
 
 # After the system has refused a thread the others have to do, for this many seconds. Where there are none, each call asks anew.
@@ -177,7 +204,11 @@ cdef inline bint may_start(Pool p, int kind, bint must) noexcept:
 
 
 cdef inline bint others_could(Pool p, int kind, PyObject* but, bint must) noexcept:
-    return p.searching[kind] or idle_other(p, kind, but, NULL) != NULL or may_start(p, kind, must)
+    if p.searching[kind] or idle_other(p, kind, but, NULL) != NULL:
+        return True
+    if kind == PLAIN and keepers_serve(p, must):
+        return keeper_for(p, but, True) != NULL or (must and may_start(p, kind, must))
+    return may_start(p, kind, must)
 
 
 cdef PyObject* summon(Pool p, int kind, PyObject* but) noexcept:
@@ -210,7 +241,9 @@ cdef int rouse(Pool p, int kind, PyObject* w) except -1:
         return 0
     if w != <PyObject*>p:
         if kind == PLAIN:
-            goish_ring((<Worker>w).gate)
+            if (<Worker>w).tends:
+                inbox_poke((<Worker>w).sched)
+            goish_ring((<Worker>w).gate)  # last: from here on it may leave
         else:
             inbox_poke((<Worker>w).sched)
         return 0
@@ -339,7 +372,7 @@ cdef int try_push(Pool p, Goroutine g) except -1:
     cdef int why = 0
     cdef bint mine
     goish_lock(&p.lock)
-    if p.closed:
+    if p.closed or ending:
         why = 1
     elif p.pending >= 0 and p.queues[PLAIN].count + p.queues[LOOP].count >= p.pending:
         why = 2
@@ -363,9 +396,6 @@ cdef int try_push(Pool p, Goroutine g) except -1:
         never_was(g)
         raise
     return 0
-
-
-cdef bint ending = False
 
 
 def interpreter_ends(bint begins=False):
@@ -398,7 +428,7 @@ cdef str what_to_do_when_full(Pool p, Call call):
 
 
 cdef int raise_refused(Pool p, int why, Call call=None) except -1:
-    if why == 1 and ending and running_here() != NULL:
+    if why == 1 and ending and running_here() != NULL and current_thread() is not main_thread():
         raise CancelledError("the interpreter ends")  # as it has been told already, or is about to be
     if why == 1 and ending:
         raise PoolShutdown(f"the interpreter ends, and with it {p!r}: it takes no more work")
@@ -413,6 +443,21 @@ cdef int raise_refused(Pool p, int why, Call call=None) except -1:
 
 
 # ---- the pool ----
+
+cdef void follow_size(Pool p) noexcept:
+    cdef object follow = None
+    goish_lock(&p.lock)
+    if p.follow is not None and goish_monotonic() >= p.follow_at:
+        follow = p.follow
+        p.follow_at = goish_monotonic() + p.follow_every
+    goish_unlock(&p.lock)
+    if follow is None:
+        return
+    try:
+        follow(p)
+    except BaseException as exc:
+        logger.error("%r could not find out how many processors there are", p, exc_info=exc)
+
 
 cdef goish_mutex empty_lock() noexcept:
     cdef goish_mutex lock
@@ -433,12 +478,13 @@ cdef class Pool:
     def __repr__(self):
         return f"<Executor {self.name!r}>"
 
-    def _set(self, str name, start, make_loop, tend, pump, room):
+    def _set(self, str name, start, make_loop, keep, finish, pump, room):
         self.name = name
         self.room = room
         self.start = start
         self.make_loop = make_loop
-        self.tend = tend
+        self.keep = keep
+        self.finish = finish
         self.pump = pump
 
     def _resize(self, Py_ssize_t size, Py_ssize_t most):
@@ -469,6 +515,21 @@ cdef class Pool:
         self.pending = -1 if pending is None else pending
         self.on_full = on_full
 
+    def _follow(self, follow, double every=0.0):
+        """Has ``follow(pool)`` called between calls or for a further worker, ``every`` so many seconds; None: no more."""
+        goish_lock(&self.lock)
+        _before = self.follow  # dropped after unlocking
+        self.follow = follow
+        self.follow_every = every
+        self.follow_at = goish_monotonic() + every
+        goish_unlock(&self.lock)
+
+    def _look_at_size(self):
+        follow_size(self)
+
+    def _mind(self, children):
+        self.children = checked_children(children)
+
     def _prestart(self):
         # As many plain workers as may be busy.
         cdef bint more = True
@@ -484,7 +545,7 @@ cdef class Pool:
                 rouse(self, PLAIN, <PyObject*>self)
 
     def _check_open(self):
-        if self.closed:
+        if self.closed or ending:
             raise_refused(self, 1)
 
     def _look(self):
@@ -518,6 +579,7 @@ cdef class Pool:
         cdef int kind
         self.room = room
         self.lock = empty_lock()
+        self.idle[KEEPERS] = IdleList(NULL, 0)
         for kind in range(KINDS):
             self.queues[kind] = CallQueue(NULL, NULL, 0)
             self.idle[kind] = IdleList(NULL, 0)
@@ -525,7 +587,7 @@ cdef class Pool:
             self.searching[kind] = False
             self.starved[kind] = 0.0
         self.active = CallQueue(NULL, NULL, 0)
-        self.busy = self.blocked = self.hopeful = 0
+        self.busy = self.blocked = self.kept = self.hopeful = 0
 
     def queued(self):
         """The goroutines that wait for a worker, oldest first. Any thread."""

@@ -346,8 +346,7 @@ cdef void end_one(Scheduler s, Goroutine g) except *:
         if state == G_NEW:
             g.coro.close()
         elif type(g.coro) is Call:
-            if is_coro((<Call>g.coro).fn):
-                (<Call>g.coro).fn.close()
+            close_unstarted(<Call>g.coro)
         elif state != G_CALLED:
             g.ctx.run(g.coro.close)  # an op that was decided hands its value to on_undelivered
     except BaseException as exc:

@@ -184,7 +184,7 @@ cdef void stand_up(Op op, Seat seat, object exc) except *:
         if goish_load_state(&op.state) == OP_FAILED and plain_here() != NULL:  # a cancel was first: it comes later
             goish_set_bits(&(<Goroutine>plain_here()).flags, GF_MUST_CANCEL)
         if op.kind == W_SEND and op.flags & F_OK:
-            exc.add_note("goish: the value had been sent when this was raised")
+            add_note(exc, "goish: the value had been sent when this was raised")
         op_drop(op)
         op.owner = op.value = None
     raise exc

@@ -900,39 +900,43 @@ static inline PyObject *goish_caller(int *lasti) {
     return (PyObject *)PyFrame_GetCode(frame);
 }
 
-/* The globals of modules that give work to threads for who has called them; the first is where a worker's thread begins. Set
- * once, at import. */
-#define GOISH_AGENTS 8
-static PyObject *goish_agents[GOISH_AGENTS];
-static int goish_agent_count;
+/* Where the package's own modules are, which give work to threads for who has called them, and the file in which a worker's
+ * thread begins. Set once, at import; NULL before. */
+static PyObject *goish_own_directory;
+static PyObject *goish_beginning;
 
-static inline int goish_agent(PyFrameObject *frame) {
-    int i;
-    PyObject *globals = PyFrame_GetGlobals(frame);
-    Py_DECREF(globals); /* only to be compared */
-    for (i = 0; i < goish_agent_count && goish_agents[i] != globals; i++) continue;
-    return i < goish_agent_count ? i : -1;
+static void goish_know_own_files(PyObject *directory, PyObject *beginning) {
+    goish_own_directory = Py_NewRef(directory);
+    goish_beginning = Py_NewRef(beginning);
 }
 
-/* The same of the frame behind them; NULL also if it is they who run on a worker. */
+static inline int goish_is_own(PyCodeObject *code) {
+    return goish_own_directory != NULL
+        && PyUnicode_Tailmatch(code->co_filename, goish_own_directory, 0, PY_SSIZE_T_MAX, -1) == 1;
+}
+
+/* Of a code object that is the package's own. */
+static inline int goish_begins_a_thread(PyCodeObject *code) {
+    return PyUnicode_Compare(code->co_filename, goish_beginning) == 0;
+}
+
+/* The code of the first frame that is not the package's own, and the instruction within; NULL also where a worker begins. */
 static PyObject *goish_client(int *lasti) {
     PyFrameObject *frame = PyEval_GetFrame();
     PyFrameObject *back;
-    PyObject *code = NULL;
-    int agent = -1;
+    PyCodeObject *code = NULL;
     *lasti = 0;
     Py_XINCREF(frame);
-    while (frame != NULL && (agent = goish_agent(frame)) > 0) {
-        back = PyFrame_GetBack(frame);
+    while (frame != NULL && goish_is_own(code = PyFrame_GetCode(frame))) {
+        back = goish_begins_a_thread(code) ? NULL : PyFrame_GetBack(frame);
+        Py_DECREF(code);
         Py_DECREF(frame);
         frame = back;
     }
-    if (frame != NULL && agent < 0) {
-        *lasti = PyFrame_GetLasti(frame);
-        code = (PyObject *)PyFrame_GetCode(frame);
-    }
-    Py_XDECREF(frame);
-    return code;
+    if (frame == NULL) return NULL;
+    *lasti = PyFrame_GetLasti(frame);
+    Py_DECREF(frame);
+    return (PyObject *)code;
 }
 
 #endif

@@ -1,6 +1,7 @@
 # spawn.pyx - giving work to threads: go_thread, spawn, submit. What the latter return: flowvar.pyx.
 
 cdef Pool default_pool = None
+cdef object default_of_others = None  # runs plain functions by default in the place of the pool
 cdef object make_default_pool = None
 
 
@@ -10,10 +11,19 @@ cdef Pool pool_by_default():
     return default_pool
 
 
-def set_default_pool(pool, make):
-    """Tells which pool go_thread() and spawn() take, and how it is made when it is needed and None."""
-    global default_pool, make_default_pool
+cdef object others_by_default(object fn):
+    # The executor of others that takes this call, or None. A coroutine function needs a loop of goish's workers.
+    return None if default_of_others is None or kind_of(fn) == LOOP else default_of_others
+
+
+def set_default_pool(pool, make, others=None):
+    """Tells which pool go_thread() and spawn() take, and how it is made when it is needed and None.
+
+    ``others``: an executor of others that runs plain functions in its place.
+    """
+    global default_pool, default_of_others, make_default_pool
     default_pool = pool
+    default_of_others = others
     make_default_pool = make
 
 
@@ -43,20 +53,34 @@ cdef class GoThread:
 
     cdef object name
     cdef object context
-    cdef Pool pool
+    cdef int children  # -1: as the executor says
+    cdef object owner  # held, as a bound method holds its object: an Executor, one of others; None: the default one
 
     def __call__(self, fn=..., /, *args, **kwargs):
-        cdef Pool p = pool_by_default() if self.pool is None else self.pool
+        cdef Pool p
+        cdef int children
         if fn is ...:
             raise TypeError("go_thread() needs a positional argument: a function (def or async def), or a coroutine")
-        g = new_pooled(p, fn, args, kwargs, self.context, self.name, ON_WORKER)
+        others = others_by_default(fn) if self.owner is None else self.owner
+        if others is not None and not isinstance(others, Spawner):
+            if self.children >= 0:
+                raise TypeError(f"children= is for the workers of goish; {others!r} runs calls elsewhere")
+            return others._go_thread(fn, args, kwargs, self.name, self.context)
+        p = pool_by_default() if self.owner is None else (<Spawner>self.owner).pool
+        children = p.children if self.children < 0 else self.children
+        g = new_pooled(p, fn, args, kwargs, self.context, self.name, ON_WORKER, children)
         pool_push(p, g)
         return g
 
-    def with_(self, *, name=None, context=None):
+    def __cinit__(self):
+        self.children = -1
+
+    def with_(self, *, name=None, context=None, children=None):
         """A ``go_thread`` with options.
 
         ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. TypeError for anything else.
+        ``children``: what becomes of the goroutines that the call has started by ``go`` and that live when it is over, see
+        ``Executor``; None: what its executor says. ValueError for anything else.
 
         Example::
 
@@ -70,7 +94,8 @@ cdef class GoThread:
             raise TypeError(f"name must be a str, got {type(name).__name__}")
         configured.name = name
         configured.context = None if context is None else checked_context(context)
-        configured.pool = self.pool
+        configured.children = -1 if children is None else checked_children(children)
+        configured.owner = self.owner
         return configured
 
     @property
@@ -81,9 +106,10 @@ cdef class GoThread:
         return "<go_thread>" if self.name is None else f"<go_thread name={self.name!r}>"
 
 
-cdef GoThread go_thread_on(Pool p):
+def go_thread_of(owner):
+    """The ``go_thread`` of an executor, which it holds."""
     cdef GoThread verb = GoThread.__new__(GoThread)
-    verb.pool = p
+    verb.owner = owner
     return verb
 
 
@@ -122,13 +148,16 @@ def spawn(fn, /, *args, **kwargs):
 
         print(await spawn(pow, 2, 10))  # -> 1024
     """
+    others = others_by_default(fn)
+    if others is not None:
+        return others.spawn(fn, *args, **kwargs)
     return spawn_on(pool_by_default(), fn, args, kwargs)
 
 
 def try_spawn(Spawner spawner, fn, /, *args):
     """As ``Executor.spawn``, for who can do it himself: None if the pool is full, whatever it does then otherwise."""
     cdef FlowVar fv = FlowVar.__new__(FlowVar)
-    fv.g = new_pooled(spawner.pool, fn, args, None, None, None, ANYWHERE)
+    fv.g = new_pooled(spawner.pool, fn, args, None, None, None, ANYWHERE, spawner.pool.children)
     return fv if pool_push(spawner.pool, fv.g, offered=True) else None
 
 
@@ -142,7 +171,11 @@ def spawn_void(fn, /, *args, **kwargs):
             spawn_void(seen.append, 1)
         print(seen)  # -> [1]
     """
-    spawn_on(pool_by_default(), fn, args, kwargs)
+    others = others_by_default(fn)
+    if others is not None:
+        others.spawn_void(fn, *args, **kwargs)
+    else:
+        spawn_on(pool_by_default(), fn, args, kwargs)
 
 
 def submit(fn, /, *args, **kwargs):
@@ -152,6 +185,9 @@ def submit(fn, /, *args, **kwargs):
 
         print(await submit(pow, 2, 10))  # -> 1024
     """
+    others = others_by_default(fn)
+    if others is not None:
+        return others.submit(fn, *args, **kwargs)
     return submit_to(pool_by_default(), fn, args, kwargs)
 
 
@@ -222,4 +258,4 @@ cdef class Spawner:
             async with Executor(workers=2) as ex:
                 print(await ex.go_thread(pow, 2, 10))  # -> 1024
         """
-        return go_thread_on(self.pool)
+        return go_thread_of(self)

@@ -1,7 +1,8 @@
 # worker.pyx - the threads that take what waits in a pool (pool.pyx).
 #
-# A plain worker parks on a lock of its own, its gate. A loop worker parks in its loop, and its scheduler takes a call from the
-# pool whenever its own run queue is empty, once a slice in any case.
+# A plain worker parks on a lock of its own, its gate. One on which calls have left goroutines runs their loop instead, until they
+# are over or it is summoned; summoned, it goes through the gate all the same, so who opens it is never too late. A loop worker
+# parks in its loop, and its scheduler takes a call from the pool whenever its own run queue is empty, once a slice in any case.
 # Invariants: `idle`, `told` and the idle list under the pool's lock. The gate is closed but between a wake-up and its being
 #   noticed; only who took the worker off the idle list opens it.
 # Threads: the worker's own; whoever wakes it.
@@ -11,14 +12,19 @@ cdef Goroutine next_call(Worker w):
     cdef Pool p = w.pool
     cdef PyObject* g
     cdef PyObject* other
+    cdef bint keeps, takes
     while True:
         if w.born != forks:
             return None
+        if p.follow is not None:
+            follow_size(p)
         goish_lock(&p.lock)
+        keeps = keeps_goroutines(w)
+        takes = p.busy <= p.size and (w.told or not keeps)  # or they would wait as long as calls come
         if w.told:
             w.told = False
             p.searching[PLAIN] = False
-        g = calls_take(p, w) if p.busy <= p.size else NULL
+        g = calls_take(p, w) if takes else NULL
         if g != NULL:
             goish_store_state(&(<Goroutine>g).state, G_RUNNING)
             calls_push(&p.active, g)
@@ -28,19 +34,60 @@ cdef Goroutine next_call(Worker w):
             tell_room(p)
             return <Goroutine>g
         p.busy -= 1
-        if (p.closed and p.queues[PLAIN].count == 0) or p.idle[PLAIN].count > p.size or w.excess:
+        if keeps:
+            w.tends = True
+            idle_push(p, w)
+        elif (p.closed and p.queues[PLAIN].count == 0) or p.idle[PLAIN].count > p.size or w.excess:
             p.started[PLAIN] -= 1
             w.left = True
         else:
             idle_push(p, w)
-        other = summon(p, PLAIN, <PyObject*>w)
+        other = summon(p, PLAIN, NULL if keeps else <PyObject*>w)
         if w.left and other == NULL:
             other = leave_too(p, PLAIN)
         goish_unlock(&p.lock)
         rouse_quietly(p, PLAIN, other)
         if w.left:
             return None
-        goish_take_bell(w.gate, INFINITY, False)
+        if keeps:
+            run_kept(w)
+        else:
+            goish_take_bell(w.gate, INFINITY, False)
+
+
+cdef bint keeps_goroutines(Worker w) noexcept:
+    # Under the lock, of a plain worker between calls.
+    cdef bint keeps = w.sched is not None and w.sched.live > 0 and not ending
+    w.pool.kept += keeps - w.kept
+    w.kept = keeps
+    return keeps
+
+
+cdef void run_kept(Worker w) except *:
+    # It is in the list of keepers, or was just summoned.
+    cdef Pool p = w.pool
+    cdef bint summoned
+    w.stops = False
+    try:
+        p.keep(w)
+    finally:
+        goish_lock(&p.lock)
+        summoned = not w.idle
+        if w.idle:
+            idle_remove(p, w)
+            p.busy += 1
+        goish_unlock(&p.lock)
+        if summoned:
+            goish_take_bell(w.gate, INFINITY, False)
+        goish_lock(&p.lock)
+        w.tends = False
+        goish_unlock(&p.lock)
+
+
+cdef void stop_keeping(Worker w) noexcept:
+    # On its thread, whose loop runs the goroutines that calls have left: they are over, or it was summoned.
+    if not w.stops:
+        w.stops = insist(w.sched.loop, w.sched.call_soon, (w.sched.loop.stop,), own_context(w.sched)) is not False
 
 
 cdef PyObject* leave_too(Pool p, int kind) noexcept:
@@ -108,9 +155,16 @@ cdef bint worker_feed(Scheduler s) except *:
 
 
 cdef inline void worker_awake(Scheduler s) noexcept:
+    cdef bint told
     cdef Worker w = s.worker
     cdef Pool p = w.pool
-    if w.idle:
+    if w.tends:
+        goish_lock(&p.lock)
+        told = w.told
+        goish_unlock(&p.lock)
+        if told:
+            stop_keeping(w)
+    elif w.idle:
         goish_lock(&p.lock)
         if w.idle:
             idle_remove(p, w)
@@ -122,6 +176,8 @@ cdef void worker_idle(Scheduler s) noexcept:
     cdef Pool p = w.pool
     cdef PyObject* other
     cdef bint again = False
+    if w.tends and s.live == 0:
+        stop_keeping(w)
     if w.kind != LOOP or w.left:
         return
     goish_lock(&p.lock)
@@ -243,8 +299,24 @@ cdef inline bint has_children() noexcept:
 
 cdef object pump(Op op, double seconds):
     # Waits for the op by running the loop of this worker.
+    return pump_counted(op, seconds, worker_blocks())
+
+
+def join_child(Goroutine g):
+    """Blocks until ``g`` is done, of which the function that runs here is the starter; also where nobody can take its place."""
+    cdef Op op = quiet_join(g)
+    cdef bint counted = False
+    op.used |= U_USED
+    look_for_cancel()
+    try:
+        counted = worker_blocks()
+    except PoolFull:
+        pass
+    pump_counted(op, INFINITY, counted)
+
+
+cdef object pump_counted(Op op, double seconds, bint counted):
     cdef Worker w = <Worker>goish_tls_worker
-    cdef bint counted = worker_blocks()
     try:
         if not waits_now(op, w.sched):
             raise_cancel_here()
@@ -320,9 +392,19 @@ cdef class Worker:
         """Whether it waits for work, and there is none: it wakes nobody. Not of one whose loop runs: that has more to do."""
         cdef bint idle
         goish_lock(&self.pool.lock)
-        idle = self.idle and self.kind == PLAIN and self.pool.queues[PLAIN].count == 0
+        idle = self.idle and self.kind == PLAIN and not self.tends and self.pool.queues[PLAIN].count == 0
         goish_unlock(&self.pool.lock)
         return idle
+
+    @property
+    def goes_on(self):
+        """Whether it is to go on running the loop of goroutines that calls have left. Its own thread."""
+        cdef bint told
+        goish_lock(&self.pool.lock)
+        told = self.told
+        goish_unlock(&self.pool.lock)
+        self.stops = False
+        return not told and self.sched.live > 0 and not ending
 
     def runs(self, Goroutine g):
         """Whether the function of this goroutine runs on it at this moment. Any thread."""

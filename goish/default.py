@@ -1,0 +1,111 @@
+"""The default executor: the one of ``go_thread``, ``spawn``, ``submit`` and the parallel loops, if none is named."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from ._runtime.core import interpreter_ends, pool_of, set_default_pool
+from .adopted import AdoptedExecutor, AnyExecutor
+from .cpus import whole_number
+from .executor import Executor, check_open
+
+__all__ = ["default_executor", "set_default_executor", "set_workers"]
+
+_WORKERS: Final = "GOISH_WORKERS"  # environment: how many workers the executor of goish's own has
+
+_default: AnyExecutor | None = None
+_own: Executor | None = None  # of goish: for coroutine functions while the default one is one of others
+
+
+def default_executor() -> AnyExecutor:
+    """The executor of ``go_thread``, ``spawn``, ``submit`` and the parallel loops, made when it is first needed.
+
+    goish's own is made with as many workers as the environment variable ``GOISH_WORKERS`` says: without it, one for
+    each processor. ValueError if that is no whole number above 0.
+
+    Example::
+
+        print(default_executor())  # -> <Executor 'goish'>
+    """
+    global _default
+    if _default is None or (_default.is_shutdown and not interpreter_ends()):
+        _default = _new_own()
+        set_default_pool(pool_of(_default), _make_pool)
+    return _default
+
+
+def set_default_executor(executor: AnyExecutor | None) -> None:
+    """Have the verbs without an executor use this one from now on; None: one of goish's own again.
+
+    An adopted one gets their plain functions; coroutine functions need the loop of a worker, and stay with one of
+    goish's own. What the one before was given, it still does. TypeError for anything but an ``Executor`` or
+    ``adopt(...)``, PoolShutdown for one that is shut down. Any thread.
+
+    Example::
+
+        set_default_executor(Executor(workers=2, max_pending=1000, on_full="run", name="bounded"))
+        print(default_executor())  # -> <Executor 'bounded'>
+        set_default_executor(None)
+    """
+    global _default, _own
+    if isinstance(executor, AdoptedExecutor):
+        executor.check_open()
+        set_default_pool(None, _make_pool, executor)
+    elif isinstance(executor, Executor):
+        check_open(executor)
+        set_default_pool(pool_of(executor), _make_pool)
+    elif executor is None:
+        set_default_pool(None, _make_pool)
+    else:
+        raise TypeError(
+            "set_default_executor() takes an Executor, adopt(...) of a concurrent.futures.Executor, or None; "
+            f"got {executor!r} of type {type(executor).__name__}"
+        )
+    _default, _own = executor, None
+
+
+def set_workers(n: int) -> None:
+    """Set how many workers the default executor has: Go's ``GOMAXPROCS`` for threads. What runs, runs on.
+
+    TypeError or ValueError for anything but a whole number above 0, RuntimeError if the default executor is an adopted
+    one, whose size is its own matter.
+
+    Example::
+
+        set_workers(4)
+    """
+    size = whole_number("workers", n)
+    executor = default_executor()
+    if isinstance(executor, AdoptedExecutor):
+        raise RuntimeError(
+            f"set_workers() sets the workers of an Executor; the default one is {executor!r}, which has its own"
+        )
+    executor.set_workers(size)
+
+
+def _make_pool() -> None:
+    """The pool of goish's workers is needed, and there is none."""
+    global _own
+    if isinstance(_default, AdoptedExecutor):
+        _own = _new_own()
+        set_default_pool(pool_of(_own), _make_pool, _default)
+    else:
+        default_executor()
+
+
+def _new_own() -> Executor:
+    return Executor(_workers_wanted(), name="goish")
+
+
+def _workers_wanted() -> int | None:
+    """What the environment says; None if nothing."""
+    text = os.environ.get(_WORKERS, "").strip()
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ValueError(f"the environment variable {_WORKERS} is a whole number of workers, 1 or more; got {text!r}")
+    return int(text)
+
+
+set_default_pool(None, _make_pool)

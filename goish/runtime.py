@@ -30,16 +30,19 @@ from ._runtime.core import (
     GoExit,
     Goroutine,
     Op,
-    count_panic,
+    check_on_panic,
     current_goroutine,
+    current_program,
     goroutines,
     is_coroutine,
+    program_of,
     scheduler,
     seed,
+    tell_panic,
 )
 from .deadlock import Detector
 from .errors import DeadlockError, SyncOnLoop
-from .panics import PROGRAM, OnPanic, Panics, check_on_panic
+from .panics import OnPanic, Panics, exc_info, write_error
 from .survivors import name_of, tell
 from .workers import end_goroutines
 
@@ -229,12 +232,12 @@ class _Program(Generic[T]):
         self.main_ran = False
         self.rest_over: asyncio.Future[None] | None = None  # what run() waits for when main has left by goexit()
         self.sched = scheduler(loop)
-        self.sched.manage(crash=on_panic == "crash")
+        self.sched.manage()
         self.panics = Panics(on_panic, self.end_main)
         self.sched.on_panic = self.panics
         self.detector = Detector(self.sched, loop, self.on_deadlock)
         context = copy_context()
-        context.run(PROGRAM.set, self.on_panic_elsewhere)
+        context.run(current_program.set, self.sched)
         self.main: Goroutine[T] = self.sched.spawn(coro, "main", context)
 
     def execute(self) -> T:
@@ -286,17 +289,9 @@ class _Program(Generic[T]):
             self.rest_over.cancel()
         self.main.cancel("a goroutine panicked")
 
-    def on_panic_elsewhere(self, g: Goroutine[Any], exc: BaseException) -> bool:
-        """A panic on a worker thread, or of a call that no loop knows; False: the program is over. Any thread."""
-        if self.sched.on_panic is None:
-            return False
-        if isinstance(exc, (KeyboardInterrupt, SystemExit)):
-            return self.sched.post(_raise, exc)
-        return self.sched.post(self.panics, g, exc)
-
     def report_after_panic(self, exc: BaseException) -> None:
         if not isinstance(exc, asyncio.CancelledError):
-            logger.error("main failed while the program was ending because of a panic", exc_info=exc)
+            logger.error("main failed while the program was ending because of a panic", exc_info=exc_info(exc))
 
     # ── deadlock ──
 
@@ -335,8 +330,8 @@ class _Program(Generic[T]):
         else:
             self.grace = 0.0
             with suppress(Exception):  # the interrupted code may have been writing to standard error itself
-                print("interrupted twice; the goroutines:\n", file=sys.stderr)
-                _debug.dump()
+                if write_error("interrupted twice; the goroutines:\n"):
+                    _debug.dump()
             raise KeyboardInterrupt
 
     def interrupt_main(self) -> None:
@@ -356,9 +351,7 @@ class _Program(Generic[T]):
         finally:
             self.sched.abandon()
             for g in self.sched.unretrieved():
-                if exc := g.exception():
-                    count_panic()
-                    self.panics(g, exc)
+                tell_panic(g)
             self.panics.report_further()
             self.sched.on_panic = None
             self.flush()
@@ -376,7 +369,7 @@ class _Program(Generic[T]):
 
     def cancel_rest_elsewhere(self) -> list[str]:
         """The same for what runs on worker threads. A plain function cannot be ended: it may outlive the program."""
-        left = end_goroutines(lambda g: g.get_context().get(PROGRAM) == self.on_panic_elsewhere, self.grace)
+        left = end_goroutines(lambda g: program_of(g) is self.sched, self.grace)
         return [name_of(g) for g in left]
 
     def run_until(self, future: asyncio.Future[None]) -> None:
@@ -424,10 +417,6 @@ class _Ending:
             self.rest[-1].add_done_callback(self.step)
         elif not self.over.done():
             self.over.set_result(None)
-
-
-def _raise(exc: BaseException) -> NoReturn:
-    raise exc
 
 
 def _as_future(g: Goroutine[T]) -> asyncio.Future[T]:

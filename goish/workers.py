@@ -32,15 +32,15 @@ from ._runtime.core import (
     Worker,
     after,
     after_fork,
-    count_panic,
     interpreter_ends,
     let_spin,
     new_worker,
     scheduler,
     select,
     set_failure_watch,
-    set_panic_route,
+    set_panic_hearers,
     set_program_end,
+    tell_panic,
 )
 from .cpus import cpu_count
 from .survivors import name_of, tell
@@ -246,7 +246,7 @@ def _run_for_ever(loop: asyncio.AbstractEventLoop) -> None:
         try:
             loop.run_forever()
         except BaseException as exc:
-            logger.error("a callback of a worker's loop raised", exc_info=exc)
+            logger.error("a callback of a worker's loop raised", exc_info=panics.exc_info(exc))
         else:
             return
 
@@ -260,7 +260,7 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
         _run_until(loop, loop.shutdown_asyncgens())
         scheduler(loop).abandon()
     except BaseException as exc:
-        logger.error("the loop of a worker did not end well", exc_info=exc)
+        logger.error("the loop of a worker did not end well", exc_info=panics.exc_info(exc))
     finally:
         loop.close()
 
@@ -345,8 +345,7 @@ def _ended_by(g: Goroutine[Any], deadline: float) -> bool:
     except BaseException as exc:
         if not g.done() or g.cancelled() or g.exception() is not exc:
             raise
-        count_panic()
-        panics.route(g, exc)
+        tell_panic(g)
     return True
 
 
@@ -386,7 +385,7 @@ def _after_fork() -> None:
 threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-set_panic_route(panics.route)
+set_panic_hearers(panics.route, panics.elsewhere, panics.remind)
 set_program_end(panics.end_program)
 set_failure_watch(panics.watch)
 let_spin(cpu_count() // 2)

@@ -43,20 +43,23 @@ cdef class GoThread:
 
     cdef object name
     cdef object context
+    cdef object on_panic
     cdef Pool pool
 
     def __call__(self, fn=..., /, *args, **kwargs):
         cdef Pool p = pool_by_default() if self.pool is None else self.pool
         if fn is ...:
             raise TypeError("go_thread() needs a positional argument: a function (def or async def), or a coroutine")
-        g = new_pooled(p, fn, args, kwargs, self.context, self.name, ON_WORKER)
+        g = new_pooled(p, fn, args, kwargs, self.context, self.name, ON_WORKER, self.on_panic)
         pool_push(p, g)
         return g
 
-    def with_(self, *, name=None, context=None):
+    def with_(self, *, name=None, context=None, on_panic=None):
         """A ``go_thread`` with options.
 
-        ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. TypeError for anything else.
+        ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. ``on_panic``: what an exception
+        that nobody takes does: as for ``go.with_``. A function is called on the thread of the loop of ``run``; without a
+        program, on any. TypeError or ValueError for anything else.
 
         Example::
 
@@ -70,6 +73,7 @@ cdef class GoThread:
             raise TypeError(f"name must be a str, got {type(name).__name__}")
         configured.name = name
         configured.context = None if context is None else checked_context(context)
+        configured.on_panic = checked_on_panic(on_panic)
         configured.pool = self.pool
         return configured
 

@@ -41,10 +41,13 @@ class Panics:
         if policy == "log":
             _log(g, exc)
             return False
-        if policy == "crash" or not _told(policy, g, exc):
-            self._crash(g, exc)
-            return True
-        return False
+        failure = None if policy == "crash" else _failure_of(policy, g, exc)
+        if policy != "crash" and failure is None:
+            return False
+        self._crash(g, exc)
+        if failure is not None:
+            _quietly(lambda: _log_failure(g, failure))
+        return True
 
     def _crash(self, g: Goroutine[Any], exc: BaseException) -> None:
         if self._first is not None:
@@ -79,14 +82,17 @@ def _policy(g: Goroutine[Any], otherwise: OnPanic) -> OnPanic:
     return otherwise if await_given_up is None else "log"
 
 
-def _told(listener: Listener, g: Goroutine[Any], exc: BaseException) -> bool:
-    """Whether the listener has dealt with it: one that fails has not."""
+def _failure_of(listener: Listener, g: Goroutine[Any], exc: BaseException) -> Exception | None:
+    """None if the listener has dealt with it: one that fails has not."""
     try:
         listener(g, exc)
-    except Exception:
-        logger.exception("on_panic failed for %s", debug.title(g))
-        return False
-    return True
+    except Exception as failure:
+        return failure
+    return None
+
+
+def _log_failure(g: Goroutine[Any], failure: Exception) -> None:
+    logger.error("on_panic failed for %s", debug.title(g), exc_info=exc_info(failure))
 
 
 def _log(g: Goroutine[Any], exc: BaseException) -> None:
@@ -207,10 +213,14 @@ def _tell_without_program(g: Goroutine[Any], exc: BaseException) -> None:
 def _dealt_with(g: Goroutine[Any], exc: BaseException) -> bool:
     """As the goroutine itself says; "crash" has no program to end."""
     policy = _policy(g, "crash")
+    if policy == "crash":
+        return False
     if policy == "log":
         _log(g, exc)
-        return True
-    return policy != "crash" and _told(policy, g, exc)
+    elif (failure := _failure_of(policy, g, exc)) is not None:
+        _quietly(lambda: _log_failure(g, failure))
+        return False
+    return True
 
 
 # ── failed, and still held ──

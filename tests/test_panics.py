@@ -313,18 +313,18 @@ def test_callable_gets_goroutine_and_exception(loop: Any) -> None:
     assert seen == [("worker", "broken")]
 
 
-def test_failing_callable_is_logged_with_the_panic(loop: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_callable_that_fails_ends_the_program_with_the_panic_and_is_logged(
+    loop: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     def listener(g: Goroutine[Any], exc: BaseException) -> None:
         raise RuntimeError("listener")
 
-    async def main() -> str:
+    async def main() -> None:
         go(fail)
-        await gosched()
-        await gosched()
-        return "result"
+        await wait_for_ever()
 
-    with caplog.at_level(logging.ERROR, "goish"):
-        assert run(main, loop=loop, on_panic=listener) == "result"
+    with caplog.at_level(logging.ERROR, "goish"), pytest.raises(Panic) as caught:
+        run(main, loop=loop, on_panic=listener)
+    assert str(caught.value.__cause__) == "broken"
     (record,) = caplog.records
-    assert "ValueError('broken')" in record.getMessage()
     assert record.exc_info is not None and isinstance(record.exc_info[1], RuntimeError)

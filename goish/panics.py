@@ -255,7 +255,8 @@ def remind(g: Goroutine[Any]) -> None:
         return
     created = debug.origin(g)
     by = f"; {created}" if created else ""
-    logger.error("%r failed and nobody has awaited it so far%s", g, by, exc_info=exc_info(exc))
+    # As text: who keeps what is logged must not keep the goroutine.
+    logger.error("%s failed and nobody has awaited it so far%s", repr(g), by, exc_info=exc_info(exc))
 
 
 class Together:
@@ -278,7 +279,7 @@ class Together:
 
 
 def watch(g: Goroutine[Any]) -> None:
-    """Remind of ``g``, which is on no loop, in a second. Any thread."""
+    """Remind of ``g``, which was on a worker, in a second. Any thread."""
     global _reminding
     with _lock:
         _unseen[weakref.ref(g)] = time.monotonic() + REMIND_AFTER

@@ -287,10 +287,13 @@ class _Program(Generic[T]):
     def end_main(self) -> None:
         if self.rest_over is not None and not self.rest_over.done():
             self.rest_over.cancel()
-        self.main.cancel("a goroutine panicked")
+        if not _cancelled(self.main, "a goroutine panicked"):
+            self.loop.stop()
 
     def report_after_panic(self, exc: BaseException) -> None:
-        if not isinstance(exc, asyncio.CancelledError):
+        if isinstance(exc, asyncio.CancelledError):
+            return
+        with suppress(Exception):  # nothing comes between a panic and the end
             logger.error("main failed while the program was ending because of a panic", exc_info=exc_info(exc))
 
     # ── deadlock ──
@@ -348,13 +351,16 @@ class _Program(Generic[T]):
         try:
             survivors = self.cancel_rest()
             survivors += self.cancel_rest_elsewhere()
+            self.flush()  # what threads have said of their ends
         finally:
             self.sched.abandon()
-            for g in self.sched.unretrieved():
-                tell_panic(g)
-            self.panics.report_further()
-            self.sched.on_panic = None
-            self.flush()
+            try:
+                for g in self.sched.unretrieved():
+                    tell_panic(g)
+            finally:  # on_panic may have ended the program in its own way
+                self.panics.report_further()
+                self.sched.on_panic = None
+                self.flush()
         tell(f"goroutine(s) did not end within {self.grace:g} s of main's end", survivors)
 
     def cancel_rest(self) -> list[str]:
@@ -362,7 +368,7 @@ class _Program(Generic[T]):
         deadline = self.loop.time() + self.grace
         while rest := self.sched.goroutines():
             for g in rest:
-                g.cancel("main is over")
+                _cancelled(g, "main is over")
             if not self.ended_by(deadline, rest):
                 return [name_of(g) for g in self.sched.goroutines()]
         return []
@@ -380,8 +386,8 @@ class _Program(Generic[T]):
         future.result()
 
     def flush(self) -> None:
-        """Let the loop do what is due, a stop() left behind included, so that its closing is not disturbed."""
-        self.loop.call_soon(self.loop.stop)
+        """Let the loop do what is due, a stop() left behind included, and what that makes due."""
+        self.loop.call_soon(self.loop.call_soon, self.loop.stop)
         try:
             self.loop.run_forever()
         except (KeyboardInterrupt, SystemExit):
@@ -400,6 +406,17 @@ class _Program(Generic[T]):
             if timer is not None:
                 timer.cancel()
         return True
+
+
+def _cancelled(g: Goroutine[Any], why: str) -> bool:
+    """Whether the cancel went well: a future of others that ``g`` awaits may refuse it by raising."""
+    try:
+        g.cancel(why)
+    except Exception:
+        with suppress(Exception):
+            logger.exception("%r could not be cancelled", g)
+        return False
+    return True
 
 
 class _Ending:

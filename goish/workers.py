@@ -336,15 +336,12 @@ def _on_its_thread(sched: Any, mine: Callable[[Goroutine[Any]], bool], deadline:
 
 
 def _ended_by(g: Goroutine[Any], deadline: float) -> bool:
-    try:
-        g.result(timeout=max(0.0, deadline - monotonic()))
-    except TimeoutError:
+    """By a callback: a wait that gives up would have a later failure pass for one that somebody had awaited."""
+    over = threading.Event()
+    g.add_done_callback(lambda _: over.set())
+    if not over.wait(max(0.0, deadline - monotonic())):
         return g.done()
-    except asyncio.CancelledError:
-        return True
-    except BaseException as exc:
-        if not g.done() or g.cancelled() or g.exception() is not exc:
-            raise
+    if g._log_traceback:
         tell_panic(g)
     return True
 

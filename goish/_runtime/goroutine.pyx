@@ -410,7 +410,7 @@ cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *
         unregister(g)
     release(g, failed)
     if failed and not goish_load_state(&g.flags) & (GF_CANCELLED | GF_RETRIEVED) and not is_task(g):
-        keep_failed(s, g, extra)  # reports to its wait group when it is known whether this is a panic
+        keep_failed(s, g, extra)
     elif extra is not None:
         report(g)
     if type(extra) is Extra:

@@ -1,11 +1,11 @@
 # panic.pyx - exceptions that nobody awaits: who hears of them, and when.
 #
 # A goroutine that failed speaks when nobody can await it any more: its handle is gone, or the interpreter ends. As long as
-# somebody holds the handle, its loop keeps it in `failed` and reminds once; a plain call, which has no loop, is looked after by
-# the failure watch (goish.panics). One that the task factory made keeps to asyncio's manners: it speaks when it is freed.
+# somebody holds the handle, its loop keeps it in `failed` and reminds once; of those on workers the failure watch reminds
+# (goish.panics). One that the task factory made keeps to asyncio's manners: it speaks when it is freed.
 # An await that ends without the outcome (a cancel, a timeout, a lost race) gives the goroutine up: a failure is logged then
 # and is no panic. All such awaits pass through give_up_on().
-# Threads: the scheduler's own; of plain calls any.
+# Threads: the scheduler's own; of those on workers any.
 # Not here: what is printed or logged, and what ends (goish.panics).
 
 cdef double REMIND_AFTER = 1.0  # seconds
@@ -17,9 +17,17 @@ cdef double NO_REMINDER = INFINITY
 
 
 cdef void keep_failed(Scheduler s, Goroutine g, object extra) except *:
-    g.link.since = NO_REMINDER if type(extra) is Extra and is_awaited(<Extra>extra) else NOT_LOOKED_AT
-    s.failed.append(g)
-    arm_drain(s)
+    # It reports to its wait group when it is known whether this is a panic that ends the program. On a worker it never does,
+    # and its handle may go on any thread, at any time.
+    cdef bint awaited = type(extra) is Extra and is_awaited(<Extra>extra)
+    if s.worker is None:
+        g.link.since = NO_REMINDER if awaited else NOT_LOOKED_AT
+        s.failed.append(g)
+        arm_drain(s)
+        return
+    report(g)
+    if not awaited:
+        watch_failed(g)
 
 
 cdef void look_at_failed(Scheduler s) except *:
@@ -300,13 +308,13 @@ cdef object failed_and_held = None
 
 
 def set_failure_watch(watch):
-    """Who reminds of plain calls that failed, whose handle is held, and that nobody waits for: ``watch(goroutine)``."""
+    """Who reminds of failures on workers, that are held and that nobody waits for: ``watch(goroutine)``."""
     global failed_and_held
     failed_and_held = watch
 
 
 cdef void watch_failed(Goroutine g) noexcept:
-    # No loop looks after it, as one does after its own goroutines.
+    # No loop looks after it, as others do after their goroutines.
     if failed_and_held is None or goish_load_state(&g.flags) & (GF_RETRIEVED | GF_CANCELLED | GF_EXITED):
         return
     try:

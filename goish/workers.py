@@ -338,12 +338,14 @@ def _on_its_thread(sched: Any, mine: Callable[[Goroutine[Any]], bool], deadline:
 def _ended_by(g: Goroutine[Any], deadline: float) -> bool:
     """By a callback: a wait that gives up would have a later failure pass for one that somebody had awaited."""
     over = threading.Event()
-    g.add_done_callback(lambda _: over.set())
-    if not over.wait(max(0.0, deadline - monotonic())):
-        return g.done()
-    if g._log_traceback:
+    try:
+        g.add_done_callback(lambda _: over.set())
+    except RuntimeError:  # its loop is closed, and has ended it
+        over.set()
+    over.wait(max(0.0, deadline - monotonic()))
+    if g.done() and g._log_traceback:
         tell_panic(g)
-    return True
+    return g.done()
 
 
 # ── the end of the process ──

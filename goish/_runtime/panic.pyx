@@ -174,7 +174,7 @@ cdef tuple place_of_await(Op op):
     cdef object coro = None
     if type(owner) is Op:
         owner = (<Op>owner).owner  # a case of a select
-    if type(owner) is Goroutine and goish_load_state(&(<Goroutine>owner).state) != G_RUNNING:
+    if type(owner) is Goroutine and (<Goroutine>owner).sched.current != <PyObject*>owner:
         coro = (<Goroutine>owner).coro
     elif type(owner) is Face:
         coro = coro_behind(<Face>owner)

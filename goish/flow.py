@@ -32,7 +32,7 @@ from ._runtime.core import (
     take,
 )
 from .errors import SyncOnLoop
-from .panics import Together
+from .panics import waiting
 
 __all__ = ["Handle", "done", "sync_all", "sync_any", "wait_all", "wait_any"]
 
@@ -130,7 +130,9 @@ def _join_all(handles: Sequence[Handle[Any]], timeout: float | None) -> None:
     if timeout is not None:
         _check_timeout(timeout)
     deadline = math.inf if timeout is None else monotonic() + timeout
-    with Together(_goroutines(handles)):
+    key = id(handles)
+    waiting[key] = _are_behind, handles
+    try:
         for handle in handles:
             if _is_over(handle):
                 continue
@@ -140,6 +142,11 @@ def _join_all(handles: Sequence[Handle[Any]], timeout: float | None) -> None:
                 _join(behind, left)
             else:
                 join_helping(behind, left)
+    except BaseException:
+        _give_up(handles)
+        raise
+    finally:
+        waiting.pop(key, None)
 
 
 def _join(future: asyncio.Future[Any], timeout: float | None) -> None:
@@ -233,8 +240,7 @@ def sync_any(*handles: Any, timeout: float | None = None) -> tuple[int, Any]:
         i = first.result(timeout=timeout)
     except BaseException:
         first.cancel("nobody waits any more")
-        for g in _goroutines(handles):
-            given_up(g)
+        _give_up(handles)
         raise
     return i, _sync(handles[i])
 
@@ -285,10 +291,17 @@ async def wait_all(*handles: Any) -> tuple[Any, ...]:
         print(await wait_all(go(square, 3), go_thread(pow, 2, 3), spawn(pow, 2, 4)))  # -> (9, 8, 16)
     """
     _check(handles, "wait_all")
-    with Together(_goroutines(handles)):
+    key = id(handles)
+    waiting[key] = _are_behind, handles
+    try:
         for handle in handles:
             if not _is_over(handle):
                 await _end_of(handle)
+    except BaseException:
+        _give_up(handles)
+        raise
+    finally:
+        waiting.pop(key, None)
     return _results(handles, "wait_all")
 
 
@@ -470,6 +483,15 @@ def _goroutines(handles: Sequence[Handle[Any]]) -> list[Goroutine[Any]]:
     """Those behind the handles, but for what is taken already."""
     behind = (_behind(handle) for handle in handles if not _is_consumed(handle))
     return [g for g in behind if isinstance(g, Goroutine)]
+
+
+def _are_behind(handles: Sequence[Handle[Any]], g: Goroutine[Any]) -> bool:
+    return g in _goroutines(handles)
+
+
+def _give_up(handles: Sequence[Handle[Any]]) -> None:
+    for g in _goroutines(handles):
+        given_up(g)
 
 
 def _is_consumed(handle: Handle[Any]) -> bool:

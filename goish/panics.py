@@ -12,12 +12,11 @@ import threading
 import time
 import traceback
 import weakref
-from collections.abc import Callable, Collection
-from types import TracebackType
-from typing import Any, Final, Literal, NoReturn, Protocol, TypeAlias
+from collections.abc import Callable
+from typing import Any, Final, Literal, NoReturn, TypeAlias
 
 from . import debug
-from ._runtime.core import Goroutine, given_up, panic_options, program_of, tell_if_forsaken
+from ._runtime.core import Goroutine, panic_options, program_of, tell_if_forsaken
 from .errors import Panic
 
 Listener: TypeAlias = Callable[[Goroutine[Any], BaseException], object]
@@ -226,13 +225,9 @@ def _dealt_with(g: Goroutine[Any], exc: BaseException) -> bool:
 # ── failed, and still held ──
 
 
-class Waiting(Protocol):
-    """Who waits for several, and will raise what failed among them."""
-
-    def will_raise(self, g: Goroutine[Any]) -> bool: ...
-
-
-waiting: Final[set[Waiting]] = set()
+# Waits for several that will raise what fails among them, by the id of what they wait for: that, and a function that
+# says whether a goroutine is part of it.
+waiting: Final[dict[int, tuple[Callable[[Any, Goroutine[Any]], bool], object]]] = {}
 REMIND_AFTER: Final = 1.0  # seconds
 AT_ONCE: Final = 0.05  # seconds; what is due within them is told together
 FREE_THREADED: Final = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
@@ -245,7 +240,7 @@ _reminding = False
 
 def remind(g: Goroutine[Any]) -> None:
     """Log that ``g`` has failed a while ago, unless its exception is seen or will be. Any thread."""
-    if not g._log_traceback or any(one.will_raise(g) for one in tuple(waiting)):
+    if not g._log_traceback or any(part_of(several, g) for part_of, several in list(waiting.values())):
         return
     exc = g._exception
     assert exc is not None
@@ -257,25 +252,6 @@ def remind(g: Goroutine[Any]) -> None:
     by = f"; {created}" if created else ""
     # As text: who keeps what is logged must not keep the goroutine.
     logger.error("%s failed and nobody has awaited it so far%s", repr(g), by, exc_info=exc_info(exc))
-
-
-class Together:
-    """Several that are waited for as one, by a wait that raises what fails; if it is cut off, all are given up."""
-
-    def __init__(self, goroutines: Collection[Goroutine[Any]]) -> None:
-        self._goroutines = goroutines
-
-    def will_raise(self, g: Goroutine[Any]) -> bool:
-        return g in self._goroutines
-
-    def __enter__(self) -> None:
-        waiting.add(self)
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
-        waiting.discard(self)
-        if kind is not None:
-            for g in self._goroutines:
-                given_up(g)
 
 
 def watch(g: Goroutine[Any]) -> None:

@@ -226,11 +226,11 @@ class sync_scope:  # noqa: N801
         current_scope.reset(self._token)
         if exc is not None:
             self._cancel()
-        waiting.add(self)
+        waiting[id(self)] = sync_scope.will_raise, self
         try:
             yield
         finally:
-            waiting.discard(self)
+            del waiting[id(self)]
             with self._lock:
                 self._over = True
             self._failed.clear()  # those whose errors were not raised are panics

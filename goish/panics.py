@@ -13,6 +13,7 @@ import time
 import traceback
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, Literal, NoReturn, TypeAlias
 
 from . import debug
@@ -45,7 +46,7 @@ class Panics:
             return False
         self._crash(g, exc)
         if failure is not None:
-            _quietly(lambda: _log_failure(g, failure))
+            _log_failure(g, failure)
         return True
 
     def _crash(self, g: Goroutine[Any], exc: BaseException) -> None:
@@ -91,7 +92,8 @@ def _failure_of(listener: Listener, g: Goroutine[Any], exc: BaseException) -> Ex
 
 
 def _log_failure(g: Goroutine[Any], failure: Exception) -> None:
-    logger.error("on_panic failed for %s", debug.title(g), exc_info=exc_info(failure))
+    with suppress(Exception):  # the panic itself is still to be told
+        logger.error("on_panic failed for %s", debug.title(g), exc_info=exc_info(failure))
 
 
 def _log(g: Goroutine[Any], exc: BaseException) -> None:
@@ -104,7 +106,8 @@ def _log(g: Goroutine[Any], exc: BaseException) -> None:
     if await_given_up:
         code, line = await_given_up
         where = f"awaited by {code.co_qualname} at {code.co_filename}:{line}; "
-    logger.error("%s failed after an await of it was given up (%s%s)", debug.title(g), where, created, exc_info=exc_info(exc))
+    who = debug.title(g)
+    logger.error("%s failed after an await of it was given up (%s%s)", who, where, created, exc_info=exc_info(exc))
 
 
 def exc_info(exc: BaseException) -> tuple[type[BaseException], BaseException, Any]:
@@ -122,7 +125,8 @@ def print_panic(g: Goroutine[Any], exc: BaseException) -> None:
     if created := debug.origin(g):
         write_error(created)
     if not written:
-        _quietly(lambda: logger.error("%s panicked (%s)", debug.title(g), created or "main", exc_info=exc_info(exc)))
+        with suppress(Exception):
+            logger.error("%s panicked (%s)", debug.title(g), created or "main", exc_info=exc_info(exc))
 
 
 def write_error(text: str) -> bool:
@@ -131,9 +135,10 @@ def write_error(text: str) -> bool:
     if stream is None:  # as without a console; print() would take standard output
         return False
     try:
-        print(text, file=stream)
-    except UnicodeError:
-        return _quietly(lambda: print(ascii(text)[1:-1].replace("\\n", "\n"), file=stream))
+        try:
+            print(text, file=stream)
+        except UnicodeError:
+            print(text.encode("ascii", "backslashreplace").decode(), file=stream)
     except Exception:
         return False
     return True
@@ -146,7 +151,7 @@ def _summary(exc: BaseException) -> str:
             return show(exc)
         except KeyboardInterrupt:
             raise
-        except BaseException:  # noqa: S112
+        except BaseException:
             continue
     return "an exception that cannot be shown"
 
@@ -159,19 +164,11 @@ def _call_hook(exc: BaseException) -> None:
     """As the interpreter does at the end of a program: error trackers have put theirs in place of Python's own."""
     try:
         sys.excepthook(*exc_info(exc))
-    except Exception as error:
-        write_error("Error in sys.excepthook:")
-        _quietly(lambda: sys.__excepthook__(*exc_info(error)))
-        write_error("\nOriginal exception was:")
-        _quietly(lambda: sys.__excepthook__(*exc_info(exc)))
-
-
-def _quietly(act: Callable[[], object]) -> bool:
-    try:
-        act()
-    except Exception:
-        return False
-    return True
+    except Exception as failure:
+        for title, one in (("Error in sys.excepthook:", failure), ("\nOriginal exception was:", exc)):
+            write_error(title)
+            with suppress(Exception):
+                sys.__excepthook__(*exc_info(one))
 
 
 # ── on worker threads, and on the loops of others ──
@@ -217,7 +214,7 @@ def _dealt_with(g: Goroutine[Any], exc: BaseException) -> bool:
     if policy == "log":
         _log(g, exc)
     elif (failure := _failure_of(policy, g, exc)) is not None:
-        _quietly(lambda: _log_failure(g, failure))
+        _log_failure(g, failure)
         return False
     return True
 

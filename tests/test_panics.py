@@ -878,7 +878,7 @@ def test_own_callable_is_called_on_the_thread_of_the_program(verb: Any, fn: Any,
     seen: list[tuple[str, str, int]] = []
 
     async def main() -> int:
-        listener = lambda g, exc: seen.append((g.name, str(exc), threading.get_ident()))  # noqa: E731
+        listener = lambda g, exc: seen.append((g.name, str(exc), threading.get_ident()))
         verb.with_(name="worker", on_panic=listener)(fn)
         await turns_until(lambda: seen)
         return threading.get_ident()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
-import logging
 import os
 import signal
 import socket
@@ -122,9 +121,7 @@ PLACES: list[Place] = [
     in_a_goroutine_of_another_context,
     in_a_callback_of_another_context,
     in_a_reader_of_another_context,
-    pytest.param(
-        in_a_signal_handler, marks=pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
-    ),  # type: ignore[list-item]
+    pytest.param(in_a_signal_handler, marks=pytest.mark.skipif(sys.platform == "win32", reason="no such signals")),  # type: ignore[list-item]
     in_a_call_of_such_a_place,
     in_a_goroutine_of_such_a_call,
     in_a_call_with_a_context_of_its_own,
@@ -181,7 +178,8 @@ def verbs(stack: ExitStack) -> dict[str, Act]:
         "go on a worker": lambda: go_thread(fail_in_a_child),
         "with a context": lambda: go_thread.with_(context=contextvars.Context())(fail),
         "with a context, on a loop": lambda: go_thread.with_(context=contextvars.Context())(fail_on_a_loop),
-        "with a context, go": lambda: go_thread.with_(context=contextvars.Context())(fail_in_a_child_of_another_context),
+        "with a context, go": lambda: go_thread.with_(context=contextvars.Context())(fail_in_a_child),
+        "go with a context": lambda: go_thread(fail_in_a_child_of_another_context),
         "spawn": lambda: goish.spawn(fail),
         "spawn_void": lambda: spawn_void(fail),
         "submit": lambda: submit(fail_on_a_loop),
@@ -252,7 +250,9 @@ def test_a_keyboard_interrupt_in_the_call_ends_the_program(loop: Any) -> None:
         goish.run(main, loop=loop, deadlock="off")
 
 
-@pytest.mark.parametrize(("ends", "code"), [("raise ValueError", 2), ("sys.exit(5)", 5), ("raise KeyboardInterrupt", 130)])
+@pytest.mark.parametrize(
+    ("ends", "code"), [("raise ValueError", 2), ("sys.exit(5)", 5), ("raise KeyboardInterrupt", 130)]
+)
 def test_the_exit_code_is_that_of_the_call(ends: str, code: int) -> None:
     program = f"""
         import asyncio, sys, threading

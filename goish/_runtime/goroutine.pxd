@@ -26,7 +26,7 @@ cdef class Fate
 
 cdef union Link:
     PyObject* next       # while runnable: the one behind on the run queue
-    double since         # while waiting: when it parked, in seconds of the monotonic clock; failed: when it was found so, of the loop's
+    double since         # while waiting: when it parked, by the monotonic clock; failed: when that was seen, by the loop's
 
 
 @cython.final

@@ -128,4 +128,6 @@ cdef bint awaits_task(Goroutine g) noexcept:
     return is_task(target) and target.state != G_DONE and target.sched is g.sched
 
 
-waits[<int>W_JOIN] = Wait("goroutine", True, join_attempt, NULL, join_arm, join_withdraw, join_finish, join_drop, NULL, NULL, NULL)
+waits[<int>W_JOIN] = Wait(
+    "goroutine", True, join_attempt, NULL, join_arm, join_withdraw, join_finish, join_drop, NULL, NULL, NULL
+)

@@ -144,7 +144,8 @@ def tell_panic(Goroutine g):
 cdef void give_up_on(Goroutine g, Op op) noexcept:
     # An await of `g`, by `op` unless that is None, ends without its outcome; so a failure is a matter for the log. Any thread.
     cdef Fate fate
-    if goish_load_state(&g.state) == G_DONE and goish_load_state(&g.flags) & (GF_FAILED | GF_CANCELLED | GF_RETRIEVED) != GF_FAILED:
+    cdef uint8_t flags = goish_load_state(&g.flags)
+    if goish_load_state(&g.state) == G_DONE and flags & (GF_FAILED | GF_CANCELLED | GF_RETRIEVED) != GF_FAILED:
         return
     try:
         fate = fate_made(g)

@@ -170,8 +170,8 @@ cdef PyObject* go_call(PyObject* self, PyObject** args, size_t nargsf, PyObject*
         g = start(args, PyVectorcall_NARGS(nargsf), kwnames, (<Go>self).context, extra)
         if (<Go>self).on_panic is not None:
             fate_of(g).on_panic = (<Go>self).on_panic
-        if (<Go>self).context is not None and (<Goroutine>g).sched.worker is not None:
-            find_program(g, True)
+        if (<Goroutine>g).sched.worker is not None:
+            find_program(g, (<Go>self).context is not None)
     except BaseException as exc:
         goish_raise(<PyObject*>exc)
         return NULL

@@ -22,6 +22,7 @@ from ._runtime.core import (
     RecvChan,
     chan,
     end_of,
+    given_up,
     go,
     go_thread,
     goroutine_behind,
@@ -31,6 +32,7 @@ from ._runtime.core import (
     take,
 )
 from .errors import SyncOnLoop
+from .panics import waiting
 
 __all__ = ["Handle", "done", "sync_all", "sync_any", "wait_all", "wait_any"]
 
@@ -128,15 +130,23 @@ def _join_all(handles: Sequence[Handle[Any]], timeout: float | None) -> None:
     if timeout is not None:
         _check_timeout(timeout)
     deadline = math.inf if timeout is None else monotonic() + timeout
-    for handle in handles:
-        if _is_over(handle):
-            continue
-        left = None if timeout is None else max(0.0, deadline - monotonic())
-        behind = _behind(handle)
-        if isinstance(behind, asyncio.Future):
-            _join(behind, left)
-        else:
-            join_helping(behind, left)
+    key = id(handles)
+    waiting[key] = _are_behind, handles
+    try:
+        for handle in handles:
+            if _is_over(handle):
+                continue
+            left = None if timeout is None else max(0.0, deadline - monotonic())
+            behind = _behind(handle)
+            if isinstance(behind, asyncio.Future):
+                _join(behind, left)
+            else:
+                join_helping(behind, left)
+    except BaseException:
+        _give_up(handles)
+        raise
+    finally:
+        waiting.pop(key, None)
 
 
 def _join(future: asyncio.Future[Any], timeout: float | None) -> None:
@@ -230,6 +240,7 @@ def sync_any(*handles: Any, timeout: float | None = None) -> tuple[int, Any]:
         i = first.result(timeout=timeout)
     except BaseException:
         first.cancel("nobody waits any more")
+        _give_up(handles)
         raise
     return i, _sync(handles[i])
 
@@ -280,9 +291,17 @@ async def wait_all(*handles: Any) -> tuple[Any, ...]:
         print(await wait_all(go(square, 3), go_thread(pow, 2, 3), spawn(pow, 2, 4)))  # -> (9, 8, 16)
     """
     _check(handles, "wait_all")
-    for handle in handles:
-        if not _is_over(handle):
-            await _end_of(handle)
+    key = id(handles)
+    waiting[key] = _are_behind, handles
+    try:
+        for handle in handles:
+            if not _is_over(handle):
+                await _end_of(handle)
+    except BaseException:
+        _give_up(handles)
+        raise
+    finally:
+        waiting.pop(key, None)
     return _results(handles, "wait_all")
 
 
@@ -321,7 +340,7 @@ async def wait_any(*handles: Handle[T]) -> tuple[int, T]: ...
 async def wait_any(*handles: Any) -> tuple[int, Any]:
     """Wait until one is done: its position among ``handles``, and its result, which is taken.
 
-    The others are left as they are: one that fails later, and that nobody awaits, is a panic. Its exception is raised
+    The others are left as they are: one that fails later, and that nobody awaits, is logged. Its exception is raised
     if that one failed. A cancel ends the wait and leaves them as they are. TypeError for other things, ValueError
     without any.
 
@@ -458,6 +477,25 @@ def _result_of(handle: Handle[T]) -> T:
 def _behind(handle: Handle[T]) -> Goroutine[T] | asyncio.Future[T]:
     """What ends, of which a FlowVar or Pending only has the result."""
     return goroutine_behind(handle) if isinstance(handle, (FlowVar, Pending)) else handle
+
+
+def _goroutines(handles: Sequence[Handle[Any]]) -> list[Goroutine[Any]]:
+    """Those behind the handles, but for what is taken already."""
+    behind = (_behind(handle) for handle in handles if not _is_consumed(handle))
+    return [g for g in behind if isinstance(g, Goroutine)]
+
+
+def _are_behind(handles: Sequence[Handle[Any]], g: Goroutine[Any]) -> bool:
+    return g in _goroutines(handles)
+
+
+def _give_up(handles: Sequence[Handle[Any]]) -> None:
+    for g in _goroutines(handles):
+        given_up(g)
+
+
+def _is_consumed(handle: Handle[Any]) -> bool:
+    return isinstance(handle, (FlowVar, Pending)) and handle.is_consumed
 
 
 def _is_over(handle: Handle[Any]) -> bool:

@@ -1,4 +1,7 @@
-"""Panics: exceptions in goroutines that nobody awaits. Never silent; ``on_panic`` says what becomes of them."""
+"""Panics: exceptions in goroutines that nobody awaits. Never silent; ``on_panic`` says what becomes of them.
+
+A panic ends the program first and is printed afterwards: whatever the printing meets, the program has ended by then.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ import time
 import traceback
 import weakref
 from collections.abc import Callable
-from contextvars import ContextVar
-from typing import Any, Final, Literal, TypeAlias
+from contextlib import suppress
+from typing import Any, Final, Literal, NoReturn, TypeAlias
 
 from . import debug
-from ._runtime.core import Goroutine, tell_if_forsaken
+from ._runtime.core import Goroutine, panic_options, program_of, tell_if_forsaken
 from .errors import Panic
 
 Listener: TypeAlias = Callable[[Goroutine[Any], BaseException], object]
@@ -23,41 +26,36 @@ OnPanic: TypeAlias = Literal["crash", "log"] | Listener
 logger = logging.getLogger("goish")
 
 
-def check_on_panic(on_panic: object) -> None:
-    if not callable(on_panic) and on_panic not in ("crash", "log"):
-        raise ValueError(f'on_panic is "crash", "log" or a callable taking (goroutine, exception), got {on_panic!r}')
-
-
 class Panics:
     """Receives the panics of one program and does with them what ``on_panic`` says."""
 
     def __init__(self, on_panic: OnPanic, end_program: Callable[[], object]) -> None:
-        self._on_panic = on_panic
+        self._on_panic: OnPanic = on_panic
         self._end_program = end_program
         self._first: tuple[str, BaseException] | None = None  # of "crash": the one that ends the program
         self._further = 0
 
-    def __call__(self, g: Goroutine[Any], exc: BaseException) -> None:
-        if callable(self._on_panic):
-            self._tell(self._on_panic, g, exc)
-        elif self._on_panic == "crash":
-            self._crash(g, exc)
-        else:
-            logger.error("%s panicked (%s)", debug.title(g), debug.origin(g) or "main", exc_info=exc)
+    def __call__(self, g: Goroutine[Any], exc: BaseException) -> bool:
+        """Whether the program ends of it. On the thread of its loop."""
+        policy = _policy(g, self._on_panic)
+        if policy == "log":
+            _log(g, exc)
+            return False
+        failure = None if policy == "crash" else _failure_of(policy, g, exc)
+        if policy != "crash" and failure is None:
+            return False
+        self._crash(g, exc)
+        if failure is not None:
+            _log_failure(g, failure)
+        return True
 
     def _crash(self, g: Goroutine[Any], exc: BaseException) -> None:
         if self._first is not None:
             self._further += 1
             return
         self._first = (g.name, exc)
-        print(format_panic(g, exc), file=sys.stderr)
         self._end_program()
-
-    def _tell(self, listener: Listener, g: Goroutine[Any], exc: BaseException) -> None:
-        try:
-            listener(g, exc)
-        except Exception:
-            logger.exception("on_panic failed for %s, which panicked with %r", debug.title(g), exc)
+        print_panic(g, exc)
 
     @property
     def crashed(self) -> bool:
@@ -73,82 +71,227 @@ class Panics:
         """Tell how many panics came after the one that was printed."""
         if self._further:
             count = "1 more goroutine" if self._further == 1 else f"{self._further} more goroutines"
-            print(f"\n{count} panicked before the program ended", file=sys.stderr)
+            write_error(f"\n{count} panicked before the program ended")
 
 
-def format_panic(g: Goroutine[Any], exc: BaseException) -> str:
-    summary = "".join(traceback.format_exception_only(exc)).strip()
-    lines = [f"panic: {summary}", "", f"{debug.title(g)} [running]:", "".join(traceback.format_exception(exc)).rstrip()]
+def _policy(g: Goroutine[Any], otherwise: OnPanic) -> OnPanic:
+    """What is to be done: as the goroutine itself says, or in the log if an await was given up."""
+    own, await_given_up = panic_options(g)
+    if own is not None:
+        return own
+    return otherwise if await_given_up is None else "log"
+
+
+def _failure_of(listener: Listener, g: Goroutine[Any], exc: BaseException) -> Exception | None:
+    """None if the listener has dealt with it: one that fails has not."""
+    try:
+        listener(g, exc)
+    except Exception as failure:
+        return failure
+    return None
+
+
+def _log_failure(g: Goroutine[Any], failure: Exception) -> None:
+    with suppress(Exception):  # the panic itself is still to be told
+        logger.error("on_panic failed for %s", debug.title(g), exc_info=exc_info(failure))
+
+
+def _log(g: Goroutine[Any], exc: BaseException) -> None:
+    await_given_up = panic_options(g)[1]
+    created = debug.origin(g) or "main"
+    if await_given_up is None:
+        logger.error("%s panicked (%s)", debug.title(g), created, exc_info=exc_info(exc))
+        return
+    where = ""
+    if await_given_up:
+        code, line = await_given_up
+        where = f"awaited by {code.co_qualname} at {code.co_filename}:{line}; "
+    who = debug.title(g)
+    logger.error("%s failed after an await of it was given up (%s%s)", who, where, created, exc_info=exc_info(exc))
+
+
+def exc_info(exc: BaseException) -> tuple[type[BaseException], BaseException, Any]:
+    """For logging, which would ask an exception whether it is true, and some do not know."""
+    return type(exc), exc, exc.__traceback__
+
+
+# ── printing ──
+
+
+def print_panic(g: Goroutine[Any], exc: BaseException) -> None:
+    """Say what, who and whence on standard error, and have ``sys.excepthook`` show the exception."""
+    written = write_error(f"panic: {_summary(exc)}\n\n{debug.title(g)} [running]:")
+    _call_hook(exc)
     if created := debug.origin(g):
-        lines.append(created)
-    return "\n".join(lines)
+        write_error(created)
+    if not written:
+        with suppress(Exception):
+            logger.error("%s panicked (%s)", debug.title(g), created or "main", exc_info=exc_info(exc))
 
 
-# ── on worker threads ──
+def write_error(text: str) -> bool:
+    """Write to standard error, if it takes that."""
+    stream = sys.stderr
+    if stream is None:  # as without a console; print() would take standard output
+        return False
+    try:
+        try:
+            print(text, file=stream)
+        except UnicodeError:
+            print(text.encode("ascii", "backslashreplace").decode(), file=stream)
+    except Exception:
+        return False
+    return True
 
-# The program whose goroutine, or whose goroutine's goroutine, this is. Copied with the context: it costs nothing until
-# looked at.
-PROGRAM: ContextVar[Callable[[Goroutine[Any], BaseException], bool] | None] = ContextVar("goish.program", default=None)
+
+def _summary(exc: BaseException) -> str:
+    """One line, or what there is of it: all of this asks the exception, which may fail."""
+    for show in (_last_lines, lambda exc: f"{type(exc).__qualname__}: {exc}", lambda exc: type(exc).__qualname__):
+        try:
+            return show(exc)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            continue
+    return "an exception that cannot be shown"
+
+
+def _last_lines(exc: BaseException) -> str:
+    return "".join(traceback.format_exception_only(exc)).strip()
+
+
+def _call_hook(exc: BaseException) -> None:
+    """As the interpreter does at the end of a program: error trackers have put theirs in place of Python's own."""
+    try:
+        sys.excepthook(*exc_info(exc))
+    except Exception as failure:
+        for title, one in (("Error in sys.excepthook:", failure), ("\nOriginal exception was:", exc)):
+            write_error(title)
+            with suppress(Exception):
+                sys.__excepthook__(*exc_info(one))
+
+
+# ── on worker threads, and on the loops of others ──
 
 
 def end_program(g: Goroutine[Any], exc: BaseException) -> bool:
     """End the program of ``g`` with SystemExit or KeyboardInterrupt; False if there is none. Any thread."""
-    tell = g.get_context().get(PROGRAM)
-    return tell is not None and tell(g, exc)
+    program = program_of(g)
+    return program is not None and program.on_panic is not None and program.post(_raise, exc)
+
+
+def _raise(exc: BaseException) -> NoReturn:
+    raise exc
 
 
 def route(g: Goroutine[Any], exc: BaseException) -> None:
-    """Tell the program that ``g`` belongs to of its panic; without one the log tells it. Any thread."""
-    tell = g.get_context().get(PROGRAM)
-    if tell is None or not tell(g, exc):
-        logger.error("%s failed and nobody awaited it (%s)", debug.title(g), debug.origin(g), exc_info=exc)
+    """Tell the program that ``g`` belongs to of its panic; without one its own ``on_panic``, or the log. Any thread."""
+    program = program_of(g)
+    hear = None if program is None else program.on_panic
+    if program is None or hear is None or not program.post(hear, g, exc):
+        _tell_without_program(g, exc)
+
+
+def elsewhere(g: Goroutine[Any], exc: BaseException) -> None:
+    """The same of one on a loop that no program owns, whose exception handler is told. On the thread of the loop."""
+    created = debug.origin(g)
+    by = f"; {created}" if created else ""
+    if not _dealt_with(g, exc):
+        context = {"message": f"{g!r} failed and nobody awaited it{by}", "exception": exc, "goroutine": g}
+        g.get_loop().call_exception_handler(context)
+
+
+def _tell_without_program(g: Goroutine[Any], exc: BaseException) -> None:
+    if not _dealt_with(g, exc):
+        logger.error("%s failed and nobody awaited it (%s)", debug.title(g), debug.origin(g), exc_info=exc_info(exc))
+
+
+def _dealt_with(g: Goroutine[Any], exc: BaseException) -> bool:
+    """As the goroutine itself says; "crash" has no program to end."""
+    policy = _policy(g, "crash")
+    if policy == "crash":
+        return False
+    if policy == "log":
+        _log(g, exc)
+    elif (failure := _failure_of(policy, g, exc)) is not None:
+        _log_failure(g, failure)
+        return False
+    return True
 
 
 # ── failed, and still held ──
 
+
+# Waits for several that will raise what fails among them, by the id of what they wait for: that, and a function that
+# says whether a goroutine is part of it.
+waiting: Final[dict[int, tuple[Callable[[Any, Goroutine[Any]], bool], object]]] = {}
 REMIND_AFTER: Final = 1.0  # seconds
+AT_ONCE: Final = 0.05  # seconds; what is due within them is told together
 FREE_THREADED: Final = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 GLANCE: Final = 0.01  # seconds
 
 _lock = threading.Lock()  # guards the next two
-_unseen: dict[weakref.ref[Goroutine[Any]], None] = {}  # each once, whoever has it watched
+_unseen: dict[weakref.ref[Goroutine[Any]], float] = {}  # each once, and when it is due, in that order
 _reminding = False
 
 
+def remind(g: Goroutine[Any]) -> None:
+    """Log that ``g`` has failed a while ago, unless its exception is seen or will be. Any thread."""
+    if not g._log_traceback or any(part_of(several, g) for part_of, several in list(waiting.values())):
+        return
+    exc = g._exception
+    assert exc is not None
+    if panic_options(g)[1] is not None:
+        g._log_traceback = False  # it is told of once
+        _log(g, exc)
+        return
+    created = debug.origin(g)
+    by = f"; {created}" if created else ""
+    # As text: who keeps what is logged must not keep the goroutine.
+    logger.error("%s failed and nobody has awaited it so far%s", repr(g), by, exc_info=exc_info(exc))
+
+
 def watch(g: Goroutine[Any]) -> None:
-    """Have the log tell in a second that ``g`` has failed, unless somebody has seen to it by then. Any thread."""
+    """Remind of ``g``, which was on a worker, in a second. Any thread."""
     global _reminding
     with _lock:
-        _unseen[weakref.ref(g)] = None
+        _unseen[weakref.ref(g)] = time.monotonic() + REMIND_AFTER
         if _reminding:
             return
         _reminding = True
     try:
-        threading.Thread(target=_remind, name="goish-reminder", daemon=True).start()
+        threading.Thread(target=_keep_reminding, name="goish-reminder", daemon=True).start()
     except RuntimeError:  # the interpreter ends, which tells of them; or there is no further thread
         _reminding = False
 
 
-def _remind() -> None:
-    global _reminding, _unseen
+def _keep_reminding() -> None:
+    global _reminding
     while True:
-        _wait()
         with _lock:
-            failed, _unseen = _unseen, {}
-            _reminding = bool(failed)
-        if not failed:
+            due = next(iter(_unseen.values()), None)
+            _reminding = due is not None
+        if due is None:
             return
-        for known in failed:
-            if (g := known()) is not None and g._log_traceback:
-                created = debug.origin(g)
-                by = f"; {created}" if created else ""
-                logger.error("%r failed and nobody has awaited it so far%s", g, by, exc_info=g._exception)
+        _wait(due + AT_ONCE)
+        for known in _due():
+            if (g := known()) is not None:
+                remind(g)
         g = None
 
 
-def _wait() -> None:
+def _due() -> list[weakref.ref[Goroutine[Any]]]:
+    """Those that are to be reminded of now, which are watched no longer."""
+    now = time.monotonic()
+    with _lock:
+        found = [known for known, due in _unseen.items() if due <= now]
+        for known in found:
+            del _unseen[known]
+    return found
+
+
+def _wait(until: float) -> None:
     """For as long as somebody may yet see to it; those that nobody holds are told of meanwhile."""
-    until = time.monotonic() + REMIND_AFTER
     while (left := until - time.monotonic()) > 0.0:
         time.sleep(min(left, GLANCE) if FREE_THREADED else left)
         if FREE_THREADED:
@@ -164,3 +307,4 @@ def after_fork() -> None:
     _lock = threading.Lock()
     _unseen = {}
     _reminding = False
+    waiting.clear()

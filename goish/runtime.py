@@ -30,16 +30,19 @@ from ._runtime.core import (
     GoExit,
     Goroutine,
     Op,
-    count_panic,
+    check_on_panic,
     current_goroutine,
+    current_program,
     goroutines,
     is_coroutine,
+    program_of,
     scheduler,
     seed,
+    tell_panic,
 )
 from .deadlock import Detector
 from .errors import DeadlockError, SyncOnLoop
-from .panics import PROGRAM, OnPanic, Panics, check_on_panic
+from .panics import OnPanic, Panics, exc_info, write_error
 from .survivors import name_of, tell
 from .workers import end_goroutines
 
@@ -73,8 +76,10 @@ def run(
     ``loop``: ``"auto"`` is uvloop where it is installed, else asyncio's own; ``"uvloop"``; ``"asyncio"``; or a function
     that makes a loop.
     ``debug``: asyncio's debug mode (None: as ``python -X dev`` says).
-    ``on_panic``: what an exception does in a goroutine that nobody awaits. ``"crash"`` prints it, ends the program and
-    raises ``Panic`` (exit code 2); ``"log"`` logs it; a callable gets ``(goroutine, exception)``.
+    ``on_panic``: what an exception does in a goroutine that nobody awaits. ``"crash"`` ends the program, prints it (the
+    traceback by ``sys.excepthook``) and raises ``Panic`` (exit code 2); ``"log"`` logs it; a plain function is called
+    with ``(goroutine, exception)``, and if that fails the program ends as by ``"crash"``. After an await that was given
+    up (a timeout, a cancel) the exception is logged. ``go.with_(on_panic=)`` decides for one goroutine.
     ``deadlock``: what happens when all goroutines wait for one another: ``"raise"`` DeadlockError in main, ``"log"`` a
     dump, ``"off"``.
 
@@ -229,12 +234,12 @@ class _Program(Generic[T]):
         self.main_ran = False
         self.rest_over: asyncio.Future[None] | None = None  # what run() waits for when main has left by goexit()
         self.sched = scheduler(loop)
-        self.sched.manage(crash=on_panic == "crash")
+        self.sched.manage()
         self.panics = Panics(on_panic, self.end_main)
         self.sched.on_panic = self.panics
         self.detector = Detector(self.sched, loop, self.on_deadlock)
         context = copy_context()
-        context.run(PROGRAM.set, self.on_panic_elsewhere)
+        context.run(current_program.set, self.sched)
         self.main: Goroutine[T] = self.sched.spawn(coro, "main", context)
 
     def execute(self) -> T:
@@ -284,19 +289,14 @@ class _Program(Generic[T]):
     def end_main(self) -> None:
         if self.rest_over is not None and not self.rest_over.done():
             self.rest_over.cancel()
-        self.main.cancel("a goroutine panicked")
-
-    def on_panic_elsewhere(self, g: Goroutine[Any], exc: BaseException) -> bool:
-        """A panic on a worker thread, or of a call that no loop knows; False: the program is over. Any thread."""
-        if self.sched.on_panic is None:
-            return False
-        if isinstance(exc, (KeyboardInterrupt, SystemExit)):
-            return self.sched.post(_raise, exc)
-        return self.sched.post(self.panics, g, exc)
+        if not _cancelled(self.main, "a goroutine panicked"):
+            self.loop.stop()
 
     def report_after_panic(self, exc: BaseException) -> None:
-        if not isinstance(exc, asyncio.CancelledError):
-            logger.error("main failed while the program was ending because of a panic", exc_info=exc)
+        if isinstance(exc, asyncio.CancelledError):
+            return
+        with suppress(Exception):  # nothing comes between a panic and the end
+            logger.error("main failed while the program was ending because of a panic", exc_info=exc_info(exc))
 
     # ── deadlock ──
 
@@ -335,8 +335,8 @@ class _Program(Generic[T]):
         else:
             self.grace = 0.0
             with suppress(Exception):  # the interrupted code may have been writing to standard error itself
-                print("interrupted twice; the goroutines:\n", file=sys.stderr)
-                _debug.dump()
+                if write_error("interrupted twice; the goroutines:\n"):
+                    _debug.dump()
             raise KeyboardInterrupt
 
     def interrupt_main(self) -> None:
@@ -353,15 +353,16 @@ class _Program(Generic[T]):
         try:
             survivors = self.cancel_rest()
             survivors += self.cancel_rest_elsewhere()
+            self.flush()  # what threads have said of their ends
         finally:
             self.sched.abandon()
-            for g in self.sched.unretrieved():
-                if exc := g.exception():
-                    count_panic()
-                    self.panics(g, exc)
-            self.panics.report_further()
-            self.sched.on_panic = None
-            self.flush()
+            try:
+                for g in self.sched.unretrieved():
+                    tell_panic(g)
+            finally:  # on_panic may have ended the program in its own way
+                self.panics.report_further()
+                self.sched.on_panic = None
+                self.flush()
         tell(f"goroutine(s) did not end within {self.grace:g} s of main's end", survivors)
 
     def cancel_rest(self) -> list[str]:
@@ -369,14 +370,14 @@ class _Program(Generic[T]):
         deadline = self.loop.time() + self.grace
         while rest := self.sched.goroutines():
             for g in rest:
-                g.cancel("main is over")
+                _cancelled(g, "main is over")
             if not self.ended_by(deadline, rest):
                 return [name_of(g) for g in self.sched.goroutines()]
         return []
 
     def cancel_rest_elsewhere(self) -> list[str]:
         """The same for what runs on worker threads. A plain function cannot be ended: it may outlive the program."""
-        left = end_goroutines(lambda g: g.get_context().get(PROGRAM) == self.on_panic_elsewhere, self.grace)
+        left = end_goroutines(lambda g: program_of(g) is self.sched, self.grace)
         return [name_of(g) for g in left]
 
     def run_until(self, future: asyncio.Future[None]) -> None:
@@ -387,8 +388,8 @@ class _Program(Generic[T]):
         future.result()
 
     def flush(self) -> None:
-        """Let the loop do what is due, a stop() left behind included, so that its closing is not disturbed."""
-        self.loop.call_soon(self.loop.stop)
+        """Let the loop do what is due, a stop() left behind included, and what that makes due."""
+        self.loop.call_soon(self.loop.call_soon, self.loop.stop)
         try:
             self.loop.run_forever()
         except (KeyboardInterrupt, SystemExit):
@@ -409,6 +410,17 @@ class _Program(Generic[T]):
         return True
 
 
+def _cancelled(g: Goroutine[Any], why: str) -> bool:
+    """Whether the cancel went well: a future of others that ``g`` awaits may refuse it by raising."""
+    try:
+        g.cancel(why)
+    except Exception:
+        with suppress(Exception):
+            logger.exception("%r could not be cancelled", g)
+        return False
+    return True
+
+
 class _Ending:
     """Resolves ``over`` when all of ``rest`` have ended; has a callback on one of them at a time."""
 
@@ -424,10 +436,6 @@ class _Ending:
             self.rest[-1].add_done_callback(self.step)
         elif not self.over.done():
             self.over.set_result(None)
-
-
-def _raise(exc: BaseException) -> NoReturn:
-    raise exc
 
 
 def _as_future(g: Goroutine[T]) -> asyncio.Future[T]:

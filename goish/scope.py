@@ -23,14 +23,13 @@ from ._runtime.core import (
     end_of,
     go_thread,
     join_helping,
-    loop_thread,
     spawn,
     submit,
 )
 from .adopted import AnyExecutor, check_executor
 from .children import Children
 from .errors import DeadlockError, SyncOnLoop
-from .panics import watch
+from .panics import OnPanic, waiting
 
 __all__ = ["sync_scope"]
 
@@ -53,9 +52,15 @@ class _GoThread:
         return self._scope._give(self._verb, *args, **kwargs)  # pyright: ignore[reportPrivateUsage]
 
     def with_(
-        self, *, name: str | None = None, context: Context | None = None, children: Children | None = None
+        self,
+        *,
+        name: str | None = None,
+        context: Context | None = None,
+        children: Children | None = None,
+        on_panic: OnPanic | None = None,
     ) -> _GoThread:
-        return _GoThread(self._scope, self._verb.with_(name=name, context=context, children=children))
+        verb = self._verb.with_(name=name, context=context, children=children, on_panic=on_panic)
+        return _GoThread(self._scope, verb)
 
     @property
     def __signature__(self) -> Signature:
@@ -193,13 +198,12 @@ class sync_scope:  # noqa: N801
     ) -> None:
         with self._ending(exc):
             while (g := self._next()) is not None:
-                was_done = g.done()
                 while not g.done():
                     try:
                         join_helping(g)
                     except BaseException as error:
                         self._interrupted(g, error)
-                self._look_at(g, was_done)
+                self._look_at(g)
             self._finish(exc)
 
     async def __aenter__(self) -> Self:
@@ -211,13 +215,12 @@ class sync_scope:  # noqa: N801
     ) -> None:
         with self._ending(exc):
             while (g := self._next()) is not None:
-                was_done = g.done()
                 while not g.done():
                     try:
                         await end_of(g)
                     except BaseException as error:
                         self._interrupted(g, error)
-                self._look_at(g, was_done)
+                self._look_at(g)
             self._finish(exc)
 
     def _enter(self) -> None:
@@ -230,12 +233,19 @@ class sync_scope:  # noqa: N801
         current_scope.reset(self._token)
         if exc is not None:
             self._cancel()
+        waiting[id(self)] = sync_scope.will_raise, self
         try:
             yield
         finally:
+            del waiting[id(self)]
             with self._lock:
                 self._over = True
             self._failed.clear()  # those whose errors were not raised are panics
+
+    def will_raise(self, g: Goroutine[Any]) -> bool:
+        """Whether ``g`` is one of its calls; asked while it waits for them at its end."""
+        with self._lock:
+            return g in self._left or g in self._failed
 
     def _interrupted(self, g: Goroutine[Any], error: BaseException) -> None:
         """The wait for ``g`` was: all is cancelled, and still waited for, unless it is the program that ends."""
@@ -259,15 +269,13 @@ class sync_scope:  # noqa: N801
             self._over = True
             return None
 
-    def _look_at(self, g: Goroutine[Any], was_done: bool) -> None:
+    def _look_at(self, g: Goroutine[Any]) -> None:
         """What has failed counts as seen when it is raised, and not before: the wait for others may take long."""
         if not g._log_traceback:
             return
         error = g._exception
         if isinstance(error, Exception):
             self._failed.append(g)
-            if not was_done and loop_thread(g) == 0:  # it was waited for, so nobody reminds; a loop does of its own
-                watch(g)
         elif self._end is None:
             g._log_traceback = False
             self._end = error

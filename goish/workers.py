@@ -33,15 +33,15 @@ from ._runtime.core import (
     Worker,
     after,
     after_fork,
-    count_panic,
     interpreter_ends,
     let_spin,
     new_worker,
     scheduler,
     select,
     set_failure_watch,
-    set_panic_route,
+    set_panic_hearers,
     set_program_end,
+    tell_panic,
 )
 from .cpus import cpu_count
 from .survivors import name_of, tell
@@ -269,7 +269,7 @@ def _run_for_ever(loop: asyncio.AbstractEventLoop) -> None:
         try:
             loop.run_forever()
         except BaseException as exc:
-            logger.error("a callback of a worker's loop raised", exc_info=exc)
+            logger.error("a callback of a worker's loop raised", exc_info=panics.exc_info(exc))
         else:
             return
 
@@ -283,7 +283,7 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
         _run_until(loop, loop.shutdown_asyncgens())
         scheduler(loop).abandon()
     except BaseException as exc:
-        logger.error("the loop of a worker did not end well", exc_info=exc)
+        logger.error("the loop of a worker did not end well", exc_info=panics.exc_info(exc))
     finally:
         loop.close()
 
@@ -359,18 +359,16 @@ def _on_its_thread(sched: Any, mine: Callable[[Goroutine[Any]], bool], deadline:
 
 
 def _ended_by(g: Goroutine[Any], deadline: float) -> bool:
+    """By a callback: a wait that gives up would have a later failure pass for one that somebody had awaited."""
+    over = threading.Event()
     try:
-        g.result(timeout=max(0.0, deadline - monotonic()))
-    except TimeoutError:
-        return g.done()
-    except asyncio.CancelledError:
-        return True
-    except BaseException as exc:
-        if not g.done() or g.cancelled() or g.exception() is not exc:
-            raise
-        count_panic()
-        panics.route(g, exc)
-    return True
+        g.add_done_callback(lambda _: over.set())
+    except RuntimeError:  # its loop is closed, and has ended it
+        over.set()
+    over.wait(max(0.0, deadline - monotonic()))
+    if g.done() and g._log_traceback:
+        tell_panic(g)
+    return g.done()
 
 
 # ── the end of the process ──
@@ -412,7 +410,7 @@ except RuntimeError:  # imported by an atexit handler
     interpreter_ends(True)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-set_panic_route(panics.route)
+set_panic_hearers(panics.route, panics.elsewhere, panics.remind)
 set_program_end(panics.end_program)
 set_failure_watch(panics.watch)
 let_spin(cpu_count() // 2)

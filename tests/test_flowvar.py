@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import copy
 import dataclasses
 import gc
@@ -954,15 +955,26 @@ def test_errors_that_a_scope_does_not_raise_are_panics(caplog: pytest.LogCapture
 
 
 @pytest.mark.parametrize("fail", [failing, failing_in_a_loop])
-async def test_a_failed_call_is_reminded_of_while_its_scope_waits(fail: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_nobody_is_reminded_of_a_failed_call_while_the_scope_that_will_raise_it_waits(
+    fail: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     hold = goish.Chan[int]()
     with pytest.raises(ExceptionGroup, match="unhandled"):  # noqa: PT012
         async with sync_scope() as scope:
             scope.go_thread(hold.recv_blocking)
-            scope.go_thread(fail)
-            remind = go(_send_when, hold, lambda: "failed and nobody has awaited it so far" in caplog.text)
-    await remind
+            within = scope.go_thread(fail)
+            await _end_of(within)
+            outside = contextvars.Context().run(go_thread, fail)  # of no scope
+            await _end_of(outside)  # its reminder comes after the one that must not come
+            go(_send_when, hold, lambda: f"{outside!r} failed and nobody has awaited it so far" in caplog.text)
     assert caplog.text.count("so far") == 1
+    assert outside.exception() is not None
+
+
+async def _end_of(g: goish.Goroutine[Any]) -> None:
+    """Nobody waits for it meanwhile."""
+    while not g.done():
+        await asyncio.sleep(0.001)
 
 
 async def _send_when(ch: goish.Chan[int], is_time: Any) -> None:

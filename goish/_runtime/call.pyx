@@ -6,7 +6,7 @@
 # Not here: where it waits and who takes it (pool.pyx), what it is to who asked for it (spawn.pyx, flowvar.pyx).
 
 cdef Goroutine new_pooled(
-    Pool p, object fn, tuple args, dict kwargs, object context, object name, int where, int children
+    Pool p, object fn, tuple args, dict kwargs, object context, object name, int where, int children, object on_panic=None
 ):
     cdef Goroutine g
     cdef Call call
@@ -39,6 +39,9 @@ cdef Goroutine new_pooled(
         g.ctx = PyContext_CopyCurrent()
     else:
         g.ctx = context
+    find_program(g, context is not None)
+    if on_panic is not None:
+        fate_of(g).on_panic = on_panic
     call = Call.__new__(Call)
     call.fn = fn
     call.args = args
@@ -59,6 +62,65 @@ cdef Goroutine new_pooled(
     goish_gc_take(<PyObject*>call)
     goish_gc_take(<PyObject*>g)
     return g
+
+
+# The Scheduler of the program (goish.run) that this code is part of: copied with the context.
+current_program = ContextVar("goish.program", default=None)
+
+
+cdef void find_program(Goroutine g, bint context_is_given) except *:
+    # Before it is given away. It belongs to the program whose loop runs here; on other threads to the one that the context
+    # names, or the call that runs here. A Context that is the caller's is left as it is.
+    cdef object program = program_of_loop()
+    cdef object named = g.ctx.get(current_program) if context_is_given else program_named_here()
+    if program is None:
+        if named is not None and is_program(<Scheduler>named):
+            return
+        program = program_of_caller()
+    if program is None or program is named:
+        return
+    if context_is_given:
+        fate_of(g).program = program
+    else:
+        g.ctx.run(current_program.set, program)
+
+
+cdef object program_named_here():
+    cdef PyObject* value = NULL
+    cdef object named
+    if PyContextVar_Get(current_program, NULL, &value) < 0:
+        raise_pending()
+    named = <object>value
+    Py_DECREF(named)
+    return named
+
+
+cdef Scheduler program_of_loop():
+    if goish_tls_sched != NULL:
+        s = <object>goish_tls_sched
+    else:
+        loop = asyncio_running_loop()
+        s = None if loop is None else scheduler_made(loop)
+    return <Scheduler>s if s is not None and is_program(<Scheduler>s) else None
+
+
+cdef Scheduler program_of_caller():
+    cdef PyObject* g = running_here()
+    s = None if g == NULL else program_of(<Goroutine>g)
+    return <Scheduler>s if s is not None and is_program(<Scheduler>s) else None
+
+
+cdef inline bint is_program(Scheduler s) noexcept:
+    # And it is not over.
+    return s.managed and s.on_panic is not None
+
+
+def program_of(Goroutine g):
+    """The Scheduler of the program that ``g`` belongs to, which may be over; None if it belongs to none. Any thread."""
+    cdef Fate fate = fate_made(g)
+    if fate is not None and fate.program is not None:
+        return fate.program
+    return g.ctx.get(current_program)
 
 
 def set_own_files(str directory, str beginning):

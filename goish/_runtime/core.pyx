@@ -54,6 +54,7 @@ cdef extern from "Python.h":
     bint PyGen_CheckExact(object o)
     int CO_ITERABLE_COROUTINE
     object PyContext_CopyCurrent()
+    int PyContextVar_Get(object var, PyObject* default, PyObject** value) noexcept
     bint PyContext_CheckExact(object o)
     ctypedef struct PyCodeObject:
         pass

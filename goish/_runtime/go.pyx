@@ -121,6 +121,7 @@ cdef class Go:
 
     cdef object name
     cdef object context
+    cdef object on_panic
     cdef void* call
 
     def __cinit__(self):
@@ -129,10 +130,13 @@ cdef class Go:
     def __call__(self, /, *args, **kwargs):
         return PyVectorcall_Call(self, args, kwargs)
 
-    def with_(self, *, name=None, context=None):
+    def with_(self, *, name=None, context=None, on_panic=None):
         """A ``go`` with options.
 
-        ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. TypeError for anything else.
+        ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. ``on_panic``: what the
+        goroutine's exception does if nobody awaits it, or if each await of it was given up: ``"crash"``, ``"log"`` or a
+        function that takes ``(goroutine, exception)``, as for ``run``, whose own setting is for all other goroutines.
+        TypeError or ValueError for anything else.
 
         Example::
 
@@ -146,6 +150,7 @@ cdef class Go:
             raise TypeError(f"name must be a str, got {type(name).__name__}")
         configured.name = name
         configured.context = None if context is None else checked_context(context)
+        configured.on_panic = checked_on_panic(on_panic)
         return configured
 
     @property
@@ -163,6 +168,10 @@ cdef PyObject* go_call(PyObject* self, PyObject** args, size_t nargsf, PyObject*
             extra = new_extra()
             extra.name = (<Go>self).name
         g = start(args, PyVectorcall_NARGS(nargsf), kwnames, (<Go>self).context, extra)
+        if (<Go>self).on_panic is not None:
+            fate_of(g).on_panic = (<Go>self).on_panic
+        if (<Goroutine>g).sched.worker is not None:
+            find_program(g, (<Go>self).context is not None)
     except BaseException as exc:
         goish_raise(<PyObject*>exc)
         return NULL

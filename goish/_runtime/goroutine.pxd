@@ -22,9 +22,11 @@ cdef enum:
     GF_GC_TAKEN = 64     # its coroutine is out of the collector
     GF_CTX_TAKEN = 128   # likewise its Context, which is its own
 
+cdef class Fate
+
 cdef union Link:
     PyObject* next       # while runnable: the one behind on the run queue
-    double since         # while waiting: when it parked, in seconds of the monotonic clock
+    double since         # while waiting: when it parked, by the monotonic clock; failed: when that was seen, by the loop's
 
 
 @cython.final
@@ -66,4 +68,13 @@ cdef class Extra:
     cdef list callbacks      # further ones, of (callback, context)
     cdef WaitQueue joiners   # ops of those that await it
     cdef object source       # where it was made, a stack summary: tasks in asyncio's debug mode
+    cdef Fate fate           # or None
     cdef bint is_task        # made by the task factory
+
+
+@cython.final
+cdef class Fate:
+    # What decides on an exception that nobody awaits, where it is not the program of the goroutine's Context alone.
+    cdef object on_panic     # the goroutine's own policy, or None
+    cdef Scheduler program   # that of the program that the goroutine belongs to; None: its Context names it
+    cdef tuple given_up      # None, or where the first await that was given up stands: (code, line), empty if unknown

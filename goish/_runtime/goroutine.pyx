@@ -410,7 +410,7 @@ cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *
         unregister(g)
     release(g, failed)
     if failed and not goish_load_state(&g.flags) & (GF_CANCELLED | GF_RETRIEVED) and not is_task(g):
-        keep_failed(s, g)  # reports to its wait group when it is known whether this is a panic
+        keep_failed(s, g, extra)
     elif extra is not None:
         report(g)
     if type(extra) is Extra:
@@ -436,7 +436,7 @@ cdef inline bint bare_context(Goroutine g) noexcept:
 cdef inline bint bare_extra(Goroutine g) noexcept:
     if type(g.extra) is not Extra:
         return True
-    return (<Extra>g.extra).cancel_msg is None and (<Extra>g.extra).source is None
+    return (<Extra>g.extra).cancel_msg is None and (<Extra>g.extra).source is None and (<Extra>g.extra).fate is None
 
 
 cdef void give_back(Goroutine g) noexcept:
@@ -538,7 +538,7 @@ cdef object call_back_now(object fn, Goroutine g, object context):
         context.run(fn, g)
     except BaseException as exc:
         if not ends_program(g, exc):
-            logger.error("a done callback of %r raised", g, exc_info=exc)
+            logger.error("a done callback of %r raised", g, exc_info=exc_info(exc))
     return True
 
 
@@ -670,8 +670,33 @@ cdef void goroutine_must_cancel(Goroutine g, object msg, bint late) except *:
         g.flags &= ~GF_LATE
 
 
+cdef Fate fate_of(Goroutine g):
+    cdef Extra extra = extra_of(g)
+    cdef Fate fresh = Fate.__new__(Fate)
+    goish_lock(end_lock(g))
+    if extra.fate is None:  # another thread may have made one
+        extra.fate = fresh
+    goish_unlock(end_lock(g))
+    return extra.fate  # once made, it stays
+
+
+cdef Fate fate_made(Goroutine g):
+    # Or None.
+    cdef Fate fate = None
+    goish_lock(end_lock(g))
+    if type(g.extra) is Extra:
+        fate = (<Extra>g.extra).fate
+    goish_unlock(end_lock(g))
+    return fate
+
+
 @cython.freelist(64)
 cdef class Extra:
+    pass
+
+
+@cython.final
+cdef class Fate:
     pass
 
 

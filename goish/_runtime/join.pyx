@@ -57,7 +57,21 @@ cdef inline uint32_t asked_so_far(Extra extra) noexcept:
 
 
 cdef bint join_withdraw(Op op) noexcept:
-    return unlink(op, &extra_of(<Goroutine>op.target).joiners, end_lock(<Goroutine>op.target))
+    if not unlink(op, &extra_of(<Goroutine>op.target).joiners, end_lock(<Goroutine>op.target)):
+        return False
+    give_up_on(<Goroutine>op.target, op)
+    return True
+
+
+cdef void join_drop(Op op) noexcept:
+    cdef Goroutine g = <Goroutine>op.target
+    if op.state == OP_DONE and is_task(g):
+        if not op.used & U_QUIET:
+            goish_set_bits(&g.flags, GF_RETRIEVED)  # asyncio's manners: it was told
+        return
+    if op.state == OP_DONE and not op.used & U_QUIET and not goish_load_state(&g.flags) & GF_HANDED:
+        goish_clear_bits(&g.flags, GF_RETRIEVED)  # this awaiter was to be told
+    give_up_on(g, op)
 
 
 cdef Op quiet_join(Goroutine g):
@@ -100,7 +114,7 @@ cdef bint pass_cancel(Op op, object msg) noexcept:
     try:
         return g.cancel(msg)
     except BaseException as exc:
-        logger.error("cancel of %r failed", g, exc_info=exc)
+        logger.error("cancel of %r failed", g, exc_info=exc_info(exc))
         return False
 
 
@@ -114,4 +128,6 @@ cdef bint awaits_task(Goroutine g) noexcept:
     return is_task(target) and target.state != G_DONE and target.sched is g.sched
 
 
-waits[<int>W_JOIN] = Wait("goroutine", True, join_attempt, NULL, join_arm, join_withdraw, join_finish, NULL, NULL, NULL, NULL)
+waits[<int>W_JOIN] = Wait(
+    "goroutine", True, join_attempt, NULL, join_arm, join_withdraw, join_finish, join_drop, NULL, NULL, NULL
+)

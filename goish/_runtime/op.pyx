@@ -333,8 +333,6 @@ cdef class Op:
                 cancel_later(exc)
                 return self.__next__()
             op_drop(self)  # where nothing changes hands, there is nothing to deliver first
-            if self.kind == W_JOIN and not self.used & U_QUIET:
-                goish_set_bits(&(<Goroutine>self.target).flags, GF_RETRIEVED)  # whoever waited was to be told
         elif self.state == OP_FAILED and isinstance(exc, CancelledError) and not isinstance(self.value, CancelledError):
             cancel_later(exc)  # the close (or the full channel) came first
             exc, self.value = self.value, None

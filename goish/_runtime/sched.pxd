@@ -43,7 +43,5 @@ cdef class Scheduler:
     cdef public object on_panic
     cdef public object on_idle
     cdef list failed             # finished with an exception nobody has seen yet
-    cdef Py_ssize_t reminded     # for how many of these, the first ones, a reminder was logged
     cdef bint failed_watched     # a reminder is on its way
     cdef Worker worker           # whose loop this is, or None
-    cdef bint crash              # a panic ends the program, so it must not release a wait group

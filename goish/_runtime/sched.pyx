@@ -350,7 +350,7 @@ cdef void end_one(Scheduler s, Goroutine g) except *:
         elif state != G_CALLED:
             g.ctx.run(g.coro.close)  # an op that was decided hands its value to on_undelivered
     except BaseException as exc:
-        logger.error("%r raised while it was abandoned", g, exc_info=exc)
+        logger.error("%r raised while it was abandoned", g, exc_info=exc_info(exc))
     g.flags |= GF_CANCELLED
     finish(s, g, cancelled_error("its event loop ended"), True)
 
@@ -420,15 +420,7 @@ cdef class Scheduler:
         return post(self, fn, args, None)
 
     def _remind(self):
-        self.failed_watched = False
-        for g in self.failed[self.reminded:]:
-            if not (<Goroutine>g).flags & GF_RETRIEVED:
-                logger.error(
-                    "%r failed and nobody has awaited it so far%s", g, created(g), exc_info=(<Goroutine>g).wait
-                )
-        self.reminded = len(self.failed)
-        g = None
-        look_at_failed(self)
+        remind_of_failed(self)
 
     def spawn(self, coro, name, context):
         """A goroutine for ``coro``, also while the loop does not run."""
@@ -460,10 +452,9 @@ cdef class Scheduler:
             return False
         return op_fail(<Op>g.wait, exc)
 
-    def manage(self, crash):
-        """Says that ``goish.run`` owns the loop and ends what is left; ``crash``: a panic ends the program."""
+    def manage(self):
+        """Says that ``goish.run`` owns the loop and ends what is left."""
         self.managed = True
-        self.crash = crash
 
     def abandon(self):
         """Ends what still lives without running it: waits are withdrawn, coroutines closed (their finally blocks run)."""

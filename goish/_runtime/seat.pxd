@@ -5,4 +5,5 @@ cdef class Seat:
     cdef void* bell          # a lock that is taken; whoever decides the op releases it, once
     cdef unsigned long thread  # the operating system's id of who sits
     cdef bint rung
+    cdef unsigned long ident   # Python's id of the thread
     cdef unsigned int born     # in which process of a line of forks

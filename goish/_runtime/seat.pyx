@@ -31,6 +31,7 @@ cdef class Seat:
             raise MemoryError
         PyThread_acquire_lock(self.bell, 1)
         self.born = forks
+        self.ident = PyThread_get_thread_ident()
 
     def __dealloc__(self):
         if self.bell != NULL:
@@ -100,6 +101,8 @@ cdef object block(Op op, object timeout, str call, str instead):
     r = waits[op.kind].attempt(op, &result)
     if r == 0:
         if seconds == 0.0:
+            if op.kind == W_JOIN:
+                give_up_on(<Goroutine>op.target, op)
             raise TimeoutError(f"{call}: not possible at once")
         r = sit_through(op, seconds, call, &result)
     if r < 0:

@@ -55,6 +55,7 @@ cdef class GoThread:
     cdef object context
     cdef int children  # -1: as the executor says
     cdef object owner  # held, as a bound method holds its object: an Executor, one of others; None: the default one
+    cdef object on_panic
 
     def __call__(self, fn=..., /, *args, **kwargs):
         cdef Pool p
@@ -65,22 +66,27 @@ cdef class GoThread:
         if others is not None and not isinstance(others, Spawner):
             if self.children >= 0:
                 raise TypeError(f"children= is for the workers of goish; {others!r} runs calls elsewhere")
-            return others._go_thread(fn, args, kwargs, self.name, self.context)
+            g = others._go_thread(fn, args, kwargs, self.name, self.context)
+            if self.on_panic is not None:
+                fate_of(g).on_panic = self.on_panic
+            return g
         p = pool_by_default() if self.owner is None else (<Spawner>self.owner).pool
         children = p.children if self.children < 0 else self.children
-        g = new_pooled(p, fn, args, kwargs, self.context, self.name, ON_WORKER, children)
+        g = new_pooled(p, fn, args, kwargs, self.context, self.name, ON_WORKER, children, self.on_panic)
         pool_push(p, g)
         return g
 
     def __cinit__(self):
         self.children = -1
 
-    def with_(self, *, name=None, context=None, children=None):
+    def with_(self, *, name=None, context=None, children=None, on_panic=None):
         """A ``go_thread`` with options.
 
-        ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. TypeError for anything else.
+        ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in.
         ``children``: what becomes of the goroutines that the call has started by ``go`` and that live when it is over, see
-        ``Executor``; None: what its executor says. ValueError for anything else.
+        ``Executor``; None: what its executor says. ``on_panic``: what an exception that
+        nobody takes does: as for ``go.with_``. A function is called on the thread of the loop of ``run``; without a program,
+        on any. TypeError or ValueError for anything else.
 
         Example::
 
@@ -96,6 +102,7 @@ cdef class GoThread:
         configured.context = None if context is None else checked_context(context)
         configured.children = -1 if children is None else checked_children(children)
         configured.owner = self.owner
+        configured.on_panic = checked_on_panic(on_panic)
         return configured
 
     @property

@@ -178,10 +178,17 @@ cdef class Goroutine:
             raise RuntimeError(f"the event loop of {self!r} is closed: it calls nobody back any more")
 
     def remove_done_callback(self, fn, /):
-        """Removes all callbacks equal to ``fn``; returns how many. Any thread."""
+        """Removes all callbacks equal to ``fn``; returns how many. Any thread.
+
+        So a wait by callback is given up, as ``asyncio.wait`` does at its timeout: if the goroutine fails later, that is
+        logged and is no panic.
+        """
         cdef list asked = callbacks_of(self)
         cdef list equal = [entry for entry in asked if entry[0] == fn]  # user code: not under the lock
-        return sum([forget_callback(self, entry) for entry in equal])
+        cdef int removed = sum([forget_callback(self, entry) for entry in equal])
+        if removed > 0:
+            give_up_on(self, None)
+        return removed
 
     def get_loop(self):
         """The event loop it runs on; of one on a worker thread, the loop that asks for it."""

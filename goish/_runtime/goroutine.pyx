@@ -682,6 +682,12 @@ cdef class Wake:
     def __call__(self, future, /):
         wake_now(self.g)
 
+    def __eq__(self, other):  # for remove_done_callback
+        return type(other) is Wake and (<Wake>other).g is self.g
+
+    def __hash__(self):
+        return hash(self.g)
+
     @property
     def __qualname__(self):  # as asyncio shows a callback
         return f"Goroutine[{self.g.id}].wakeup"

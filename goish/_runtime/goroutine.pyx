@@ -480,6 +480,8 @@ cdef void notify(Scheduler s, Goroutine g, Extra extra) except *:
     callbacks = extra.callbacks
     extra.callback = extra.callback_context = extra.callbacks = None
     goish_unlock(end_lock(g))
+    if extra.ended is not None:
+        close_ended(extra.ended)
     if context is None and callbacks is None:
         wake_joiners(g, extra)
         return
@@ -540,6 +542,10 @@ cdef object call_back_now(object fn, Goroutine g, object context):
         if not ends_program(g, exc):
             logger.error("a done callback of %r raised", g, exc_info=exc)
     return True
+
+
+# Of the floor above, which sets it.
+cdef void (*close_ended)(object ended) noexcept
 
 
 cdef inline void wake_joiners(Goroutine g, Extra extra) noexcept:

@@ -30,7 +30,7 @@ cdef enum:
 cdef enum:
     U_USED = 1       # somebody took it (select, which leaves it NEW), or it is no program's: not a forgotten await
     U_TAKEN = 2      # out of the collector
-    U_QUIET = 4      # of a join: who waits looks at the outcome himself
+    U_QUIET = 4      # of a join: who waits looks at the outcome himself; of a send: its value comes back to who sends
 
 # The ways to wait. Each is a row of the table `waits`, filled by the file that knows how.
 cdef enum:

@@ -228,9 +228,12 @@ cdef void face_call(Op op, Face face) noexcept:
     callbacks, face.callbacks = face.callbacks, []
     loop = face.loop
     for callback, context in callbacks:
-        if not insist(loop, loop.call_soon, (callback, op), context):
+        handle = insist(loop, loop.call_soon, (callback, op), context)
+        if handle is False:
             op_drop(op)  # the loop of the waiting task is closed: nobody will run there again
             return
+        if handle is None:
+            post(face.sched, callback, (op,), context)
 
 
 cdef void op_drop(Op op) noexcept:
@@ -514,23 +517,40 @@ cdef object raise_pending():
 
 cdef object insist(object loop, object call, tuple args, object context):
     # Calls a method of a loop where nothing may be raised. A signal handler may raise in its midst (Ctrl-C): then it is called
-    # again, since somebody waits for it, and the exception is raised in a turn of the loop. False: the loop is closed.
-    try:
-        return call(*args, context=context)
-    except BaseException as exc:
-        error = exc
-    try:
-        if loop.is_closed():
+    # again, since somebody waits for it, and the exception is raised in a turn of the loop. False: the loop is closed. None: it
+    # takes nothing on this thread, where the recursion limit is near, or memory is out: inbox_poke() has it tried elsewhere.
+    cdef int attempt
+    cdef object handle = None
+    cdef object error = None
+    for attempt in range(2):
+        try:
+            handle = call(*args, context=context)
+            break
+        except BaseException as exc:
+            if not isinstance(exc, (RecursionError, MemoryError)):
+                error = exc
+        if is_closed(loop):
             return False
-        handle = call(*args, context=context)
+    if error is not None:
+        raise_later(loop, error)
+    return handle
+
+
+cdef bint is_closed(object loop) noexcept:
+    try:
+        return loop.is_closed()
+    except BaseException:
+        return False  # as when there is no room for another call
+
+
+cdef void raise_later(object loop, object error) noexcept:
+    try:
         loop.call_soon_threadsafe(_raise, error)
-        return handle
     except BaseException:
         try:
-            logger.exception("%r does not take a callback", loop)
+            logger.error("%r does not take a callback", loop, exc_info=error)
         except BaseException:
-            pass  # as when there is no room for another call
-        return False
+            pass
 
 
 def _raise(error):

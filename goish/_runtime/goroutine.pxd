@@ -18,10 +18,12 @@ cdef enum:
     GF_CANCELLED = 4     # while it lives: RUNNABLE to be told that its wait was cancelled, so a further cancel adds nothing
     GF_RETRIEVED = 8     # somebody saw the exception
     GF_EXITED = 16       # ended by goexit()
-    GF_PASSING = 16      # while it lives: passes a cancel on to the asyncio future that it awaits
+    GF_PASSING = 16      # while it lives: passes a cancel on to what it awaits
     GF_REGISTERED = 32   # known to asyncio.all_tasks()
     GF_GC_TAKEN = 64     # its coroutine is out of the collector
     GF_CTX_TAKEN = 128   # likewise its Context, which is its own
+
+ctypedef void (*Ending)(object channel) noexcept
 
 cdef union Link:
     PyObject* next       # while runnable: the one behind on the run queue

@@ -544,8 +544,7 @@ cdef object call_back_now(object fn, Goroutine g, object context):
     return True
 
 
-# Of the floor above, which sets it.
-cdef void (*close_ended)(object ended) noexcept
+cdef Ending close_ended  # of the floor above, which sets it
 
 
 cdef inline void wake_joiners(Goroutine g, Extra extra) noexcept:

@@ -67,13 +67,17 @@ cdef class Goroutine:
                 raise RuntimeError(f"the event loop of {self!r} is closed: it never runs again, so it cannot be cancelled")
             return True
         if self.flags & GF_PASSING and self.state == G_WAITING:
-            return stop_awaiting(self, msg)  # what it awaits passes the cancel back to it
+            return stop_awaiting(self, msg)  # what it awaits has passed the cancel back to it
         if self.cancels < 65535:
             self.cancels += 1
         if self.state == G_WAITING:
             wait = self.wait
             if type(wait) is Op and (<Op>wait).owner is self:
-                if op_cancel(<Op>wait, msg):
+                self.flags |= GF_PASSING
+                told = op_cancel(<Op>wait, msg)
+                if self.state != G_DONE:
+                    self.flags &= ~GF_PASSING
+                if told:
                     if self.state == G_RUNNABLE:
                         self.flags |= GF_CANCELLED
                     return True
@@ -417,7 +421,10 @@ cdef bint cancel_awaited(Goroutine g, object future, object msg) except -1:
 
 cdef bint stop_awaiting(Goroutine g, object msg) except -1:
     # Its own wait is what is cancelled, because what it awaits awaits it, or cannot be told. Its end reaches the others.
-    cdef Wake wake = Wake.__new__(Wake)
+    cdef Wake wake
+    if type(g.wait) is Op:
+        return op_fail(<Op>g.wait, cancelled_error(msg))
+    wake = Wake.__new__(Wake)
     wake.g = g
     if g.wait.remove_done_callback(wake) > 0:  # otherwise it is about to be woken
         g.wait.add_done_callback(_look_at)  # nobody else does, and asyncio logs what nobody looks at

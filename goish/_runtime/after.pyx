@@ -144,10 +144,10 @@ def ended(Goroutine g):
         extra = extra_of(g)
         goish_lock(end_lock(g))
         over = goish_load_state(&g.state) == G_DONE
-        if not over and extra.ended is None:
-            extra.ended = fresh
+        if not over and extra.end_channel is None:
+            extra.end_channel = fresh
         if not over:
-            ch = <Chan>extra.ended
+            ch = <Chan>extra.end_channel
         goish_unlock(end_lock(g))
         if not over:
             return recv_view(ch)

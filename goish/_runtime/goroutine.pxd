@@ -68,6 +68,6 @@ cdef class Extra:
     cdef object callback_context
     cdef list callbacks      # further ones, of (callback, context)
     cdef WaitQueue joiners   # ops of those that await it
-    cdef object ended        # None, or the channel that its end closes (after.pyx)
+    cdef object end_channel  # None, or the channel that its end closes (after.pyx)
     cdef object source       # where it was made, a stack summary: tasks in asyncio's debug mode
     cdef bint is_task        # made by the task factory

@@ -480,8 +480,8 @@ cdef void notify(Scheduler s, Goroutine g, Extra extra) except *:
     callbacks = extra.callbacks
     extra.callback = extra.callback_context = extra.callbacks = None
     goish_unlock(end_lock(g))
-    if extra.ended is not None:
-        close_ended(extra.ended)
+    if extra.end_channel is not None:
+        close_ended(extra.end_channel)
     if context is None and callbacks is None:
         wake_joiners(g, extra)
         return

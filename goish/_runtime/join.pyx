@@ -116,7 +116,7 @@ cdef bint pass_cancel(Op op, object msg) noexcept:
 cdef void cancel_failed(Goroutine g, object error) noexcept:
     logger.error("cancel of %r failed", g, exc_info=error)
     if not isinstance(error, Exception):  # a signal handler has raised it
-        insist(g.sched.loop, g.sched.call_soon_threadsafe, (_raise, error), own_context(g.sched))
+        raise_later(g.sched.loop, error)
 
 
 cdef Py_ssize_t length_of_chain(Goroutine g) noexcept:

@@ -199,4 +199,4 @@ def tell_if_forsaken(known):
 
 
 cdef bint is_awaited(Extra extra) noexcept:
-    return extra.joiners.head != NULL or extra.callback_context is not None or extra.ended is not None
+    return extra.joiners.head != NULL or extra.callback_context is not None or extra.end_channel is not None

@@ -215,8 +215,11 @@ cdef void op_forsake(PyObject* op) noexcept:
     twin = <Op>(<Op>op).value
     (<Op>op).used = (<Op>op).used & ~U_TWIN
     (<Op>op).value = None
-    if not waits[twin.kind].withdraw(twin) and twin.state == OP_DONE:
-        op_drop(twin)
+    if waits[twin.kind].withdraw(twin):
+        return
+    if (twin.state == OP_DONE or twin.state == OP_SETTLED) and waits[twin.kind].drop != NULL:
+        waits[twin.kind].drop(twin)
+        twin.state = OP_SPENT
 
 
 cdef bint attempted(Op op) noexcept:
@@ -456,7 +459,8 @@ cdef class Op:
             face.callbacks = [(fn, context)]
             face.held = self
             self.owner = face
-            if self.state == OP_NEW and attempted(self):
+            # Not of a receive: what its twin has, and nobody comes to see, can be told to be undelivered.
+            if self.state == OP_NEW and (self.kind <= W_SEND or self.flags & F_DEFAULT) and attempted(self):
                 face_wake(self, face)
                 return
             twin = begin_twin(self)

@@ -59,6 +59,8 @@ cdef bint is_gone(object owner) noexcept:
 cdef bint loop_is_closed(Scheduler s) noexcept:
     try:
         return s.dead or s.loop.is_closed()
+    except (RecursionError, MemoryError):
+        return False  # it could not even be asked
     except Exception:
         logger.exception("%r does not say whether it is closed", s.loop)
         return False

@@ -122,11 +122,16 @@ cdef void forget(Scheduler s) except *:
 
 cdef bint is_here(Scheduler s) noexcept:
     # Whether this thread may touch the scheduler. A loop may be run by one thread after another.
+    cdef PyObject* loop
     if <PyObject*>s == goish_tls_sched:
         return True
-    loop = asyncio_running_loop()
-    if loop is not None:
-        return loop is s.loop
+    loop = PyObject_Vectorcall(<PyObject*>asyncio_running_loop, NULL, 0, NULL)
+    if loop == NULL:  # the recursion limit: it is dealt with as from elsewhere
+        PyErr_Clear()
+        return False
+    Py_DECREF(<object>loop)  # it runs, or is None
+    if loop != <PyObject*>None:
+        return loop == <PyObject*>s.loop
     return PyThread_get_thread_ident() == s.thread and not s.loop.is_running()
 
 

@@ -430,8 +430,11 @@ cdef bint stop_awaiting(Goroutine g, object msg) except -1:
         g.wait.add_done_callback(_look_at)  # nobody else does, and asyncio logs what nobody looks at
         g.wait = None
         goish_store_state(&g.state, G_YIELDED)
-        run_push(g.sched, <PyObject*>g)
-        arm_drain(g.sched)
+        if is_task(g):
+            task_woken(g.sched, g)
+        else:
+            run_push(g.sched, <PyObject*>g)
+            arm_drain(g.sched)
     goroutine_must_cancel(g, msg, False)
     return True
 

@@ -177,7 +177,7 @@ def test_an_interrupt_in_the_midst_of_a_wake_up_is_raised_and_nobody_is_forgotte
 
         go(receiver)
         await settle()
-        loop.errors = [KeyboardInterrupt(), KeyboardInterrupt()]
+        loop.errors = [RecursionError(), KeyboardInterrupt()]
         ch.try_send(1)
         await asyncio.get_running_loop().create_future()
 

@@ -66,7 +66,9 @@ async def dropped_by_hand(op: Op[Any]) -> None:
 
 
 DROPS = [dropped_by_wait, dropped_by_hand]
-if not hasattr(asyncio.tasks, "_log_on_exception"):  # or shield has itself called back by what it has let go, to log its failure
+if not hasattr(
+    asyncio.tasks, "_log_on_exception"
+):  # or shield has itself called back by what it has let go, to log its failure
     DROPS.append(dropped_by_shield)
 any_drop = pytest.mark.parametrize("drop", DROPS, ids=lambda fn: fn.__name__)
 any_receive = pytest.mark.parametrize("make", RECEIVES.values(), ids=RECEIVES)

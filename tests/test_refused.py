@@ -80,7 +80,9 @@ def test_who_is_woken_at_the_recursion_limit_wakes(run: Any, wake: Any, kind: st
         if where == "on the loop":
             at_the_limit(lambda: wake(ch, wg))
         else:
-            target = (lambda: asyncio.run(elsewhere())) if "loop" in where else lambda: at_the_limit(lambda: wake(ch, wg))
+            target = (
+                (lambda: asyncio.run(elsewhere())) if "loop" in where else lambda: at_the_limit(lambda: wake(ch, wg))
+            )
             thread = threading.Thread(target=target)
             thread.start()
             await asyncio.to_thread(thread.join)

@@ -1,7 +1,7 @@
 """Tasks of the factory that await each other in a ring: a cancel of one ends, and ends them all.
 
 asyncio's own tasks end in RecursionError there.
-Not here: a task that awaits itself, which is refused (test_awaiting.py); goroutines of go(), to which no cancel is passed.
+Not here: a task that awaits itself, which is refused (test_awaiting.py); goroutines of go(), to which none is passed.
 """
 
 from __future__ import annotations

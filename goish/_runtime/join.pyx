@@ -144,8 +144,8 @@ cdef Py_ssize_t tail_of_ring(PyObject* g, Py_ssize_t ring) noexcept:
     # How many come before a ring of that length.
     cdef PyObject* ahead = g
     cdef Py_ssize_t tail = 0
-    cdef Py_ssize_t i
-    for i in range(ring):
+    cdef Py_ssize_t _step
+    for _step in range(ring):
         ahead = awaited_by(ahead)
     while g != ahead:
         g, ahead = awaited_by(g), awaited_by(ahead)

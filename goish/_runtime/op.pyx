@@ -598,10 +598,10 @@ cdef object insist(object loop, object call, tuple args, object context):
     # Calls a method of a loop where nothing may be raised. A signal handler may raise in its midst (Ctrl-C): then it is called
     # again, since somebody waits for it, and the exception is raised in a turn of the loop. False: the loop is closed. None: it
     # takes nothing on this thread, where the recursion limit is near, or memory is out: inbox_poke() has it tried elsewhere.
-    cdef int attempt
+    cdef int _attempt
     cdef object handle = None
     cdef object error = None
-    for attempt in range(2):
+    for _attempt in range(2):
         try:
             handle = call(*args, context=context)
             break

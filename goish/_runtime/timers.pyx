@@ -10,8 +10,8 @@ cdef str time_name = "time"
 
 
 cdef inline bint is_virtual(Scheduler s):
-    # Whether the loop has a clock that is not the monotonic one: of its class, or put in its place, on the loop or on its class, at
-    # whatever time. (Not on uvloop, whose timers are its own.) So it is asked anew each time a clock is read.
+    # Whether the loop has a clock that is not the monotonic one: of its class, or put in its place, on the loop or on its class,
+    # at whatever time. (Not on uvloop, whose timers are its own.) So it is asked anew each time a clock is read.
     if s.coarse_timers:
         return False
     return (s.loop_dict is not None and time_name in <dict>s.loop_dict) or type(s.loop).time is not own_time

@@ -316,7 +316,7 @@ def test_a_timer_of_a_library_is_no_deadlock() -> None:
 
 # ── a clock that is put in the place of the loop's ──
 #
-# As libraries for tests do it: on the loop object, on its class, by another class; before goish sees the loop, or after.
+# As libraries for tests do it: on the loop object, on its class, by another class; before goish sees it, or after.
 
 
 class Jump:

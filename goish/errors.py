@@ -51,7 +51,7 @@ class SendOnClosed(ChanPanic):
     """A send on a closed channel, or one that was waiting when the channel closed.
 
     ``value`` is what was to be sent: it was not delivered and is the caller's again. Of ``send_many`` it is the list of
-    those not sent.
+    those not sent; so is ``unsent``, and ``sent`` is how many were.
 
     Example::
 

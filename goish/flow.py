@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import math
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from functools import partial
 from time import monotonic
 from typing import Any, Final, TypeAlias, TypeVar, overload
 
@@ -22,12 +22,14 @@ from ._runtime.core import (
     RecvChan,
     chan,
     end_of,
+    ended,
     given_up,
     go,
     go_thread,
     goroutine_behind,
     join_helping,
     scheduler,
+    select,
     sync,
     take,
 )
@@ -242,6 +244,7 @@ def sync_any(*handles: Any, timeout: float | None = None) -> tuple[int, Any]:
         first.cancel("nobody waits any more")
         _give_up(handles)
         raise
+    _give_up_others(handles, i)
     return i, _sync(handles[i])
 
 
@@ -355,15 +358,20 @@ async def wait_any(*handles: Any) -> tuple[int, Any]:
     """
     _check(handles, "wait_any")
     _check_not_empty(handles, "wait_any")
-    i = await _first(handles)
+    try:
+        i = await _first(handles)
+    except BaseException:
+        _give_up(handles)
+        raise
+    _give_up_others(handles, i)
     return i, _result_of(handles[i])
 
 
 def done(handle: Handle[Any], /) -> RecvChan[Any]:
     """A channel that is closed when ``handle`` is done: its end as a case of ``select``. Its result stays to be taken.
 
-    Make it once, outside of a loop around the ``select``. TypeError for other things; RuntimeError on a thread without
-    an event loop for what runs on a worker: ``sync_any`` there.
+    Any number may ask for it, again and again: nothing is left behind by a ``select`` that another case has won.
+    TypeError for other things. Any thread.
 
     Example::
 
@@ -373,19 +381,29 @@ def done(handle: Handle[Any], /) -> RecvChan[Any]:
         print(index, await g)  # -> 1 8
     """
     _check((handle,), "done")
-    ended: Chan[Any] = chan()
+    behind = _behind(handle)
+    return ended(behind) if isinstance(behind, Goroutine) else _end_of_future(behind)
+
+
+def _end_of_future(future: asyncio.Future[Any]) -> RecvChan[Any]:
+    """Made once for each future, which keeps it."""
+    known: Chan[Any] | None = getattr(future, "_goish_ended", None)
+    if known is not None:
+        return known.receiver
+    over: Chan[Any] = chan()
 
     def end(_: object) -> None:
-        ended.close()
+        over.close()
 
-    behind = _behind(handle)
-    if behind.done():
-        ended.close()
-    elif isinstance(behind, Goroutine) or behind.get_loop() is asyncio._get_running_loop():
-        behind.add_done_callback(end)
+    if future.done():
+        over.close()
+    elif future.get_loop() is asyncio._get_running_loop():
+        future.add_done_callback(end)
     else:
-        _call_on(behind.get_loop(), behind.add_done_callback, end)
-    return ended.receiver
+        _call_on(future.get_loop(), future.add_done_callback, end)
+    with contextlib.suppress(AttributeError):  # of a class with __slots__
+        future._goish_ended = over  # type: ignore[attr-defined]
+    return over.receiver
 
 
 # ── waiting for one of any kind ──
@@ -395,32 +413,19 @@ async def _first(handles: Sequence[Handle[Any]]) -> int:
     for i, handle in enumerate(handles):
         if _is_over(handle):
             return i
-    ended: Chan[int] = chan(math.inf)
-    asked: list[tuple[Goroutine[Any], Callable[[object], object]]] = []
+    watched: list[Goroutine[Any]] = []
     watchers: list[Goroutine[None]] = []
     try:
-        for i, handle in enumerate(handles):
+        for handle in handles:
             behind = _behind(handle)
-            if isinstance(behind, Goroutine):
-                asked.append((behind, partial(_tell, ended, i)))
-                behind.add_done_callback(asked[-1][1])
-            else:
-                watchers.append(go(_watch, behind, ended, i))
-        return await ended.recv()
+            if not isinstance(behind, Goroutine):
+                behind = go(_end_of, behind)
+                watchers.append(behind)
+            watched.append(behind)
+        return (await select(*[ended(g).recv_ok() for g in watched], biased=True))[0]
     finally:
-        for g, tell in asked:
-            g.remove_done_callback(tell)
         for watcher in watchers:
             watcher.cancel()
-
-
-def _tell(ended: Chan[int], i: int, _: object) -> None:
-    ended.try_send(i)
-
-
-async def _watch(future: asyncio.Future[Any], ended: Chan[int], i: int) -> None:
-    await _end_of(future)
-    ended.try_send(i)
 
 
 def _sync(handle: Handle[T]) -> T:
@@ -492,6 +497,10 @@ def _are_behind(handles: Sequence[Handle[Any]], g: Goroutine[Any]) -> bool:
 def _give_up(handles: Sequence[Handle[Any]]) -> None:
     for g in _goroutines(handles):
         given_up(g)
+
+
+def _give_up_others(handles: Sequence[Handle[Any]], i: int) -> None:
+    _give_up([handle for handle in handles if handle is not handles[i]])
 
 
 def _is_consumed(handle: Handle[Any]) -> bool:

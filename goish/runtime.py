@@ -108,7 +108,10 @@ def run(
     with asyncio.Runner(debug=debug, loop_factory=factory) as runner:
         loop_ = runner.get_loop()
         program: _Program[T] = _Program(loop_, _main_coroutine(main, args), on_panic, deadlock, grace)
-        return program.execute()
+        try:
+            return program.execute()
+        finally:
+            del program.main, program.panics, program.detector  # they lead back to it, and it to the loop
 
 
 def goexit() -> NoReturn:

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from helpers import outcome, settle, until, waiting
+from helpers import in_one_callback, outcome, settle, until, waiting
 
 import goish
 from goish import (
@@ -676,21 +676,88 @@ async def test_send_many_on_a_closed_channel_hands_back_what_was_not_sent(spawn:
     assert ch.try_recv_batch() == [1, 2]
 
 
-async def test_cancelled_send_many_says_how_many_it_sent(run: Driver) -> None:
-    ch = chan(2)
+async def cut_off(ch: Chan[int], n: int) -> Any:
+    """Sends, and gives what the exception says."""
+    try:
+        return await ch.send_many(range(n))
+    except (asyncio.CancelledError, SendOnClosed, ChanFull) as exc:
+        return exc
+
+
+async def test_a_send_many_that_is_cancelled_raises_and_says_how_far_it_came(spawn: Spawn) -> None:
+    undelivered: list[int] = []
+    ch: Chan[int] = chan(2, on_undelivered=undelivered.append)
     told = []
 
     async def produce() -> None:
-        told.append(await ch.send_many(range(5)))
-        await NIL.recv()
+        try:
+            await ch.send_many(range(5))
+            told.append("next line")
+        except asyncio.CancelledError as exc:
+            told.append((exc.args, exc.sent, exc.unsent))  # type: ignore[attr-defined]
+            raise
 
-    g = go(produce)
+    g = spawn(produce)
     await settle()
-    g.cancel()
+    g.cancel("enough")
     await settle()
-    assert told == [2]
+    assert told == [(("enough",), 2, [2, 3, 4])]
     assert g.cancelled()
     assert ch.try_recv_batch() == [0, 1]
+    assert undelivered == [], "they are the caller's again"
+
+
+async def test_a_timeout_around_send_many_is_raised_and_counted(virtual: Driver) -> None:
+    ch: Chan[int] = chan(2)
+
+    async def produce() -> Any:
+        this: Any = asyncio.current_task()
+        try:
+            async with asyncio.timeout(1.0):
+                await ch.send_many(range(5))
+        except TimeoutError as exc:
+            cause: Any = exc.__cause__
+            return cause.sent, cause.unsent, this.cancelling()
+
+    assert await virtual.spawn(produce) == (2, [2, 3, 4], 0)
+    assert ch.try_recv_batch() == [0, 1]
+
+
+async def test_a_send_many_that_a_full_or_closed_channel_cuts_off_says_how_far_it_came(spawn: Spawn) -> None:
+    exc = await cut_off(chan(2, overflow="error"), 5)
+    assert (type(exc), exc.sent, exc.unsent, exc.value) == (ChanFull, 2, [2, 3, 4], [2, 3, 4])
+    ch: Chan[int] = chan(2)
+    g = spawn(cut_off, ch, 5)
+    await settle()
+    ch.close()
+    exc = await g
+    assert (type(exc), exc.sent, exc.unsent, exc.value) == (SendOnClosed, 2, [2, 3, 4], [2, 3, 4])
+
+
+async def test_a_send_many_of_which_all_was_taken_returns_although_it_is_cancelled(spawn: Spawn) -> None:
+    ch: Chan[int] = chan()
+    log: list[Any] = []
+
+    async def produce() -> None:
+        log.append(await ch.send_many([1]))
+        await NIL.recv()
+
+    g = spawn(produce)
+    await settle()
+    await in_one_callback(lambda: log.append(ch.try_recv()), g.cancel)
+    assert log == [(1, True), 1]
+    assert g.cancelled()
+
+
+async def test_what_send_many_waits_to_send_is_undelivered_when_its_coroutine_is_closed(spawn: Spawn) -> None:
+    undelivered: list[int] = []
+    ch: Chan[int] = chan(on_undelivered=undelivered.append)
+    g = spawn(cut_off, ch, 3)
+    await settle()
+    g.get_coro().close()
+    assert undelivered == [0]
+    assert waiting(ch) == (0, 0)
+    await outcome(g)
 
 
 async def test_recv_many_waits_for_one_and_takes_what_else_is_there(spawn: Spawn) -> None:
@@ -746,6 +813,43 @@ async def test_recv_many_cancelled_while_it_lingers_delivers_what_it_has(run: Dr
     await settle()
     assert got == [[1, 2]]
     assert g.cancelled()
+
+
+async def test_a_timeout_while_recv_many_lingers_is_seen_by_the_next_wait(virtual: Driver) -> None:
+    """And by expired(): in neither case is anything lost."""
+    got: list[Any] = []
+
+    async def take(wait_again: bool) -> None:
+        this: Any = asyncio.current_task()
+        try:
+            async with asyncio.timeout(1.0) as timeout:
+                got.append(await filled(1, 2).recv_many(10, linger=3600.0))
+                if wait_again:
+                    await NIL.recv()
+            got.append(timeout.expired())
+        except TimeoutError:
+            got.append("timeout")
+        got.append(this.cancelling())
+        await asyncio.sleep(1)
+
+    for wait_again in (False, True):
+        await virtual.spawn(take, wait_again)
+    assert got == [[1, 2], True, 0, [1, 2], "timeout", 0]
+
+
+async def test_what_recv_many_has_received_is_undelivered_when_its_coroutine_is_closed(spawn: Spawn) -> None:
+    undelivered: list[int] = []
+    ch: Chan[int] = chan(3, on_undelivered=undelivered.append)
+    ch.try_send_batch([1, 2])
+
+    async def take() -> None:
+        await ch.recv_many(10, linger=3600.0)
+
+    g = spawn(take)
+    await settle()
+    g.get_coro().close()
+    assert undelivered == [1, 2]
+    await outcome(g)
 
 
 # ── counting and looking ──

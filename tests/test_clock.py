@@ -312,3 +312,99 @@ def test_a_timer_of_a_library_is_no_deadlock() -> None:
         return await ch.recv()
 
     assert goish.run(program, loop=goish.new_event_loop) == "woken"
+
+
+# ── a clock that is put in the place of the loop's ──
+#
+# As libraries for tests do it: on the loop object, on its class, by another class; before goish sees it, or after.
+
+
+class Jump:
+    """A clock, and a selector's select that moves it on instead of waiting."""
+
+    def __init__(self, loop: Any) -> None:
+        self.now = 5.0
+        self.select = loop._selector.select
+
+    def time(self) -> float:
+        return self.now
+
+    def jump(self, timeout: float | None = None) -> Any:
+        events = self.select(0)
+        if not events and timeout:
+            self.now += timeout
+        return events
+
+
+def on_the_loop(loop: Any, patch: pytest.MonkeyPatch) -> Jump:
+    jump = Jump(loop)
+    patch.setattr(loop, "time", jump.time)
+    patch.setattr(loop._selector, "select", jump.jump)
+    return jump
+
+
+def on_its_class(loop: Any, patch: pytest.MonkeyPatch) -> Jump:
+    jump = Jump(loop)
+    patch.setattr(type(loop), "time", lambda _: jump.now)
+    patch.setattr(loop._selector, "select", jump.jump)
+    return jump
+
+
+def by_another_class(loop: Any, patch: pytest.MonkeyPatch) -> Jump:
+    jump = Jump(loop)
+    patch.setattr(loop, "__class__", type("Jumping", (type(loop),), {"time": lambda _: jump.now}))
+    patch.setattr(loop._selector, "select", jump.jump)
+    return jump
+
+
+async def sleep_a_day() -> list[str]:
+    """By goish's timers and asyncio's: all days pass at once, in their order."""
+    log: list[str] = []
+
+    async def sleeper(days: float, sleep: Any, name: str) -> None:
+        await sleep(days * 86400)
+        log.append(name)
+
+    loop = asyncio.get_running_loop()
+    loop.call_later(1.5 * 86400, log.append, "call_later")
+    await asyncio.gather(
+        goish.go(sleeper, 3, goish.sleep, "goish"),
+        sleeper(2, asyncio.sleep, "asyncio"),
+        goish.go(sleeper, 1, lambda s: goish.after(s).recv(), "after"),
+    )
+    return log
+
+
+@pytest.mark.parametrize("made", [asyncio.SelectorEventLoop, _with_clock(asyncio.SelectorEventLoop)])
+@pytest.mark.parametrize("how", [on_the_loop, on_its_class, by_another_class], ids=lambda how: how.__name__)
+@pytest.mark.parametrize("when", ["before goish", "after goish", "within"])
+def test_a_clock_in_the_place_of_the_loops_is_heard(made: Any, how: Any, when: str) -> None:
+    patch = pytest.MonkeyPatch()
+
+    async def main() -> float:
+        if when == "within":
+            how(asyncio.get_running_loop(), patch)
+        assert await sleep_a_day() == ["after", "call_later", "asyncio", "goish"]
+        return asyncio.get_running_loop().time()
+
+    with asyncio.Runner(loop_factory=made) as runner, patch.context() as patch:
+        loop = runner.get_loop()
+        if when != "before goish":
+            scheduler(loop)
+        if when != "within":
+            how(loop, patch)
+        assert runner.run(main()) == pytest.approx(5.0 + 3 * 86400, abs=1.0)
+
+
+def test_a_clock_that_was_taken_back_is_heard_no_more() -> None:
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        with pytest.MonkeyPatch.context() as patch:
+            on_the_loop(runner.get_loop(), patch)
+            assert runner.run(sleep_a_day())[-1] == "goish"
+
+        async def nap() -> float:
+            before = asyncio.get_running_loop().time()
+            await goish.sleep(0.001)
+            return asyncio.get_running_loop().time() - before
+
+        assert runner.run(nap()) >= 0.001

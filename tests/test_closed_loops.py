@@ -9,11 +9,12 @@ import asyncio
 import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
-from helpers import LOOPS, REAL_LOOPS, settle, waiting
+from helpers import FREE_THREADED, LOOPS, REAL_LOOPS, settle, waiting
 
 import goish
 from goish import EMPTY, Chan, after, chan, go, num_goroutine, select, sleep, try_select
@@ -695,3 +696,125 @@ def test_a_finally_block_of_an_abandoned_goroutine_may_make_a_loop(new_loop: New
     scheduler(new_loop())
     assert len(ended) == 3
     assert [g.cancelled() for g in handles] == [True] * 3
+
+
+# ── what is left of a closed loop ──
+
+
+@pytest.fixture
+def no_collector() -> Generator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def leave_goroutines() -> None:
+    """One that waits and one that sleeps."""
+    go(recv, chan())
+    go(sleep_for, LONG)
+    await settle()
+
+
+async def use_timers() -> None:
+    await sleep(0.001)
+    await select(chan().recv(), after(0.001).recv())
+    asyncio.get_running_loop().call_later(LONG, nothing)
+    async with asyncio.timeout(LONG):
+        await asyncio.sleep(0.001)
+
+
+async def hear_of_threads() -> None:
+    ch = chan()
+    sender = threading.Thread(target=ch.send_blocking, args=(1,))
+    sender.start()
+    assert await ch.recv() == 1
+    sender.join(PATIENCE)
+    await goish.go_thread(int)
+
+
+async def use_tasks() -> None:
+    await asyncio.create_task(nothing())
+    await asyncio.wait([asyncio.ensure_future(chan().recv())], timeout=0.001)
+
+
+async def use_ends() -> None:
+    await goish.wait_any(go(nothing), go(nothing))
+    await goish.done(go(nothing)).recv_ok()
+
+
+USES = [await_goroutine, use_tasks, use_timers, hear_of_threads, leave_goroutines, use_ends]
+MAKES: dict[str, Callable[[Callable[[], asyncio.AbstractEventLoop]], asyncio.AbstractEventLoop]] = {
+    "plain": lambda make: make(),
+    "factory": lambda make: with_factory(make()),
+    "new_event_loop": lambda _: goish.new_event_loop(),
+}
+
+
+def with_factory(loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
+    loop.set_task_factory(goish.task_factory)  # type: ignore[arg-type]
+    return loop
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("use", USES, ids=lambda fn: fn.__name__)
+@pytest.mark.parametrize("made", MAKES)
+@pytest.mark.parametrize("loop", REAL_LOOPS)
+@pytest.mark.parametrize("where", ["here", "in a thread"])
+def test_a_closed_loop_is_freed_when_its_last_reference_goes(
+    loop: str, made: str, use: Callable[[], Any], where: str
+) -> None:
+    """As asyncio's and uvloop's: not first by the collector."""
+    gone: list[weakref.ref[Any]] = []
+
+    def run() -> None:
+        one = MAKES[made](LOOPS[loop])
+        one.run_until_complete(use())
+        one.close()
+        one.close()
+        gone.append(weakref.ref(one))
+
+    if where == "here":
+        run()
+    else:
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join(PATIENCE)
+    if FREE_THREADED and use is hear_of_threads:
+        gc.collect()  # what another thread has referred to may be counted off late
+    assert [ref() for ref in gone] == [None]
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("loop", REAL_LOOPS)
+def test_so_is_the_loop_of_a_program_that_is_over(loop: str) -> None:
+    gone: list[weakref.ref[Any]] = []
+
+    def make() -> asyncio.AbstractEventLoop:
+        one = LOOPS[loop]()
+        gone.append(weakref.ref(one))
+        return one
+
+    goish.run(leave_goroutines, loop=make)
+    assert [ref() for ref in gone] == [None]
+
+
+def test_a_failure_that_outlives_its_loop_is_told_when_its_handle_goes(new_loop: NewLoop) -> None:
+    heard: list[Any] = []
+    loop = new_loop()
+    loop.set_exception_handler(lambda _, context: heard.append(context["exception"]))
+
+    async def fail() -> None:
+        raise LookupError
+
+    async def main() -> Any:
+        g = go(fail)
+        await settle()
+        return g
+
+    g = loop.run_until_complete(main())
+    loop.close()
+    assert heard == []
+    del g
+    gc.collect()
+    assert [type(exc) for exc in heard] == [LookupError]

@@ -40,7 +40,9 @@ from goish import (
     sync_scope,
     try_select,
     wait_all,
+    wait_any,
 )
+from goish._runtime.core import goroutine_behind
 
 pytestmark = pytest.mark.usefixtures("two_workers")
 
@@ -285,6 +287,55 @@ async def test_the_end_of_anything_is_a_case() -> None:
     elsewhere.call_soon_threadsafe(elsewhere.stop)
     thread.join()
     elsewhere.close()
+
+
+@pytest.mark.parametrize("kind", ["go", "go_thread", "go_thread async", "spawn", "submit", "task", "future"])
+async def test_a_loop_that_asks_for_the_end_each_time_leaves_nothing_behind(kind: str) -> None:
+    """Whatever else wins: by select, by wait_any, or not awaited at all."""
+    token = CancelToken()
+    handle: Any = {
+        "go": lambda: go(wait_closed, token),
+        "go_thread": lambda: go_thread(token.recv_ok_blocking),
+        "go_thread async": lambda: go_thread(wait_closed, token),
+        "spawn": lambda: spawn(token.recv_ok_blocking),
+        "submit": lambda: submit(token.recv_ok_blocking),
+        "task": lambda: asyncio.ensure_future(wait_closed(token)),
+        "future": asyncio.get_running_loop().create_future,
+    }[kind]()
+    other: Chan[int] = chan(1)
+    for n in range(10):
+        other.try_send(n)
+        assert await select(other.recv(), done(handle).recv()) == (0, n, True)
+        assert (await wait_any(go(asyncio.sleep, 0), handle))[0] == 0
+        done(handle)
+    for _ in range(5):  # wait_any's watcher of a future ends
+        await asyncio.sleep(0)
+    assert done(handle) == done(handle), "there is one"
+    assert done(handle).statistics().receivers_waiting == 0
+    behind = goroutine_behind(handle) if kind in ("spawn", "submit") else handle
+    assert len(behind._callbacks or ()) <= 1
+    token.cancel()
+    if kind == "future":
+        handle.set_result(None)
+    assert await done(handle).recv_ok() == (None, False)
+    await wait_all(handle)
+
+
+async def wait_closed(token: CancelToken) -> None:
+    await token.wait_closed()
+
+
+def test_the_end_of_a_call_is_told_although_the_loop_that_asked_first_is_gone() -> None:
+    token = CancelToken()
+    g = go_thread(token.recv_ok_blocking)
+
+    async def ask() -> None:
+        await select(done(g).recv(), default=True)
+
+    asyncio.run(ask())
+    ended = done(g)
+    token.cancel()
+    assert ended.recv_ok_blocking(timeout=PATIENCE) == (None, False)
 
 
 async def test_its_result_stays_to_be_taken() -> None:

@@ -35,7 +35,7 @@ cdef double timer_due(Chan ch) noexcept:
         chan_settle(ch, &aside)
         if now >= deadline:
             return INFINITY
-        return deadline - now if s is None or s.loop_time is None else 1.0 / GLANCES
+        return deadline - now if s is None or not is_virtual(s) else 1.0 / GLANCES
     except BaseException:
         logger.exception("the clock of %r failed", s.loop)
         return 1.0 / GLANCES
@@ -123,3 +123,33 @@ def after(seconds):
     ch.flags = C_TIMER | C_MADE
     ch.extra = extra
     return recv_view(ch)
+
+
+# ---- the end of a goroutine ----
+
+cdef void close_once(object ended) noexcept:
+    chan_close(<Chan>ended)
+
+
+close_ended = close_once
+
+
+def ended(Goroutine g):
+    """The channel that is closed when ``g`` is done: there is one for each goroutine, whoever asks how often. Any thread."""
+    cdef Extra extra
+    cdef Chan fresh = chan()
+    cdef Chan ch = fresh
+    cdef bint over
+    if goish_load_state(&g.state) != G_DONE:
+        extra = extra_of(g)
+        goish_lock(end_lock(g))
+        over = goish_load_state(&g.state) == G_DONE
+        if not over and extra.end_channel is None:
+            extra.end_channel = fresh
+        if not over:
+            ch = <Chan>extra.end_channel
+        goish_unlock(end_lock(g))
+        if not over:
+            return recv_view(ch)
+    chan_close(fresh)
+    return recv_view(fresh)

@@ -239,9 +239,9 @@ cdef class Chan:
     def send_many(self, values):
         """Sends ``values`` in order, waiting for each as ``send`` does; a coroutine: await it.
 
-        Returns how many were sent. Raises SendOnClosed; its ``value`` is the list of those not sent. A cancel before
-        the first is raised here; later, it returns how many were sent, which is fewer than all, and the cancel comes at
-        the next wait.
+        Returns how many were sent: all. Cut off by a cancel, a timeout, ``close`` (SendOnClosed) or a full channel
+        (ChanFull), it raises; ``sent`` on the exception says how many were sent, ``unsent`` is the list of the others,
+        which nobody receives. (Of a TimeoutError of ``asyncio.timeout`` they are on its ``__cause__``.)
 
         Example::
 
@@ -254,8 +254,9 @@ cdef class Chan:
         """Waits for one value, takes what else is there, and waits up to ``linger`` seconds for more.
 
         A coroutine: await it. Returns a list of 1 to ``max`` values, or ``[]`` when the channel is closed and drained.
-        ValueError if ``max`` is below 1. A cancel while nothing was received is raised here; later, what was received
-        is returned and the cancel comes at the next wait.
+        ValueError if ``max`` is below 1. A cancel while nothing was received is raised here; later, while it lingers,
+        what was received is returned and the cancel comes at the next wait. (So ``asyncio.timeout`` around it raises
+        nothing if no wait follows in its block, but ``expired()`` is true.)
 
         Example::
 

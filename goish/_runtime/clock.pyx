@@ -59,7 +59,9 @@ cdef class Clock:
     def close(self):
         """As ``asyncio.loop.close``; what is still due is forgotten."""
         super(Clock, self).close()
-        drop_alarms(scheduler_of(self))
+        s = scheduler_made(self)  # None: it was closed before
+        if s is not None:
+            drop_alarms(<Scheduler>s)
 
 
 cdef object loops_call_later(object loop):

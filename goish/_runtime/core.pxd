@@ -61,11 +61,12 @@ cdef extern from "slots.h":
     ctypedef Ring* (*goish_ring_of)(PyObject* chan)
     void goish_collect_ring(PyTypeObject* chan_type, PyTypeObject* priority_type, goish_ring_of ring) noexcept
     void goish_free_goroutines_flat(PyTypeObject* goroutine_type) noexcept
-    int GOISH_OP_PLAIN, GOISH_OP_TAKEN, GOISH_OP_NESTS, GOISH_OP_FORGOTTEN
+    int GOISH_OP_PLAIN, GOISH_OP_TAKEN, GOISH_OP_NESTS, GOISH_OP_FORGOTTEN, GOISH_OP_FORSAKEN
     Op goish_make_op()
     void goish_take_three(PyObject** behind, PyObject** held) noexcept
     int goish_recycle_ops(
-        PyTypeObject* op_type, int (*fate)(PyObject*, PyObject**) noexcept, const char* (*name)(PyObject*) noexcept
+        PyTypeObject* op_type, int (*fate)(PyObject*, PyObject**) noexcept, const char* (*name)(PyObject*) noexcept,
+        void (*forsake)(PyObject*) noexcept
     ) except -1
     void goish_take_attributes(
         PyTypeObject* goroutine_type, Py_ssize_t offset,

@@ -18,11 +18,14 @@ cdef enum:
     GF_CANCELLED = 4     # while it lives: RUNNABLE to be told that its wait was cancelled, so a further cancel adds nothing
     GF_RETRIEVED = 8     # somebody saw the exception
     GF_EXITED = 16       # ended by goexit()
+    GF_PASSING = 16      # while it lives: passes a cancel on to what it awaits
     GF_REGISTERED = 32   # known to asyncio.all_tasks()
     GF_GC_TAKEN = 64     # its coroutine is out of the collector
     GF_CTX_TAKEN = 128   # likewise its Context, which is its own
 
 cdef class Fate
+
+ctypedef void (*Ending)(object channel) noexcept
 
 cdef union Link:
     PyObject* next       # while runnable: the one behind on the run queue
@@ -67,6 +70,7 @@ cdef class Extra:
     cdef object callback_context
     cdef list callbacks      # further ones, of (callback, context)
     cdef WaitQueue joiners   # ops of those that await it
+    cdef object end_channel  # None, or the channel that its end closes (after.pyx)
     cdef object source       # where it was made, a stack summary: tasks in asyncio's debug mode
     cdef Fate fate           # or None
     cdef bint is_task        # made by the task factory

@@ -480,6 +480,8 @@ cdef void notify(Scheduler s, Goroutine g, Extra extra) except *:
     callbacks = extra.callbacks
     extra.callback = extra.callback_context = extra.callbacks = None
     goish_unlock(end_lock(g))
+    if extra.end_channel is not None:
+        close_ended(extra.end_channel)
     if context is None and callbacks is None:
         wake_joiners(g, extra)
         return
@@ -540,6 +542,9 @@ cdef object call_back_now(object fn, Goroutine g, object context):
         if not ends_program(g, exc):
             logger.error("a done callback of %r raised", g, exc_info=exc_info(exc))
     return True
+
+
+cdef Ending close_ended  # of the floor above, which sets it
 
 
 cdef inline void wake_joiners(Goroutine g, Extra extra) noexcept:
@@ -706,6 +711,12 @@ cdef class Fate:
 cdef class Wake:
     def __call__(self, future, /):
         wake_now(self.g)
+
+    def __eq__(self, other):  # for remove_done_callback
+        return type(other) is Wake and (<Wake>other).g is self.g
+
+    def __hash__(self):
+        return hash(self.g)
 
     @property
     def __qualname__(self):  # as asyncio shows a callback

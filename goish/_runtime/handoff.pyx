@@ -59,6 +59,8 @@ cdef bint is_gone(object owner) noexcept:
 cdef bint loop_is_closed(Scheduler s) noexcept:
     try:
         return s.dead or s.loop.is_closed()
+    except (RecursionError, MemoryError):
+        return False  # it could not even be asked
     except Exception:
         logger.exception("%r does not say whether it is closed", s.loop)
         return False
@@ -453,12 +455,13 @@ cdef bint send_withdraw(Op op) noexcept:
         return False
     value, op.value = op.value, None
     value = unwrap(value)
-    undelivered(<PyObject*>ch, value)
+    if not op.used & U_QUIET:
+        undelivered(<PyObject*>ch, value)
     return True
 
 
 cdef void send_drop(Op op) noexcept:
-    if not op.flags & F_OK:
+    if not op.flags & F_OK and not op.used & U_QUIET:
         value, op.value = op.value, None
         undelivered(<PyObject*>op.target, unwrap(value))
 
@@ -485,6 +488,18 @@ cdef Op send_op(Chan ch, object value):
     op = new_op(W_SEND, ch)
     op.value = value
     return op
+
+
+def send_or_return(Chan ch, value):
+    """For ``send_many``: a send whose value, cut off, comes back to who sends, and does not go to ``on_undelivered``."""
+    cdef Op op = send_op(ch, value)
+    op.used |= U_QUIET
+    return op
+
+
+def report_undelivered(Chan ch, value):
+    """Tells ``on_undelivered`` of a value that nobody will receive."""
+    undelivered(<PyObject*>ch, value)
 
 
 cdef object for_heap(Chan ch, object value):

@@ -57,18 +57,56 @@ cdef inline void inbox_come(Scheduler s) noexcept:
 
 cdef bint inbox_call(Scheduler s) noexcept:
     # By who has been counted as a caller.
-    cdef bint taken = insist(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s)) is not False
-    goish_lock(&s.inbox.lock)
-    goish_count(&s.inbox.callers, -1)
-    goish_unlock(&s.inbox.lock)
-    if not taken:
+    handle = insist(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s))
+    if handle is None and call_elsewhere(s):
+        return True
+    caller_leaves(s, handle is None)
+    if handle is False:
         s.dead = True  # abandon() deals with its goroutines
         inbox_shut(s)
-    return taken
+    return handle is not False
+
+
+cdef void caller_leaves(Scheduler s, bint in_vain) noexcept:
+    goish_lock(&s.inbox.lock)
+    goish_count(&s.inbox.callers, -1)
+    if in_vain:
+        s.inbox.posted = False  # who comes next tries again
+    goish_unlock(&s.inbox.lock)
+
+
+# Where the recursion limit is near, no loop can be called, and whatever was to be woken must not wait for a luckier moment: a
+# thread of its own has room. It is started without a call of Python code.
+cdef extern from "pythread.h":
+    unsigned long PyThread_start_new_thread(void (*run)(void*) noexcept with gil, void* given) noexcept
+    unsigned long PYTHREAD_INVALID_THREAD_ID
+
+
+cdef bint call_elsewhere(Scheduler s) noexcept:
+    # By who has been counted as a caller, which the thread is from then on. False: there is no thread either.
+    Py_INCREF(s)
+    if PyThread_start_new_thread(insist_for_long, <void*>s) != PYTHREAD_INVALID_THREAD_ID:
+        return True
+    Py_DECREF(s)
+    return False
+
+
+cdef void insist_for_long(void* given) noexcept with gil:
+    s = <Scheduler>given
+    Py_DECREF(s)
+    handle = None
+    while handle is None:
+        handle = insist(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s))
+        if handle is None:
+            nap(0.001)
+    caller_leaves(s, False)
+    if handle is False:
+        s.dead = True
+        inbox_shut(s)
 
 
 cdef void inbox_poke(Scheduler s) noexcept:
-    # Wakes a worker's loop, for it to look at its pool.
+    # Has the loop look at what is to be done: at its inbox, its run queue, its alarms, a worker's at its pool.
     cdef bint post
     goish_lock(&s.inbox.lock)
     goish_store_state(&s.inbox.came, 1)
@@ -174,6 +212,8 @@ cdef void inbox_looked(Scheduler s) noexcept:
 
 cdef void inbox_called(Scheduler s) except *:
     # By the loop, as another thread has asked. On a goish loop this is the turn that the call belongs to.
+    if s.alarm_handle is None and s.alarms.count > 0:
+        set_alarm(s)
     if has_turns(s) and not s.turns.armed:
         s.inbox.woke = True
         turn(s)
@@ -184,7 +224,7 @@ cdef void inbox_called(Scheduler s) except *:
 cdef void inbox_collect(Scheduler s) noexcept:
     s.inbox.woke = True
     inbox_take(s)
-    if s.worker is not None:
+    if s.worker is not None or s.run_head != NULL:
         arm_drain(s)
 
 
@@ -215,8 +255,9 @@ cdef void handle_soon(Scheduler s, Handle h) noexcept:
     if has_turns(s):
         turn_push_late(s, <PyObject*>h)
         return
-    if h.state == H_WAITING:
-        insist(s.loop, s.call_soon, (h.callback, *h.args), h.context)
+    if h.state == H_WAITING and insist(s.loop, s.call_soon, (h.callback, *h.args), h.context) is None:
+        inbox_push(s, <PyObject*>h)
+        return
     handle_over(h, H_RAN)
     Py_DECREF(h)
 

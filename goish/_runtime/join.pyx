@@ -106,16 +106,69 @@ cdef int join_finish(Op op, PyObject** result) noexcept:
 cdef bint pass_cancel(Op op, object msg) noexcept:
     # asyncio's rule for tasks: who cancels the one that awaits a task cancels that task. Of a goroutine of go(), only the await.
     cdef Goroutine g = <Goroutine>op.target
+    cdef Py_ssize_t between
     if op.used & U_QUIET or not is_task(g):
         return False
-    while awaits_task(g):  # not by recursion: tasks may await each other a million deep
+    between = length_of_chain(g) - 1
+    while between > 0:  # not by recursion: tasks may await each other a million deep
         g.cancels = min(g.cancels + 1, 65535)
         g = <Goroutine>(<Op>g.wait).target
+        between -= 1
+    if awaits_task(g):  # one of those before: they await each other in a ring
+        if <PyObject*>op.owner != <PyObject*>g:
+            g.cancels = min(g.cancels + 1, 65535)
+        return op_fail(<Op>g.wait, cancelled_error(msg))
+    if g.state == G_RUNNING and g.cancels > 0 and <PyObject*>g.sched == goish_tls_sched:
+        return False  # it runs, was cancelled itself and passes that on: a ring too
     try:
         return g.cancel(msg)
     except BaseException as exc:
-        logger.error("cancel of %r failed", g, exc_info=exc_info(exc))
+        cancel_failed(g, exc)
         return False
+
+
+cdef void cancel_failed(Goroutine g, object error) noexcept:
+    logger.error("cancel of %r failed", g, exc_info=exc_info(error))
+    if not isinstance(error, Exception):  # a signal handler has raised it
+        raise_later(g.sched.loop, error)
+
+
+cdef Py_ssize_t length_of_chain(Goroutine g) noexcept:
+    # How many different tasks await each other in a row, `g` and the last one included. Where the row leads back into itself, the
+    # last is the one before it does. Brent's algorithm: `behind` stays, `ahead` goes on, until they meet.
+    cdef PyObject* ahead = <PyObject*>g
+    cdef PyObject* behind = ahead
+    cdef Py_ssize_t steps = 0
+    cdef Py_ssize_t ring = 0
+    cdef Py_ssize_t most = 1
+    while awaits_task(<Goroutine>ahead):
+        ahead = awaited_by(ahead)
+        steps += 1
+        ring += 1
+        if ahead == behind:
+            return tail_of_ring(<PyObject*>g, ring) + ring
+        if ring == most:
+            behind = ahead
+            most *= 2
+            ring = 0
+    return steps + 1
+
+
+cdef Py_ssize_t tail_of_ring(PyObject* g, Py_ssize_t ring) noexcept:
+    # How many come before a ring of that length.
+    cdef PyObject* ahead = g
+    cdef Py_ssize_t tail = 0
+    cdef Py_ssize_t _step
+    for _step in range(ring):
+        ahead = awaited_by(ahead)
+    while g != ahead:
+        g, ahead = awaited_by(g), awaited_by(ahead)
+        tail += 1
+    return tail
+
+
+cdef inline PyObject* awaited_by(PyObject* g) noexcept:
+    return <PyObject*>(<Op>(<Goroutine>g).wait).target
 
 
 cdef bint awaits_task(Goroutine g) noexcept:

@@ -1,7 +1,8 @@
 """Many values in a row: ``send_many`` and ``recv_many`` are ordinary code over ``send``, ``recv`` and ``select``.
 
-A cancel that comes when something has been sent or received already does not undo it: the call returns what happened,
-and the cancel is delivered at the next wait.
+A send that is cut off raises, and the exception says how far it came: the next line must not take it for complete. A
+receive that is cut off when something has been received already returns that, and the cancel is delivered at the next
+wait: values that have left the channel must not be lost.
 """
 
 from __future__ import annotations
@@ -11,24 +12,27 @@ from collections.abc import Iterable
 from typing import Any
 
 from goish._runtime import core
-from goish.errors import SendOnClosed
+from goish.errors import ChanFull, SendOnClosed
 
 
 async def send_many(ch: core.Chan[Any], values: Iterable[Any]) -> int:
     """How many of ``values`` were sent, in order."""
     items = list(values)
-    for n, item in enumerate(items):
-        try:
-            await ch.send(item)
-        except CancelledError as exc:
-            if n == 0:
-                raise
-            core.cancel_later(exc)
-            return n
-        except SendOnClosed as exc:
-            exc.value = items[n:]
-            raise
-    return len(items)
+    sent = 0
+    try:
+        for item in items:
+            await core.send_or_return(ch, item)
+            sent += 1
+    except (CancelledError, ChanFull, SendOnClosed) as exc:
+        exc.sent, exc.unsent = sent, items[sent:]  # type: ignore[union-attr]
+        if not isinstance(exc, CancelledError):
+            exc.value = items[sent:]
+        raise
+    except GeneratorExit:  # its coroutine is closed: nobody gets the value back that was to be sent
+        if sent < len(items):
+            core.report_undelivered(ch, items[sent])
+        raise
+    return sent
 
 
 async def recv_many(ch: core.Chan[Any], most: int, linger: float) -> list[Any]:
@@ -51,3 +55,7 @@ async def _linger(ch: core.Chan[Any], values: list[Any], most: int, alarm: core.
             values += [value, *ch.try_recv_batch(most - len(values) - 1)]
     except CancelledError as exc:
         core.cancel_later(exc)
+    except BaseException:  # as when its coroutine is closed: nobody gets them
+        for value in values:
+            core.report_undelivered(ch, value)
+        raise

@@ -30,7 +30,8 @@ cdef enum:
 cdef enum:
     U_USED = 1       # somebody took it (select, which leaves it NEW), or it is no program's: not a forgotten await
     U_TAKEN = 2      # out of the collector
-    U_QUIET = 4      # of a join: who waits looks at the outcome himself
+    U_QUIET = 4      # of a join: who waits looks at the outcome himself; of a send: its value comes back to who sends
+    U_TWIN = 8       # a future: another op waits in its place, its `value`
 
 # The ways to wait. Each is a row of the table `waits`, filled by the file that knows how.
 cdef enum:
@@ -80,7 +81,8 @@ cdef class Op:
 
 @cython.final
 cdef class Face:
-    # An op turned towards asyncio: who is to be called back, and on which loop.
+    # An op turned towards asyncio: who is to be called back, and on which loop. It belongs to the op and to its twin.
     cdef object loop
     cdef Scheduler sched     # of that loop: wake-ups from other threads go through its inbox
     cdef list callbacks      # of (callback, context); the loop's thread only
+    cdef Op held             # the op, as long as there are callbacks

@@ -39,6 +39,8 @@ cdef int op_fate(PyObject* op, PyObject** held) noexcept:
     cdef PyObject* value
     cdef PyObject* target
     cdef bint taken
+    if (<Op>op).used & U_TWIN:
+        return GOISH_OP_FORSAKEN
     if (<Op>op).state == OP_NEW and not (<Op>op).used & U_USED:
         return GOISH_OP_FORGOTTEN
     value = <PyObject*>(<Op>op).value
@@ -94,12 +96,8 @@ cdef bint would_complete(Op op) noexcept:
 
 cdef int op_resume(Op op, PyObject** result) noexcept:
     cdef int r
-    cdef bint kept = goish_is(<PyObject*>op.owner, <PyObject*>Face)
     cdef uint8_t state = goish_load_state(&op.state)
     if state == OP_DONE:
-        if kept:
-            settle(op)
-            return op_resume(op, result)
         goish_store_state(&op.state, OP_SPENT)
         collectable(op)
         r = waits[op.kind].finish(op, result)
@@ -107,7 +105,7 @@ cdef int op_resume(Op op, PyObject** result) noexcept:
         return r
     if state == OP_FAILED:
         goish_raise_here(<PyObject*>op.value)
-        if not kept:
+        if not goish_is(<PyObject*>op.owner, <PyObject*>Face):
             op.owner = op.value = None
             goish_store_state(&op.state, OP_SPENT)
             collectable(op)
@@ -116,7 +114,9 @@ cdef int op_resume(Op op, PyObject** result) noexcept:
         Py_INCREF(op.value)
         result[0] = <PyObject*>op.value
         return 1
-    if kept and state != OP_SPENT and not op.flags & F_BLOCKING:
+    if op.used & U_TWIN and settle(op):
+        return op_resume(op, result)
+    if op.used & U_TWIN and not op.flags & F_BLOCKING:
         op.flags |= F_BLOCKING
         return 0
     PyErr_SetString(RuntimeError, already_awaited(op))
@@ -142,17 +142,84 @@ cdef inline void see_decision(Op op) noexcept:
         waits[op.kind].withdraw(op)
 
 
-cdef void settle(Op op) noexcept:
-    # A future may be asked for its result again and again: compute it once and keep it.
+# ---- as a future of asyncio ----
+
+# What asyncio has is not what is queued: a twin waits in the place of the op, which has it as its `value` until it is decided.
+# The queue owns the twin, the Face of both owns the op as long as somebody is to be called back, and otherwise nobody but the
+# program does. So an op that the program has let go (asyncio.wait gives it what is pending) is freed, and withdraws its twin:
+# what nobody can see takes nothing. Threads: the loop's own; but who asks a future anything may be elsewhere, so `value` changes
+# under the stripe of the op.
+
+cdef Op begin_twin(Op op):
+    cdef Op twin = new_op(op.kind, op.target)
+    twin.flags = op.flags & (F_DEFAULT | F_BIASED)
+    twin.used = U_USED | (op.used & U_QUIET)
+    twin.owner = op.owner
+    goish_lock(goish_stripe(<PyObject*>op))
+    twin.value, op.value = op.value, twin
+    op.used |= U_TWIN
+    op.state = OP_WAITING
+    goish_unlock(goish_stripe(<PyObject*>op))
+    return twin
+
+
+cdef void end_twin(Op op, object value, uint8_t state) noexcept:
+    cdef object _before  # dropped after unlocking
+    goish_lock(goish_stripe(<PyObject*>op))
+    op.used &= ~U_TWIN
+    _before, op.value = op.value, value
+    goish_store_state(&op.state, state)
+    goish_unlock(goish_stripe(<PyObject*>op))
+
+
+cdef Op who_waits(Op op):
+    # Its twin, or it itself if it has none.
+    cdef object waiting = op
+    goish_lock(goish_stripe(<PyObject*>op))
+    if op.used & U_TWIN:
+        waiting = op.value
+    goish_unlock(goish_stripe(<PyObject*>op))
+    return <Op>waiting
+
+
+cdef bint settle(Op op):
+    # Takes over what has become of its twin: once, since a future may be asked again and again. False: nothing yet.
     cdef PyObject* result = NULL
-    see_decision(op)
-    if waits[op.kind].finish(op, &result) == 1:
-        op.value = <object>result
-        Py_DECREF(<object>result)
-        op.state = OP_SETTLED
-    else:
-        op.value = pending_exception()
-        op.state = OP_FAILED
+    cdef uint8_t state
+    cdef Op twin
+    if not op.used & U_TWIN:
+        return op.state >= OP_DONE
+    twin = <Op>op.value
+    state = goish_load_state(&twin.state)
+    if state == OP_DONE:
+        see_decision(twin)
+        goish_store_state(&twin.state, OP_SPENT)
+        if waits[twin.kind].finish(twin, &result) == 1:
+            value = <object>result
+            Py_DECREF(value)
+            end_twin(op, value, OP_SETTLED)
+        else:
+            end_twin(op, pending_exception(), OP_FAILED)
+        return True
+    if state == OP_WAITING or (state == OP_FAILED and not isinstance(twin.value, BaseException)):
+        return False  # or it was withdrawn elsewhere, and the reason is about to be written
+    end_twin(op, twin.value, state)
+    return True
+
+
+cdef void op_forsake(PyObject* op) noexcept:
+    # Nobody has it any more: it is about to be freed, and must not be counted (as `&=` would).
+    cdef Op twin
+    if not (<Op>op).used & U_TWIN:
+        return
+    twin = <Op>(<Op>op).value
+    (<Op>op).used = (<Op>op).used & ~U_TWIN
+    (<Op>op).value = None
+    if waits[twin.kind].withdraw(twin):
+        return
+    if (twin.state == OP_DONE or twin.state == OP_SETTLED) and waits[twin.kind].drop != NULL:
+        waits[twin.kind].drop(twin)
+        twin.state = OP_SPENT
 
 
 cdef bint attempted(Op op) noexcept:
@@ -212,25 +279,27 @@ cdef bint op_cancel(Op op, object msg) noexcept:
 
 
 cdef void face_wake(Op op, Face face) noexcept:
-    if is_here(face.sched):
+    # `op` is the twin; or, of what could be done at once, the op itself.
+    s = face.sched  # the face may go as soon as the loop has heard
+    if is_here(s):
         face_call(op, face)
-    elif op.owner is face:
+    else:
         Py_INCREF(op)
-        inbox_push(face.sched, <PyObject*>op)
-    else:  # its coroutine was closed by hand, or by the collector
-        callbacks, face.callbacks = face.callbacks, []
-        for callback, context in callbacks:
-            post(face.sched, callback, (op,), context)
+        inbox_push(s, <PyObject*>op)
 
 
 cdef void face_call(Op op, Face face) noexcept:
     # On the loop's thread.
     callbacks, face.callbacks = face.callbacks, []
+    held, face.held = face.held, None
     loop = face.loop
     for callback, context in callbacks:
-        if not insist(loop, loop.call_soon, (callback, op), context):
+        handle = insist(loop, loop.call_soon, (callback, held), context)
+        if handle is False:
             op_drop(op)  # the loop of the waiting task is closed: nobody will run there again
             return
+        if handle is None:
+            post(face.sched, callback, (held,), context)
 
 
 cdef void op_drop(Op op) noexcept:
@@ -326,28 +395,29 @@ cdef class Op:
 
     def throw(self, typ, val=None, tb=None):
         """Raises an exception at the wait. The coroutine protocol, for whoever drives an await."""
+        cdef Op op
         exc = as_exception(typ, val, tb)
         abort(self)
-        if self.state == OP_DONE or self.state == OP_SETTLED:
+        op = who_waits(self)
+        if op.state == OP_DONE or op.state == OP_SETTLED:
             if isinstance(exc, CancelledError) and self.kind >= W_SEND:
                 cancel_later(exc)
                 return self.__next__()
-            op_drop(self)  # where nothing changes hands, there is nothing to deliver first
-        elif self.state == OP_FAILED and isinstance(exc, CancelledError) and not isinstance(self.value, CancelledError):
+            op_drop(op)  # where nothing changes hands, there is nothing to deliver first
+        elif op.state == OP_FAILED and isinstance(exc, CancelledError) and not isinstance(op.value, CancelledError):
             cancel_later(exc)  # the close (or the full channel) came first
-            exc, self.value = self.value, None
+            exc, op.value = op.value, None
         else:
-            op_drop(self)
+            op_drop(op)
         raise exc
 
     def close(self):
         """Gives the wait up. The coroutine protocol, for whoever drives an await."""
         cdef bint decided = abort(self)
-        op_drop(self)
-        self.value = None
+        op_drop(who_waits(self))
+        end_twin(self, None, OP_SPENT)
         if not decided:  # or whoever has decided it may be about to wake the owner
             self.owner = None
-        self.state = OP_SPENT
 
     # ---- the asyncio future protocol ----
 
@@ -374,6 +444,7 @@ cdef class Op:
         the op.
         """
         cdef Face face
+        cdef Op twin
         context = checked_context(context)
         if self.state == OP_YIELDED and self.flags & F_PAUSE:
             self.state = OP_NEW
@@ -384,11 +455,18 @@ cdef class Op:
             face.loop = loop_for(self)
             face.sched = scheduler_of(face.loop)
             face.callbacks = [(fn, context)]
+            face.held = self
             self.owner = face
-            if (self.state == OP_NEW and attempted(self)) or not op_arm(self):
+            # Not of a receive: what its twin has, and nobody comes to see, can be told to be undelivered.
+            if self.state == OP_NEW and (self.kind <= W_SEND or self.flags & F_DEFAULT) and attempted(self):
                 face_wake(self, face)
-        elif type(self.owner) is Face and self.state == OP_WAITING:
+                return
+            twin = begin_twin(self)
+            if not op_arm(twin):
+                face_wake(twin, face)
+        elif type(self.owner) is Face and not settle(self):
             (<Face>self.owner).callbacks.append((fn, context))
+            (<Face>self.owner).held = self
         elif type(self.owner) is Goroutine:
             raise RuntimeError("this operation is being awaited by a goroutine; make one op for each waiter")
         else:
@@ -403,12 +481,15 @@ cdef class Op:
         kept = [entry for entry in face.callbacks if entry[0] != fn]
         removed = len(face.callbacks) - len(kept)
         face.callbacks[:] = kept
+        if not kept:
+            face.held = None
         return removed
 
     def cancel(self, msg=None):
         """Cancels the wait: True if it then has not happened, False if it is over or not to be cancelled."""
-        if goish_load_state(&self.state) == OP_WAITING:
-            return op_cancel(self, msg)
+        cdef Op op = who_waits(self)
+        if goish_load_state(&op.state) == OP_WAITING:
+            return op_cancel(op, msg)
         if goish_load_state(&self.state) == OP_NEW and not self.flags & F_PAUSE:
             self.value = cancelled_error(msg)
             self.state = OP_FAILED
@@ -417,16 +498,16 @@ cdef class Op:
 
     def cancelled(self):
         """Whether it was cancelled."""
-        return self.state == OP_FAILED and isinstance(self.value, CancelledError)
+        cdef Op op = who_waits(self)
+        return op.state == OP_FAILED and isinstance(op.value, CancelledError)
 
     def done(self):
         """Whether it has happened, failed or been cancelled."""
-        return goish_load_state(&self.state) >= OP_DONE or (self.state == OP_NEW and self.flags & F_PAUSE != 0)
+        return goish_load_state(&who_waits(self).state) >= OP_DONE or (self.state == OP_NEW and self.flags & F_PAUSE != 0)
 
     def result(self):
         """Its result; raises its exception, or InvalidStateError unless it is done and waited for as a future."""
-        if goish_load_state(&self.state) == OP_DONE and type(self.owner) is Face:
-            settle(self)
+        settle(self)
         if self.state == OP_SETTLED:
             return self.value
         if self.state == OP_FAILED:
@@ -437,8 +518,7 @@ cdef class Op:
 
     def exception(self):
         """Its exception or None; raises CancelledError if it was cancelled, InvalidStateError unless it is done."""
-        if goish_load_state(&self.state) == OP_DONE and type(self.owner) is Face:
-            settle(self)
+        settle(self)
         if self.state == OP_FAILED:
             if isinstance(self.value, CancelledError):
                 raise self.value
@@ -449,13 +529,15 @@ cdef class Op:
 
     @property
     def _cancel_message(self):
-        return self.value.args[0] if self.cancelled() and self.value.args else None
+        cdef Op op = who_waits(self)
+        return op.value.args[0] if op.cancelled() and op.value.args else None
 
     def _make_cancelled_error(self):
-        return self.value if self.cancelled() else CancelledError()
+        cdef Op op = who_waits(self)
+        return op.value if op.cancelled() else CancelledError()
 
     def __repr__(self):
-        return f"<Op {(<bytes>waits[self.kind].reason).decode()} {OP_STATES[self.state]}>"
+        return f"<Op {(<bytes>waits[self.kind].reason).decode()} {OP_STATES[who_waits(self).state]}>"
 
     __class_getitem__ = classmethod(GenericAlias)
 
@@ -468,17 +550,17 @@ cdef tuple OP_STATES = ("new", "yielded", "waiting", "done", "failed", "settled"
 
 cdef bint abort(Op op) noexcept:
     # Its coroutine was resumed by hand (throw, close) while it waits: the wait is over. True: it was decided before.
-    cdef uint8_t state = goish_load_state(&op.state)
-    if (state != OP_WAITING and state != OP_DONE) or not waits[op.kind].withdraw(op):
-        return goish_load_state(&op.state) == OP_DONE
-    owner = op.owner
-    op.owner = op.value = None
-    op.state = OP_SPENT
+    cdef Op waiting = who_waits(op)
+    cdef uint8_t state = goish_load_state(&waiting.state)
+    if (state != OP_WAITING and state != OP_DONE) or not waits[waiting.kind].withdraw(waiting):
+        return goish_load_state(&waiting.state) == OP_DONE
+    owner, op.owner = op.owner, None
+    end_twin(op, None, OP_SPENT)
     collectable(op)
     if type(owner) is Goroutine and (<Goroutine>owner).wait is op:
         ready(<Goroutine>owner)
     elif type(owner) is Face:
-        face_wake(op, <Face>owner)
+        face_wake(waiting, <Face>owner)
     return False
 
 
@@ -512,23 +594,40 @@ cdef object raise_pending():
 
 cdef object insist(object loop, object call, tuple args, object context):
     # Calls a method of a loop where nothing may be raised. A signal handler may raise in its midst (Ctrl-C): then it is called
-    # again, since somebody waits for it, and the exception is raised in a turn of the loop. False: the loop is closed.
-    try:
-        return call(*args, context=context)
-    except BaseException as exc:
-        error = exc
-    try:
-        if loop.is_closed():
+    # again, since somebody waits for it, and the exception is raised in a turn of the loop. False: the loop is closed. None: it
+    # takes nothing on this thread, where the recursion limit is near, or memory is out: inbox_poke() has it tried elsewhere.
+    cdef int _attempt
+    cdef object handle = None
+    cdef object error = None
+    for _attempt in range(2):
+        try:
+            handle = call(*args, context=context)
+            break
+        except BaseException as exc:
+            if not isinstance(exc, (RecursionError, MemoryError)):
+                error = exc
+        if is_closed(loop):
             return False
-        handle = call(*args, context=context)
+    if error is not None:
+        raise_later(loop, error)
+    return handle
+
+
+cdef bint is_closed(object loop) noexcept:
+    try:
+        return loop.is_closed()
+    except BaseException:
+        return False  # as when there is no room for another call
+
+
+cdef void raise_later(object loop, object error) noexcept:
+    try:
         loop.call_soon_threadsafe(_raise, error)
-        return handle
     except BaseException:
         try:
-            logger.exception("%r does not take a callback", loop)
+            logger.error("%r does not take a callback", loop, exc_info=exc_info(error))
         except BaseException:
-            pass  # as when there is no room for another call
-        return False
+            pass
 
 
 def _raise(error):

@@ -357,4 +357,4 @@ cdef tuple exc_info(object error):
 
 
 cdef bint is_awaited(Extra extra) noexcept:
-    return extra.joiners.head != NULL or extra.callback_context is not None
+    return extra.joiners.head != NULL or extra.callback_context is not None or extra.end_channel is not None

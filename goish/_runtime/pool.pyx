@@ -280,7 +280,7 @@ cdef void fail_queued(Pool p, int kind, object error) noexcept:
             if claim_call(p, <Goroutine>g):
                 end_claimed(p, <Goroutine>g, error, GF_FAILED)
     except BaseException as exc:
-        logger.error("%r could not tell its calls that it gets no thread", p, exc_info=exc)
+        logger.error("%r could not tell its calls that it gets no thread", p, exc_info=exc_info(exc))
 
 
 # ---- work comes ----
@@ -456,7 +456,7 @@ cdef void follow_size(Pool p) noexcept:
     try:
         follow(p)
     except BaseException as exc:
-        logger.error("%r could not find out how many processors there are", p, exc_info=exc)
+        logger.error("%r could not find out how many processors there are", p, exc_info=exc_info(exc))
 
 
 cdef goish_mutex empty_lock() noexcept:

@@ -12,7 +12,7 @@ cdef class Scheduler:
     cdef bint close_replaced     # ... and was none of its type's already
     cdef object drain_callback
     cdef object base             # the Context of loop callbacks: one per scheduler, a Context can be entered once at a time
-    cdef object loop_time        # None: the monotonic clock
+    cdef object loop_dict        # the loop's own attributes: one may be a clock (timers.pyx)
     cdef bint coarse_timers      # uvloop counts in whole milliseconds, and may be early
     cdef unsigned long thread
     cdef PyObject* run_head      # the run queue: borrowed, the registry owns

@@ -76,8 +76,7 @@ cdef Scheduler new_scheduler(object loop):
     s.nests = nestable(s)
     for base in type(loop).__mro__:
         s.coarse_timers |= base.__module__.startswith("uvloop")
-    if not s.coarse_timers and type(loop).time is not BaseEventLoop.time:
-        s.loop_time = loop.time  # a virtual clock
+    s.loop_dict = getattr(loop, "__dict__", None)
     s.thread = PyThread_get_thread_ident()
     s.failed = []
     try:
@@ -123,11 +122,16 @@ cdef void forget(Scheduler s) except *:
 
 cdef bint is_here(Scheduler s) noexcept:
     # Whether this thread may touch the scheduler. A loop may be run by one thread after another.
+    cdef PyObject* loop
     if <PyObject*>s == goish_tls_sched:
         return True
-    loop = asyncio_running_loop()
-    if loop is not None:
-        return loop is s.loop
+    loop = PyObject_Vectorcall(<PyObject*>asyncio_running_loop, NULL, 0, NULL)
+    if loop == NULL:  # the recursion limit: it is dealt with as from elsewhere
+        PyErr_Clear()
+        return False
+    Py_DECREF(<object>loop)  # it runs, or is None
+    if loop != <PyObject*>None:
+        return loop == <PyObject*>s.loop
     return PyThread_get_thread_ident() == s.thread and not s.loop.is_running()
 
 
@@ -197,10 +201,11 @@ cdef void call_soon(Scheduler s, object callback, object argument, object contex
 
 
 cdef bint post_callback(Scheduler s, object callback) noexcept:
-    # Has the loop call one of ours. False: it is closed.
+    # Has the loop call one of ours. False: it is closed, or is told by another thread in a moment.
     cdef PyObject* args[2]
     cdef PyObject* handle
-    cdef bint posted
+    if s.dead:
+        return False
     args[0] = <PyObject*>callback
     base = own_context(s)
     args[1] = <PyObject*>base
@@ -208,14 +213,18 @@ cdef bint post_callback(Scheduler s, object callback) noexcept:
     if handle != NULL:
         Py_DECREF(<object>handle)
         return True
+    # Closed: nothing runs there any more, and whoever woke us must not suffer for it. Otherwise it was a signal handler, or
+    # there is no room for a call.
     error = pending_exception()
-    # Closed: nothing runs there any more, and whoever woke us must not suffer for it. Otherwise it was a signal handler.
-    posted = insist(s.loop, s.call_soon, (callback,), own_context(s)) is not False
-    if not posted:
-        s.dead = s.loop.is_closed()
-    else:
-        insist(s.loop, s.loop.call_soon_threadsafe, (_raise, error), own_context(s))
-    return posted
+    taken = insist(s.loop, s.call_soon, (callback,), own_context(s))
+    if taken is False:
+        s.dead = True
+        return False
+    if taken is None:
+        inbox_poke(s)
+    if not isinstance(error, (RecursionError, MemoryError)):
+        raise_later(s.loop, error)
+    return taken is not None
 
 
 # ---- the drain ----
@@ -377,6 +386,10 @@ cdef void end_all(Scheduler s) except *:
     turns_drop(s)
     drop_alarms(s)
     forget(s)
+    # Nothing leads from the loop to its scheduler any more; with its own circles cut, both are freed without the collector.
+    s.drain_callback = s.turn_callback = None
+    if is_closed(s.loop):
+        s.failed = []  # each speaks when its handle goes
 
 
 @cython.final
@@ -443,8 +456,11 @@ cdef class Scheduler:
         return found
 
     def unretrieved(self):
-        """Goroutines that failed, whose handle is held, and whose exception nobody has seen."""
-        return [g for g in self.failed if not (<Goroutine>g).flags & GF_RETRIEVED]
+        """Goroutines that failed, whose handle is held, and whose exception nobody has seen. At the end they are given once."""
+        failed = self.failed
+        if self.dead:
+            self.failed = []
+        return [g for g in failed if not (<Goroutine>g).flags & GF_RETRIEVED]
 
     def fail_wait(self, Goroutine g, exc):
         """Ends the wait of ``g`` by raising ``exc`` there; False if it does not wait on a goish operation."""

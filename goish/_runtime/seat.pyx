@@ -324,7 +324,7 @@ def cancel_pumped(Goroutine g):
     if op.state == OP_NEW:
         op.value = cancelled_error_of(g)
         op.state = OP_FAILED
-    elif goish_load_state(&op.state) != OP_WAITING or not op_fail(op, cancelled_error_of(g)):
+    elif goish_load_state(&op.state) != OP_WAITING or not op_fail(who_waits(op), cancelled_error_of(g)):
         return
     goish_clear_bits(&g.flags, GF_MUST_CANCEL)
 

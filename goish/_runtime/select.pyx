@@ -362,6 +362,10 @@ cdef int select_finish(Op sel, PyObject** result) noexcept:
 
 cdef void select_drop(Op sel) noexcept:
     cdef Op case
+    if sel.state == OP_SETTLED and sel.value[0] >= 0:
+        case = <Op>PyTuple_GET_ITEM(sel.target, sel.value[0])
+        if case.kind != W_SEND and sel.value[2]:
+            undelivered(<PyObject*>case.target, sel.value[1])
     if sel.state != OP_DONE:
         return  # no case has happened
     case = <Op>PyTuple_GET_ITEM(sel.target, sel.index)

@@ -421,7 +421,7 @@ static void goish_collect_ring(PyTypeObject *chan_type, PyTypeObject *priority_t
 }
 
 /* Results of results of results ...: the same for goroutines and ops. An op nests only if it holds one of the two. */
-enum { GOISH_OP_PLAIN, GOISH_OP_TAKEN, GOISH_OP_NESTS, GOISH_OP_FORGOTTEN };
+enum { GOISH_OP_PLAIN, GOISH_OP_TAKEN, GOISH_OP_NESTS, GOISH_OP_FORGOTTEN, GOISH_OP_FORSAKEN };
 static destructor goish_goroutine_free, goish_op_free;
 static newfunc goish_op_new;
 static int (*goish_op_fate)(PyObject *op, PyObject **held);
@@ -550,9 +550,27 @@ static inline void goish_spend_op(PyObject *self, PyObject **held, int taken) {
 static const char *(*goish_op_name)(PyObject *op);
 
 static void goish_warn_forgotten(PyObject *self) {
-    PyObject_GC_UnTrack(self); /* Python code runs here, and the collector must not meet what has no references */
     if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "goish: a '%s' was never awaited, so it has not happened", goish_op_name(self)) < 0)
         PyErr_WriteUnraisable(NULL);
+}
+
+/* A future that nobody has any more: what waits in its place is withdrawn (op.pyx). */
+static void (*goish_op_forsake)(PyObject *op);
+
+static void goish_op_speak(PyObject *self, void (*say)(PyObject *)) {
+    PyObject_GC_UnTrack(self); /* Python code runs here, and the collector must not meet what has no references */
+#if PY_VERSION_HEX >= 0x030C0000
+    PyObject *pending = PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+#endif
+    say(self);
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(pending);
+#else
+    PyErr_Restore(type, value, traceback);
+#endif
 }
 
 static void goish_op_dealloc(PyObject *self) {
@@ -562,12 +580,20 @@ static void goish_op_dealloc(PyObject *self) {
         goish_spend_op(self, held, fate == GOISH_OP_TAKEN);
         return;
     }
-    if (fate == GOISH_OP_FORGOTTEN && !PyErr_Occurred()) goish_warn_forgotten(self); /* an exception on its way is the reason */
+    if (fate == GOISH_OP_FORGOTTEN && !PyErr_Occurred()) goish_op_speak(self, goish_warn_forgotten); /* an exception on its way is the reason */
+    if (fate == GOISH_OP_FORSAKEN) goish_op_speak(self, goish_op_forsake);
     goish_free_flat(self, goish_op_free);
 }
 
+static inquiry goish_op_clear_fields;
+
+static int goish_op_clear(PyObject *self) {
+    goish_op_forsake(self);
+    return goish_op_clear_fields(self);
+}
+
 static int goish_recycle_ops(PyTypeObject *op_type, int (*fate)(PyObject *, PyObject **),
-                             const char *(*name)(PyObject *)) {
+                             const char *(*name)(PyObject *), void (*forsake)(PyObject *)) {
     goish_no_args = PyTuple_New(0);
     if (goish_no_args == NULL) return -1;
     goish_op_type = op_type;
@@ -576,6 +602,9 @@ static int goish_recycle_ops(PyTypeObject *op_type, int (*fate)(PyObject *, PyOb
     op_type->tp_dealloc = goish_op_dealloc;
     goish_op_fate = fate;
     goish_op_name = name;
+    goish_op_forsake = forsake;
+    goish_op_clear_fields = op_type->tp_clear;
+    op_type->tp_clear = goish_op_clear;
     return 0;
 }
 

@@ -5,10 +5,20 @@
 #   it, so that a loop of select(..., after(60)) does not arm a loop timer each time round.
 # Threads: `lock` guards the heap, into which another thread may put the alarm of an after() channel; the rest is the scheduler's.
 
+cdef object own_time = BaseEventLoop.time  # as it was before anybody could replace it
+cdef str time_name = "time"
+
+
+cdef inline bint is_virtual(Scheduler s):
+    # Whether the loop has a clock that is not the monotonic one: of its class, or put in its place, on the loop or on its class,
+    # at whatever time. (Not on uvloop, whose timers are its own.) So it is asked anew each time a clock is read.
+    if s.coarse_timers:
+        return False
+    return (s.loop_dict is not None and time_name in <dict>s.loop_dict) or type(s.loop).time is not own_time
+
+
 cdef double clock(Scheduler s) except? -1.0:
-    if s.loop_time is None:
-        return goish_monotonic()
-    return s.loop_time()
+    return s.loop.time() if is_virtual(s) else goish_monotonic()
 
 
 cdef double loop_clock(Scheduler s) except? -1.0:
@@ -168,7 +178,9 @@ cdef void set_alarm(Scheduler s) noexcept:
         delay = ceil(delay * 1000.0) / 1000.0
     s.alarm_at = when
     s.alarm_handle = insist(s.loop, s.call_later, (delay, s._alarm), own_context(s))
-    if s.alarm_handle is False:
+    if s.alarm_handle is None:
+        inbox_poke(s)
+    elif s.alarm_handle is False:
         s.alarm_handle = None
         s.dead = True  # the loop is closed
 

@@ -230,8 +230,9 @@ cdef int task_soon(Scheduler s, Goroutine g) except -1:
 cdef void task_woken(Scheduler s, Goroutine g) noexcept:
     if has_turns(s):
         turn_push_late(s, <PyObject*>g)
-    else:
-        insist(s.loop, s.call_soon, (g._resume,), own_context(s))
+    elif insist(s.loop, s.call_soon, (g._resume,), own_context(s)) is None:
+        run_push(s, <PyObject*>g)  # out of its order, but not forgotten
+        arm_drain(s)
 
 
 # ---- call_soon and its like ----

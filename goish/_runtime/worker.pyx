@@ -107,7 +107,7 @@ cdef void rouse_quietly(Pool p, int kind, PyObject* w) noexcept:
     try:
         rouse(p, kind, w)
     except BaseException as exc:
-        logger.error("%r has not got a further thread", p, exc_info=exc)
+        logger.error("%r has not got a further thread", p, exc_info=exc_info(exc))
         fail_queued(p, kind, exc)
 
 
@@ -200,10 +200,10 @@ cdef void worker_idle(Scheduler s) noexcept:
         again = True
     goish_unlock(&p.lock)
     rouse_quietly(p, LOOP, other)
-    if again and insist(s.loop, s.loop.call_later, (PATIENCE, w._look_again), own_context(s)) is False:
+    if again and not insist(s.loop, s.loop.call_later, (PATIENCE, w._look_again), own_context(s)):
         w.sees = 0
-    if w.left:
-        insist(s.loop, s.call_soon, (s.loop.stop,), own_context(s))
+    if w.left and insist(s.loop, s.call_soon, (s.loop.stop,), own_context(s)) is None:
+        post(s, s.loop.stop, (), None)
 
 
 cdef void worker_gets(Worker w, Scheduler s) noexcept:

@@ -146,7 +146,12 @@ def write_error(text: str) -> bool:
 
 def _summary(exc: BaseException) -> str:
     """One line, or what there is of it: all of this asks the exception, which may fail."""
-    for show in (_last_lines, lambda exc: f"{type(exc).__qualname__}: {exc}", lambda exc: type(exc).__qualname__):
+    ways: tuple[Callable[[BaseException], str], ...] = (
+        _last_lines,
+        lambda exc: f"{type(exc).__qualname__}: {exc}",
+        lambda exc: type(exc).__qualname__,
+    )
+    for show in ways:
         try:
             return show(exc)
         except KeyboardInterrupt:

@@ -23,6 +23,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import goish.loops
+
 START = 1000.0  # not 0: a time that is taken for a delay, or the other way round, must show
 
 
@@ -87,6 +89,7 @@ def be_patient(replace: Callable[[Any, str, object], object] = setattr) -> None:
         modules.append(uvloop)
     for module in modules:
         replace(module, "new_event_loop", PatientLoop)
+    replace(goish.loops, "_best_loop", lambda: PatientLoop)
 
 
 if __name__ == "__main__":

@@ -148,10 +148,15 @@ cdef void sit_cancellable(Op op, Seat seat, double seconds, str call) except *:
         waits_no_more()
 
 
+# Seconds. A signal that comes between the check for signals and the wait, or while the thread spins, does not interrupt the wait:
+# the thread looks again after this time.
+cdef double FIRST_WAIT = 0.05
+
+
 cdef void sit(Op op, Seat seat, double seconds, str call) except *:
     # Until the op is decided; otherwise it is withdrawn, and the reason raised.
     cdef double deadline = goish_monotonic() + seconds
-    cdef double left = seconds
+    cdef double left = min(seconds, FIRST_WAIT)
     cdef int rung
     if seconds == INFINITY and (waits[op.kind].due == NULL or waits[op.kind].due(op) == INFINITY):
         count_seated(seat)

@@ -225,7 +225,6 @@ static int goish_take_bell(PyThread_type_lock bell, double seconds, int interrup
     PyLockStatus status = PY_LOCK_FAILURE;
     double began = goish_monotonic();
     int spins = seconds > GOISH_SPIN && goish_tls_waited < GOISH_SHORT && goish_most_spinning > 0;
-    if (spins && interruptible && seconds > 0.05) seconds = 0.05;
     if (seconds < 86400.0) /* longer ones in pieces: the caller asks again */
         microseconds = seconds > 0.0 ? (PY_TIMEOUT_T)(seconds * 1e6) + 1 : 0;
     else if (seconds <= 1e300)

@@ -53,7 +53,7 @@ AIOHTTP = (
     "web_sendfile_functional connector web_protocol client_session web_app run_app"
 )
 
-DISTRIBUTED = "actor as_completed asyncio batched client core events locks publish queues semaphore utils_comm variable"
+DISTRIBUTED = "actor as_completed asyncio batched core events locks publish queues semaphore utils_comm variable"
 
 LIBRARIES = (
     Library(

@@ -1,4 +1,4 @@
-"""The servers that the suites of clients want: each on a free port, in a folder of its own, for the time of the runs."""
+"""The servers that the suites of clients want: each on a free port, in a folder of its own, while the suite runs."""
 
 from __future__ import annotations
 

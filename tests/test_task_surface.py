@@ -627,7 +627,7 @@ async def test_the_call_graph_shows_who_awaits_it(drive: Citizen) -> None:
     graph: Any = asyncio.capture_call_graph(g)  # type: ignore[attr-defined]
     assert [entry.frame.f_code.co_name for entry in graph.call_stack] == ["sleep", "inner"]
     assert [one.future for one in graph.awaited_by] == [waiter]
-    assert " in inner()" in asyncio.format_call_graph(g)  # type: ignore[attr-defined]
+    assert "inner()" in asyncio.format_call_graph(g)  # type: ignore[attr-defined]
     waiter.cancel()
     g.cancel()
     await settle()

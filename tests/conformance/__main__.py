@@ -1,8 +1,8 @@
 """python -m tests.conformance [SUITE ...]: suites that others wrote, first on stock loops, then with goroutines.
 
 A suite is "cpython" (all modules of CPython's that are listed in suites.py), one of those modules, or a library of
-suites.py, such as anyio; without any, all run. Prints a Markdown table. Exit code 1: a test fails with goroutines only, does so
-again in a second and third run, and is not among the expected ones (suites.py).
+suites.py, such as anyio; without any, all run. Prints a Markdown table. Exit code 1: a test fails with goroutines only,
+does so again in a second and third run, and is not among the expected ones (suites.py).
 
 All that is needed comes into build/conformance/: a venv with the dependency group "conformance", the source archives
 of the libraries at the versions in that venv, the records of the runs. goish is the one of the Python that runs this.

@@ -97,7 +97,12 @@ LIBRARIES = (
         no_config=False,
     ),
     Library("aiosqlite", "uvloop", ("--pyargs", "aiosqlite.tests.smoke"), where="installed"),
-    Library("tornado", "selector", ("-p", "quiet_tornado", "-o", "python_files=*_test.py", "--pyargs", "tornado.test"), where="installed"),
+    Library(
+        "tornado",
+        "selector",
+        ("-p", "quiet_tornado", "-o", "python_files=*_test.py", "--pyargs", "tornado.test"),
+        where="installed",
+    ),
     Library(
         "distributed",
         "uvloop",

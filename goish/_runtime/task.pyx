@@ -359,9 +359,7 @@ cdef class Goroutine:
 
     @property
     def _asyncio_awaited_by(self):
-        # For asyncio.print_call_graph(), from 3.14 on.
-        owners = {(<Op>op).owner for op in parked_on(self)}
-        return {one for one in owners if type(one) is Goroutine} or None
+        return set(awaiters(self)) or None  # for asyncio.print_call_graph(), from 3.14 on
 
     @property
     def _callbacks(self):

@@ -140,10 +140,10 @@ def _join_all(handles: Sequence[Handle[Any]], timeout: float | None) -> None:
                 continue
             left = None if timeout is None else max(0.0, deadline - monotonic())
             behind = _behind(handle)
-            if isinstance(behind, asyncio.Future):
-                _join(behind, left)
-            else:
+            if isinstance(behind, Goroutine):
                 join_helping(behind, left)
+            else:
+                _join(behind, left)
     except BaseException:
         _give_up(handles)
         raise
@@ -429,7 +429,7 @@ async def _first(handles: Sequence[Handle[Any]]) -> int:
 
 
 def _sync(handle: Handle[T]) -> T:
-    if not isinstance(handle, asyncio.Future):
+    if isinstance(handle, (Goroutine, FlowVar, Pending)):
         return sync(handle)
     if not handle.done():
         _join(handle, None)

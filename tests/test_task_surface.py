@@ -8,13 +8,15 @@ Not here: what test_goroutine.py asks of go() alone; waiting (test_awaiting.py);
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
+import functools
 import gc
 import inspect
 import io
 import sys
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -569,6 +571,66 @@ async def test_it_is_a_future_to_asyncio(drive: Citizen) -> None:
 
 async def one_of(g: Any) -> Any:
     yield await g
+
+
+async def test_it_is_an_instance_of_what_asyncio_has_for_it(drive: Citizen) -> None:
+    g = drive.spawn(give, 5)
+    assert isinstance(g, asyncio.Future)
+    assert isinstance(g, asyncio.Task) is (drive.kind != GO)
+    assert isinstance(g, Awaitable)
+    assert isinstance(g, Goroutine) is (type(g) is Goroutine) is (drive.kind != CONTROL)
+    assert not isinstance(g, (int, Coroutine, concurrent.futures.Future))
+    assert await g == 5
+    assert isinstance(g, asyncio.Future)
+
+
+async def test_match_and_singledispatch_find_the_future(drive: Citizen) -> None:
+    @functools.singledispatch
+    def kind(_: object) -> str:
+        return "object"
+
+    kind.register(asyncio.Future, lambda _: "future")
+    g = drive.spawn(give, 5)
+    match g:
+        case asyncio.Future():
+            assert kind(g) == "future"
+        case _:
+            pytest.fail("no future")
+    await g
+
+
+async def test_all_of_it_is_listed_by_dir(drive: Citizen) -> None:
+    g = drive.spawn(give, 5)
+    assert set(dir(g)) >= set(dir(type(g))) - {"__abstractmethods__"}
+    assert {name for name, _ in inspect.getmembers_static(g)} >= {"cancel", "add_done_callback"}
+    await g
+
+
+async def test_its_class_cannot_be_set(drive: Citizen) -> None:
+    g = drive.spawn(give, 5)
+    with pytest.raises((TypeError, AttributeError)):
+        g.__class__ = asyncio.Future
+    await g
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="asyncio draws call graphs from 3.14 on")
+async def test_the_call_graph_shows_who_awaits_it(drive: Citizen) -> None:
+    async def inner() -> None:
+        await asyncio.sleep(LONG)
+
+    async def outer(g: Any) -> None:
+        await g
+
+    g = drive.spawn(inner)
+    waiter = drive.spawn(outer, g)
+    await settle()
+    graph: Any = asyncio.capture_call_graph(g)  # type: ignore[attr-defined]
+    assert [entry.frame.f_code.co_name for entry in graph.call_stack] == ["sleep", "inner"]
+    assert [one.future for one in graph.awaited_by] == [waiter]
+    assert "inner()" in asyncio.format_call_graph(g)  # type: ignore[attr-defined]
+    waiter.cancel()
+    g.cancel()
+    await settle()
 
 
 async def test_ensure_future_refuses_another_loop(drive: Citizen) -> None:

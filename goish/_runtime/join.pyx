@@ -86,6 +86,23 @@ def end_of(Goroutine g):
     return quiet_join(g)
 
 
+cdef list awaiters(Goroutine g):
+    # The goroutines that await it. An op keeps its owner as long as it is linked.
+    cdef Extra extra = extra_made(g)
+    cdef list found = []
+    cdef PyObject* op
+    if extra is None:
+        return found
+    goish_lock(end_lock(g))
+    op = extra.joiners.head
+    while op != NULL:
+        if goish_is(<PyObject*>(<Op>op).owner, <PyObject*>Goroutine):
+            found.append((<Op>op).owner)
+        op = (<Op>op).next
+    goish_unlock(end_lock(g))
+    return found
+
+
 cdef int join_finish(Op op, PyObject** result) noexcept:
     cdef Goroutine g = <Goroutine>op.target
     if op.used & U_QUIET:

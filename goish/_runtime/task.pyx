@@ -296,6 +296,15 @@ cdef class Goroutine:
     # ---- what asyncio and anyio look at in a task ----
 
     @property
+    def __class__(self):
+        # Libraries ask isinstance(x, asyncio.Future), which asks this when type(x) does not match. Its type remains Goroutine.
+        return asyncio.Task if is_task(self) else asyncio.Future
+
+    def __dir__(self):
+        # object.__dir__ lists what the __class__ above has.
+        return dir(Goroutine)
+
+    @property
     def _coro(self):
         return self.get_coro()
 
@@ -347,6 +356,10 @@ cdef class Goroutine:
     @property
     def _must_cancel(self):
         return self.state != G_DONE and self.flags & GF_MUST_CANCEL != 0
+
+    @property
+    def _asyncio_awaited_by(self):
+        return set(awaiters(self)) or None  # for asyncio.print_call_graph(), from 3.14 on
 
     @property
     def _callbacks(self):

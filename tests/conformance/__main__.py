@@ -1,8 +1,8 @@
 """python -m tests.conformance [SUITE ...]: suites that others wrote, first on stock loops, then with goroutines.
 
-A suite is "cpython" (all modules of CPython's that are listed in suites.py), one of those modules, or anyio, aiohttp,
-janus, uvloop; without any, all run. Prints a Markdown table. Exit code 1: a test fails with goroutines only, does so
-again in a second and third run, and is not among the expected ones (suites.py).
+A suite is "cpython" (all modules of CPython's that are listed in suites.py), one of those modules, or a library of
+suites.py, such as anyio; without any, all run. Prints a Markdown table. Exit code 1: a test fails with goroutines only,
+does so again in a second and third run, and is not among the expected ones (suites.py).
 
 All that is needed comes into build/conformance/: a venv with the dependency group "conformance", the source archives
 of the libraries at the versions in that venv, the records of the runs. goish is the one of the Python that runs this.
@@ -24,7 +24,8 @@ from pathlib import Path
 
 import goish
 
-from .suites import CPYTHON, EXPECTED, SDISTS, Sdist
+from .servers import SERVERS, MissingServer
+from .suites import CPYTHON, EXPECTED, LIBRARIES, Library
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -59,7 +60,19 @@ class Job:
     suite: str
     loop: str
     command: tuple[str, ...]  # "RUN" in it stands for control or goish
+    library: Library | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a suite runs."""
+
     folder: Path
+    server: dict[str, str]  # variables that tell it where its server is
+
+
+class Skipped(Exception):
+    """A suite cannot be run here; the message says why."""
 
 
 # ---- what is needed ----
@@ -89,14 +102,26 @@ def link_goish() -> Path:
     return link.parent
 
 
-def unpack(sdist: Sdist) -> Path:
-    version = command(VENV, "-c", f"import importlib.metadata as m; print(m.version({sdist.name!r}))")
-    archives, stem = BUILD / "sdist", f"{sdist.name}-{version}"
+def folder_of(library: Library) -> Path:
+    if library.where == "installed":
+        return OWN
+    version = command(VENV, "-c", f"import importlib.metadata as m; print(m.version({library.name!r}))")
+    stem = f"{library.name}-{version}"
+    if library.where == "archive":
+        return unpack(library, stem)
+    checkout = BUILD / "checkout" / stem
+    if not checkout.exists():
+        raise Skipped(f"no archive has its tests: put its repository, at {version}, at {checkout.relative_to(ROOT)}")
+    return checkout
+
+
+def unpack(library: Library, stem: str) -> Path:
+    archives = BUILD / "sdist"
     if not (archives / f"{stem}.tar.gz").exists():
-        what = ("--no-deps", "--no-binary", sdist.name, f"{sdist.name}=={version}")
+        what = ("--no-deps", "--no-binary", library.name, stem.replace("-", "=="))
         command(VENV, "-m", "pip", "download", "-q", "-d", archives, *what)
     with tarfile.open(archives / f"{stem}.tar.gz") as archive:
-        wanted = tuple(f"{stem}/{file}" for file in sdist.files)
+        wanted = tuple(f"{stem}/{file}" for file in library.files)
         archive.extractall(OWN, [m for m in archive.getmembers() if m.name.startswith(wanted)], filter="data")
     return OWN / stem
 
@@ -104,7 +129,7 @@ def unpack(sdist: Sdist) -> Path:
 # ---- running ----
 
 
-def run(job: Job, kind: str, only: set[str] | None = None) -> Tests:  # only: in a second or third run
+def run(job: Job, kind: str, place: Place, only: set[str] | None = None) -> Tests:  # only: in a second or third run
     """Runs the tests of a suite; a process that dies in one of them is followed by one for the tests after it."""
     records = OWN / "records"
     records.mkdir(parents=True, exist_ok=True)
@@ -119,16 +144,18 @@ def run(job: Job, kind: str, only: set[str] | None = None) -> Tests:  # only: in
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join((str(HERE), str(link_goish()))),
+            **place.server,
             "CONFORMANCE_RUN": kind,
+            "CONFORMANCE_LOOP": "uvloop" if job.loop == "uvloop" else "selector",
             "CONFORMANCE_RECORD": str(record),
             "CONFORMANCE_LIMIT": str(ARGS.limit),
             "CONFORMANCE_SKIP": str(skip),
             "CONFORMANCE_ONLY": str(chosen),
         }
-        args = [kind if a == "RUN" else a for a in job.command]
+        args = [kind if a == "RUN" else a.format(**place.server) for a in job.command]
         with output.open("a") as out:
             try:
-                subprocess.run(args, cwd=job.folder, env=environment, stdin=subprocess.DEVNULL, stdout=out,
+                subprocess.run(args, cwd=place.folder, env=environment, stdin=subprocess.DEVNULL, stdout=out,
                                stderr=subprocess.STDOUT, timeout=ARGS.timeout, check=False)  # fmt: skip
             except subprocess.TimeoutExpired:
                 out.write("\nended by the timeout\n")
@@ -156,13 +183,24 @@ def read(record: Path, tests: Tests) -> bool:
 
 def compare(job: Job) -> tuple[str, list[str]]:
     """A row of the table, and a line for every failure that is goish's alone."""
-    control, ours = (run(job, kind) for kind in RUNS)
+    folder = OWN if job.library is None else folder_of(job.library)
+    if job.library is None or job.library.server is None:
+        return compared(job, Place(folder, {}))
+    try:
+        with SERVERS[job.library.server]() as where:
+            return compared(job, Place(folder, where))
+    except MissingServer as missing:
+        raise Skipped(str(missing)) from None
+
+
+def compared(job: Job, place: Place) -> tuple[str, list[str]]:
+    control, ours = (run(job, kind, place) for kind in RUNS)
     alone = again = ours.failed - control.failed
     for _ in range(2):
         again = again - {test for test in again if expected(test, ours)}
         if again:
-            again = (again & run(job, "goish", again).failed) - run(job, "control", again).failed
-    lines = []
+            again = (again & run(job, "goish", place, again).failed) - run(job, "control", place, again).failed
+    lines = [] if ours.run else ["nothing was run (GOISH ALONE)"]
     for test in sorted(alone):
         short, reason = test.rpartition("/")[2].replace("test.test_asyncio.", ""), expected(test, ours)
         verdict = f"expected: {reason}" if reason else "GOISH ALONE" if test in again else "unsteady"
@@ -194,17 +232,17 @@ def jobs(wanted: Sequence[str], loops: Sequence[str]) -> Iterator[Job]:
                 continue
             for loop in loops:
                 child = (str(VENV), str(HERE / "cpython_child.py"), module, loop, "RUN")
-                yield Job(module, loop, child, OWN)
-    for sdist in SDISTS:
-        if every or sdist.name in wanted:
-            folder = unpack(sdist)
-            options = ("-q", "-p", "pytest_loops", "-p", "no:cacheprovider", "--tb=short", "--rootdir", str(folder))
-            config = ("-c", os.devnull) if sdist.no_config else ()
-            yield Job(sdist.name, sdist.loops, (str(VENV), "-m", "pytest", *options, *config, *sdist.options), folder)
+                yield Job(module, loop, child)
+    for library in LIBRARIES:
+        if every or library.name in wanted:
+            options = ("-q", "-p", "pytest_loops", "-p", "no:cacheprovider", "--tb=short", "--rootdir", ".")
+            config = ("-c", os.devnull) if library.no_config else ()
+            child = (str(VENV), "-m", "pytest", *options, *config, *library.options)
+            yield Job(library.name, library.loops, child, library)
 
 
 def main() -> int:
-    known = {"cpython", *CPYTHON, *(s.name for s in SDISTS)}
+    known = {"cpython", *CPYTHON, *(s.name for s in LIBRARIES)}
     if unknown := set(ARGS.suites) - known:
         sys.exit(f"no such suite: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
     make_venv()
@@ -213,7 +251,10 @@ def main() -> int:
     print("|---|---|---:|---:|---:|---|---:|", flush=True)
     bad = []
     for job in jobs(ARGS.suites, ARGS.loops):
-        row, alone = compare(job)
+        try:
+            row, alone = compare(job)
+        except Skipped as why:
+            row, alone = f"| {job.suite} | {job.loop} | skipped: {why} | | | | |", []
         print(row, flush=True)
         bad += alone
     return 1 if bad else 0

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from inside import Hang, Record, install, names, open_record
 
-install("selector", os.environ["CONFORMANCE_RUN"])
+install(os.environ["CONFORMANCE_LOOP"], os.environ["CONFORMANCE_RUN"])
 record: Record | None = None
 outcomes: dict[str, tuple[str, str]] = {}
 

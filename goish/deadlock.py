@@ -40,7 +40,7 @@ from typing import Any, Final, cast
 
 from . import debug as _debug
 from ._runtime.core import Goroutine, Op, Scheduler, calls_await_others, pooled, seated, woken
-from .standstill import Round
+from .standstill import HOLD, Round
 from .workers import is_idle, running_loops
 
 FIRST_LOOK: Final = 0.02  # seconds; long enough that a program with short pauses is hardly ever looked into
@@ -125,7 +125,7 @@ class Detector:
             spent = perf_counter() - started + (self._round.spent if self._round is not None else 0.0)
             self._arm(max(min(2 * self._delay, LAST_LOOK), spent / SHARE))
             if source is None:
-                self._ask(loops.values(), hold=False)
+                self._ask(loops.values())
 
     def wake_source(self, still: set[int]) -> str | None:
         """Name something that could still wake a goroutine; None when there is nothing.
@@ -146,7 +146,7 @@ class Detector:
 
     # ── the loops of workers ──
 
-    def _ask(self, loops: Iterable[Scheduler], hold: bool) -> None:
+    def _ask(self, loops: Iterable[Scheduler], hold: float = 0.0) -> None:
         self._round = Round(loops, self._sched, _source_there, self._heard, hold)
         self._round.ask()
 
@@ -156,7 +156,7 @@ class Detector:
         if answered is not self._round or self._timer is None or not sched.at_rest or sched.steps != self._steps:
             answered.release()
         elif not answered.holds:
-            self._ask(answered.loops, hold=True)
+            self._ask(answered.loops, hold=max(HOLD, 2 * answered.spent * len(answered.loops)))
         else:
             self._judge(answered)
 

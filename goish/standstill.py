@@ -22,16 +22,17 @@ from typing import Final
 from . import debug as _debug
 from ._runtime.core import Scheduler
 
-__all__ = ["Round"]
+__all__ = ["HOLD", "Round"]
 
-HOLD: Final = 0.05  # seconds
+HOLD: Final = 0.05  # seconds; longer where the heap is so large that the loops take longer to answer
 
 
 class Round:
     """One question to ``loops``; ``heard(round)`` is called on the loop of ``asker`` if all are at rest.
 
-    ``source`` says, on a loop's own thread, what could wake somebody there. With ``hold`` the loops stand still from
-    then on, until ``release``; ``texts`` say what their goroutines wait for.
+    ``source`` says, on a loop's own thread, what could wake somebody there. With ``hold`` each loop stands still from
+    then on, until ``release``, but for at most so many seconds before all have answered; ``texts`` say what their
+    goroutines wait for.
     """
 
     def __init__(
@@ -40,13 +41,14 @@ class Round:
         asker: Scheduler,
         source: Callable[[Scheduler], str | None],
         heard: Callable[[Round], object],
-        hold: bool,
+        hold: float = 0.0,
     ) -> None:
         self.loops: Final = list(loops)
         self.unanswered: Final = set(self.loops)
         self.threads: Final[set[int]] = set()  # that have answered, by native id
         self.texts: Final[list[str]] = []
-        self.holds: Final = hold
+        self.holds: Final = hold > 0.0
+        self._patience = hold
         self.over = False
         self.spent = 0.0  # seconds that the slowest has taken to answer
         self._asker = asker
@@ -102,7 +104,7 @@ class Round:
             self._stay()
 
     def _stay(self) -> None:
-        if self._let_go.wait(HOLD):
+        if self._let_go.wait(self._patience):
             return
         with self._lock:
             concluding = self._concluding

@@ -820,7 +820,7 @@ def test_who_is_late_holds_nobody_up(ex: Executor) -> None:
         second.call_soon_threadsafe(go_on.wait)
         heard: list[Round] = []
         here = scheduler(asyncio.get_running_loop())
-        one = Round(map(scheduler, (first, second)), here, lambda _: None, heard.append, True)
+        one = Round(map(scheduler, (first, second)), here, lambda _: None, heard.append, HOLD)
         one.ask()
         back: Chan[int] = chan(1)
         while one.is_ignored() and len(one.unanswered) == 2:
@@ -854,7 +854,7 @@ def test_one_that_is_not_at_rest_ends_the_round_for_all(ex: Executor) -> None:
         heard: list[Round] = []
         here = scheduler(asyncio.get_running_loop())
         one = Round(
-            map(scheduler, (first, second)), here, lambda s: "a timer" if s is awake else None, heard.append, True
+            map(scheduler, (first, second)), here, lambda s: "a timer" if s is awake else None, heard.append, HOLD
         )
         one.ask()
         while not one.over:
@@ -875,7 +875,7 @@ def test_all_stand_still_between_the_answer_and_the_release(ex: Executor) -> Non
 
         ex.go_thread(waits)
         loop = await found.recv()
-        one = Round([scheduler(loop)], scheduler(asyncio.get_running_loop()), lambda _: None, heard.try_send, True)
+        one = Round([scheduler(loop)], scheduler(asyncio.get_running_loop()), lambda _: None, heard.try_send, HOLD)
         one.ask()
         assert await heard.recv() is one and one.conclude()
         ran = threading.Event()

@@ -17,6 +17,7 @@ from types import BuiltinFunctionType, GenericAlias, ModuleType
 from weakref import ref as weak_reference
 
 import atexit
+import gc
 import os
 import sys
 # Before _asyncio, which imports parts of it: the other way round asyncio falls back to its Python tasks.

@@ -79,6 +79,17 @@ cdef void register(Goroutine g) noexcept:
         insist(g.sched.loop, g.sched.call_soon_threadsafe, (_raise, exc), own_context(g.sched))
 
 
+cdef void register_weakly(Goroutine g) noexcept:
+    # A task, which was registered as it was made. Up to 3.11 that is weak.
+    if not registers_strongly or not g.flags & GF_REGISTERED:
+        return
+    unregister(g)
+    try:
+        _register_task(g)
+    except BaseException as exc:
+        raise_later(g.sched.loop, exc)
+
+
 cdef void unregister(Goroutine g) noexcept:
     goish_clear_bits(&g.flags, GF_REGISTERED)
     unregister_task(g)

@@ -3,6 +3,9 @@
 # To asyncio's libraries such a goroutine is a task in all it does: asyncio.all_tasks() knows it from the start, whoever cancels
 # one that awaits it cancels it too (join.pyx: pass_cancel), and an exception that nobody retrieves is logged, also
 # under goish.run: it is no panic.
+# asyncio's tasks are owned by what they wait for: if nothing leads to that, the collector destroys both, and the log says so. So it
+# is with tasks that wait for a future when a full collection begins: the registry gives them up then, until they are woken.
+# Nothing is paid for it at a wait. On builds without the GIL the registry keeps them.
 # Not here: a loop that comes with this factory (loops.py).
 
 def task_factory(loop, coro, *, name=None, context=None, eager_start=None, **options):
@@ -27,6 +30,9 @@ def task_factory(loop, coro, *, name=None, context=None, eager_start=None, **opt
     cdef Goroutine g
     cdef object extra = TASK
     cdef bint debug = s.get_debug()
+    if not s.makes_tasks:
+        s.makes_tasks = True
+        watch_collector()
     if debug and not is_here(s):
         raise RuntimeError("Non-thread-safe operation invoked on an event loop other than the current one")
     if not PyCoro_CheckExact(coro) and not asyncio_iscoroutine(coro):
@@ -66,3 +72,70 @@ cdef void run_eagerly(Scheduler s, Goroutine g) except *:
     finally:
         if before is not None and type(before) is not Goroutine and enter_task(s, <PyObject*>before) < 0:
             raise_pending()
+
+
+# ---- what nobody owns ----
+
+cdef inline bint task_is_unowned(Goroutine g) noexcept:
+    return not GOISH_LOCKS and g.state == G_WAITING and type(g.extra) is Extra and (<Extra>g.extra).is_unowned
+
+
+cdef inline bint waits_for_future(Goroutine g) noexcept:
+    return g.state == G_WAITING and type(g.wait) is not Op and is_task(g)
+
+
+cdef inline void task_own(Goroutine g) noexcept:
+    (<Extra>g.extra).is_unowned = False
+    Py_INCREF(g)
+
+
+cdef void task_disown(Goroutine g) noexcept:
+    # From here on the collector looks into it, and may free it.
+    extra_of(g).is_unowned = True
+    give_back(g)
+    Py_DECREF(g)
+
+
+# Seconds. The collector's own full collections, which are frequent while a program grows, give up only what has waited as long;
+# gc.collect() gives up all.
+cdef double LONG_WAIT = 10.0
+
+
+def _collector_begins(phase, info):
+    cdef Goroutine g
+    cdef double latest
+    if phase != "start" or info["generation"] < 2:
+        return
+    latest = goish_monotonic() - LONG_WAIT if gc.get_count()[2] > gc.get_threshold()[2] else INFINITY
+    for s in all_schedulers():
+        if not (<Scheduler>s).makes_tasks:
+            continue
+        for waiting in (<Scheduler>s).goroutines():
+            g = <Goroutine>waiting
+            if not waits_for_future(g) or g.link.since > latest or task_is_unowned(g):
+                continue
+            register_weakly(g)
+            if waits_for_future(g):  # other threads may have run
+                task_disown(g)
+
+
+cdef void watch_collector() except *:
+    if not GOISH_LOCKS and _collector_begins not in gc.callbacks:
+        gc.callbacks.append(_collector_begins)
+
+
+cdef void task_destroy(Goroutine g) except *:
+    # About to be freed while it waits, by the collector or with the last reference. Any thread.
+    registry_unlink(g.sched, g)
+    try:
+        if not task_ends_quietly(g):
+            g.sched.loop.call_exception_handler({"message": "Task was destroyed but it is pending!", "task": g})
+    finally:
+        g.flags = (g.flags & GF_REGISTERED) | GF_FAILED | GF_CANCELLED  # if somebody has kept it: it never runs again
+        g.state = G_DONE
+        awaited, g.wait = g.wait, None
+
+
+cdef bint task_ends_quietly(Goroutine g) noexcept:
+    cdef Extra extra = extra_made(g)
+    return extra is not None and extra.ends_quietly

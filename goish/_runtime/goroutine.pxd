@@ -74,6 +74,8 @@ cdef class Extra:
     cdef object source       # where it was made, a stack summary: tasks in asyncio's debug mode
     cdef Fate fate           # or None
     cdef bint is_task        # made by the task factory
+    cdef bint ends_quietly   # ... and its destruction while it waits is not logged
+    cdef bint is_unowned     # ... and what it waits for owns it, not the registry
 
 
 @cython.final

@@ -200,7 +200,7 @@ cdef PySendResult throw_into(Goroutine g, PyObject** result) noexcept:
 
 
 cdef inline void park(Scheduler s, Goroutine g, Op op) noexcept:
-    if not s.managed and not g.flags & GF_REGISTERED:
+    if not s.managed and not g.flags & GF_REGISTERED and not is_task(g):
         register(g)
     if op.flags & F_PAUSE or op.kind == W_GOSCHED:
         if op.flags & F_PAUSE:
@@ -269,8 +269,10 @@ cdef void wait_for_future(Scheduler s, Goroutine g, object awaited) except *:
     cdef PyObject* args[3]
     cdef Wake wake = Wake.__new__(Wake)
     wake.g = g
-    if not g.flags & GF_REGISTERED:
-        register(g)
+    if not is_task(g):
+        goish_gc_take(<PyObject*>wake)  # it leads to the goroutine alone, which is a root while it waits
+        if not g.flags & GF_REGISTERED:
+            register(g)
     awaited._asyncio_future_blocking = False
     g.wait = awaited
     g.link.since = s.now
@@ -278,11 +280,11 @@ cdef void wait_for_future(Scheduler s, Goroutine g, object awaited) except *:
     base = own_context(s)
     if type(awaited) is not FUTURE:
         awaited.add_done_callback(wake, context=base)
-        return
-    args[0] = <PyObject*>awaited
-    args[1] = <PyObject*>wake
-    args[2] = <PyObject*>base
-    called(PyObject_Vectorcall(<PyObject*>future_add_done_callback, args, 2, <PyObject*>context_keyword))
+    else:
+        args[0] = <PyObject*>awaited
+        args[1] = <PyObject*>wake
+        args[2] = <PyObject*>base
+        called(PyObject_Vectorcall(<PyObject*>future_add_done_callback, args, 2, <PyObject*>context_keyword))
 
 
 cdef object foreign_error(Scheduler s, Goroutine g, object awaited):
@@ -324,6 +326,8 @@ cdef inline bint end_wait_for_future(Goroutine g) noexcept:
     # False: it does not wait any more.
     if g.state != G_WAITING:
         return False
+    if task_is_unowned(g):
+        task_own(g)
     if g.flags & GF_MUST_CANCEL or (g.sched.run_head != NULL and not is_task(g)):
         look_before_cancel(g)
     g.wait = None
@@ -705,8 +709,7 @@ cdef class Fate:
     pass
 
 
-# Out of the collector: the goroutine, to which alone it leads, is a root while it waits.
-@cython.no_gc
+@cython.no_gc_clear  # it may be called while its cycle is taken apart
 @cython.freelist(64)
 cdef class Wake:
     def __call__(self, future, /):

@@ -228,8 +228,9 @@ cdef bint is_plumbing(object frame) except -1:
 # ---- as it is freed ----
 
 cdef bint unseen(PyObject* g) noexcept:
-    # One that failed and is about to be freed, its exception with it. Those that keep_failed() keeps are seen to before.
-    return (<Goroutine>g).state == G_DONE and (
+    # One that failed and is about to be freed, its exception with it. Those that keep_failed() keeps are seen to before. Or a task
+    # that waits.
+    return task_is_unowned(<Goroutine>g) or (<Goroutine>g).state == G_DONE and (
         (<Goroutine>g).flags & (GF_FAILED | GF_CANCELLED | GF_RETRIEVED) == GF_FAILED
     )
 
@@ -237,7 +238,10 @@ cdef bint unseen(PyObject* g) noexcept:
 cdef void last_words(PyObject* g) noexcept:
     cdef PyObject* pending = goish_take_exception() if PyErr_Occurred() != NULL else NULL
     try:
-        panic((<Goroutine>g).sched, <Goroutine>g)
+        if task_is_unowned(<Goroutine>g):
+            task_destroy(<Goroutine>g)
+        else:
+            panic((<Goroutine>g).sched, <Goroutine>g)
     except BaseException as exc:
         logger.error("%r failed, and so did its panic handler", <Goroutine>g, exc_info=exc_info(exc))
     if pending != NULL:

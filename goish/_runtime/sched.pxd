@@ -20,6 +20,7 @@ cdef class Scheduler:
     cdef TurnQueue turns         # of a goish loop: the steps of tasks and the callbacks of its next turns
     cdef object turn_callback
     cdef bint is_ours            # a loop of new_event_loop()
+    cdef bint makes_tasks        # the task factory was used
     cdef bint debug              # ... in debug mode
     cdef bint entered            # a turn is at work and has made a task the current one
     cdef PyObject* all_head      # the registry: owns every live goroutine

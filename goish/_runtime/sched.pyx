@@ -330,6 +330,11 @@ cdef inline void registry_add(Scheduler s, Goroutine g) noexcept:
 
 
 cdef inline void registry_remove(Scheduler s, Goroutine g) noexcept:
+    registry_unlink(s, g)
+    Py_DECREF(g)
+
+
+cdef inline void registry_unlink(Scheduler s, Goroutine g) noexcept:
     if g.all_prev == NULL:
         s.all_head = g.all_next
     else:
@@ -338,7 +343,6 @@ cdef inline void registry_remove(Scheduler s, Goroutine g) noexcept:
         (<Goroutine>g.all_next).all_prev = g.all_prev
     g.all_prev = g.all_next = NULL
     goish_count(&s.live, -1)
-    Py_DECREF(g)
 
 
 # ---- the end of a loop ----
@@ -346,6 +350,8 @@ cdef inline void registry_remove(Scheduler s, Goroutine g) noexcept:
 cdef void end_one(Scheduler s, Goroutine g) except *:
     if g.state == G_DONE or g.state == G_RUNNING:
         return
+    if task_is_unowned(g):
+        task_own(g)
     _wait = g.wait  # kept: finish() drops nothing under its lock
     if g.state == G_WAITING and type(g.wait) is Op:
         waits[(<Op>g.wait).kind].withdraw(<Op>g.wait)
@@ -572,7 +578,7 @@ def debug_extra_refs(obj):
     cdef Goroutine g
     if type(obj) is Goroutine:
         g = <Goroutine>obj
-        return 0 if g.state == G_DONE else 1 + (g.flags & GF_REGISTERED != 0 and registers_strongly)
+        return 0 if g.state == G_DONE or task_is_unowned(g) else 1 + (g.flags & GF_REGISTERED != 0 and registers_strongly)
     if type(obj) is Op and (<Op>obj).kind != W_SLEEP and (<Op>obj).kind != W_TIMER:
         return 1 if (<Op>obj).flags & F_LINKED else 0
     return 0

@@ -379,11 +379,12 @@ cdef class Goroutine:
 
     @property
     def _log_destroy_pending(self):
-        return False
+        return is_task(self) and not task_ends_quietly(self)
 
     @_log_destroy_pending.setter
     def _log_destroy_pending(self, value):
-        pass  # a goroutine is never destroyed while it is pending
+        if is_task(self):  # no other is ever destroyed while it is pending
+            extra_of(self).ends_quietly = not value
 
     def __repr__(self):
         if is_task(self) and not in_sight(self):

@@ -148,6 +148,8 @@ KEYWORDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "PriorityChan": (lambda _: PriorityChan(size=1), "chan(8)"),  # type: ignore[call-arg]
     "go": (lambda _: go(nothing, name="x"), "go.with_(name=...)"),  # type: ignore[call-overload]
     "go, context": (lambda _: go(nothing, context=1), "go.with_(context=...)"),  # type: ignore[call-overload]
+    "go, on_panic": (lambda _: go(nothing, on_panic="log"), "go.with_(on_panic=...)"),  # type: ignore[call-overload]
+    "go, children": (lambda _: go(nothing, children="keep"), "go_thread.with_(children=...)"),  # type: ignore[call-overload]
     "go, timeout": (lambda _: WaitGroup().go(nothing, timeout=1), "asyncio.timeout"),  # type: ignore[call-overload]
     "run": (lambda _: run(nothing, x=1), "functools.partial(main, x=...)"),  # type: ignore[call-arg]
     "run, coroutine": (lambda _: run(nothing(), x=1), "run(main(x=...))"),  # type: ignore[call-arg]

@@ -52,6 +52,8 @@ cdef object call_coroutine_function(object fn, PyObject** args, Py_ssize_t n, Py
 cdef dict ADVICE = {
     "name": "a goroutine is named by go.with_(name=...)(fn), go_thread.with_(name=...)(fn)",
     "context": "a context is given by go.with_(context=...)(fn), go_thread.with_(context=...)(fn)",
+    "on_panic": "what a panic does is said by go.with_(on_panic=...)(fn), go_thread.with_(on_panic=...)(fn)",
+    "children": "what becomes of the goroutines that a call leaves is said by go_thread.with_(children=...)(fn)",
     "timeout": "a timeout is asyncio.timeout(seconds) around the await; on a thread, result(timeout=seconds)",
 }
 

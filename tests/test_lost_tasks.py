@@ -1,4 +1,4 @@
-"""A task that waits for a future which nothing leads to is destroyed by the collector, as is asyncio's, and the log says so.
+"""A task that waits for what nothing leads to is destroyed by the collector, as asyncio's is, and the log says so.
 
 Each test runs with asyncio.Task too, which is the control.
 """

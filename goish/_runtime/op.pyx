@@ -281,7 +281,7 @@ cdef bint op_cancel(Op op, object msg) noexcept:
 cdef void face_wake(Op op, Face face) noexcept:
     # `op` is the twin; or, of what could be done at once, the op itself.
     s = face.sched  # the face may go as soon as the loop has heard
-    if is_here(s):
+    if is_run_here(s):
         face_call(op, face)
     else:
         Py_INCREF(op)
@@ -602,6 +602,8 @@ cdef object insist(object loop, object call, tuple args, object context):
     for _attempt in range(2):
         try:
             handle = call(*args, context=context)
+            if handle is None:  # as call_soon_threadsafe of some loops gives
+                handle = True
             break
         except BaseException as exc:
             if not isinstance(exc, (RecursionError, MemoryError)):

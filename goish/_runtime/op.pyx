@@ -218,7 +218,7 @@ cdef void op_forsake(PyObject* op) noexcept:
     (<Op>op).used = (<Op>op).used & ~U_TWIN
     (<Op>op).state = OP_SPENT
     (<Op>op).value = None
-    if waits[twin.kind].withdraw(twin):
+    if twin.target is None or waits[twin.kind].withdraw(twin):  # without one it is apart, or has nothing to give
         return
     if (twin.state == OP_DONE or twin.state == OP_SETTLED) and waits[twin.kind].drop != NULL:
         waits[twin.kind].drop(twin)

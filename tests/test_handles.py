@@ -20,7 +20,6 @@ import pytest
 import uvloop
 from helpers import settle
 
-import goish
 from goish import chan, go
 from goish.loops import _with_clock, task_factory
 
@@ -46,7 +45,7 @@ def loop(request: pytest.FixtureRequest) -> Any:
 
 
 def test_a_call_is_not_lost_if_another_thread_begins_to_run_the_loop_meanwhile() -> None:
-    """The thread that made the loop is in call_soon_threadsafe of the loop below; the other one has run it and sleeps."""
+    """The one is in call_soon_threadsafe of the loop below while the other runs the loop, which falls asleep."""
     base = asyncio.SelectorEventLoop
     asleep, called, called_later = threading.Event(), threading.Event(), threading.Event()
 

@@ -121,8 +121,8 @@ cdef void forget(Scheduler s) except *:
 
 
 cdef bint is_here(Scheduler s) noexcept:
-    # Whether this thread may touch the scheduler. A loop may be run by one thread after another. One that does not run is the last
-    # one's; but another may begin to run it at any moment, so what any thread may call asks is_run_here().
+    # Whether this thread may touch the scheduler. A loop may be run by one thread after another. One that does not run is that of
+    # the last; but another may begin to run it at any moment, so what any thread may call asks is_run_here().
     cdef PyObject* loop
     if <PyObject*>s == goish_tls_sched:
         return True
@@ -399,14 +399,14 @@ cdef void queues_drop(Scheduler s) noexcept:
 
 cdef void end_all(Scheduler s) except *:
     cdef int rounds = 0
-    cdef list ended = None
+    cdef list found = None
     s.dead = True
     inbox_shut(s)
     while s.all_head != NULL and rounds < 10:  # a finally block may start another
         rounds += 1
         queues_drop(s)
-        ended = s.goroutines()  # kept until no queue leads to them
-        for g in ended:
+        found = s.goroutines()  # kept until no queue leads to them
+        for g in found:
             end_one(s, g)
     queues_drop(s)
     drop_alarms(s)

@@ -6,7 +6,8 @@
 #
 # Invariants: if the queue is not empty, the loop below is about to call turn() (armed). turn() runs only what was queued when it
 #   began. A call that another thread has put into the inbox is queued before anything that this thread queues after it.
-# Threads: the loop's own; call_soon_threadsafe from any, through the inbox. In debug mode, and on loops that are not goish's,
+# Threads: the loop's own; call_soon_threadsafe from any that does not run the loop, through the inbox; Handle.cancel from any:
+#   who takes a handle out of H_WAITING empties it, nobody else. In debug mode, and on loops that are not goish's,
 #   tasks take their steps by handles of the loop: the same order, at the loop's own price.
 # Not here: goroutines of go() and what channels wake, which have the run queue (sched.pyx); timers (clock.pyx).
 

@@ -231,6 +231,13 @@ def test_a_closed_loop_refuses_calls_although_it_was_about_to_run_some(loop: asy
     assert refused == ["Event loop is closed"]
 
 
+def test_so_does_one_that_is_closed_by_its_class(loop: asyncio.AbstractEventLoop) -> None:
+    loop.call_soon(int)
+    type(loop).close(loop)
+    with pytest.raises(RuntimeError, match="closed"):
+        loop.call_soon(int)
+
+
 ENDS: dict[str, Callable[[asyncio.AbstractEventLoop], asyncio.Handle]] = {
     "called": lambda loop: loop.call_soon(int),
     "called later": lambda loop: loop.call_later(0.001, loop.stop),

@@ -241,6 +241,33 @@ async def test_one_in_a_garbage_cycle_is_withdrawn_by_the_collector() -> None:
     assert len(ch) == 1
 
 
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="of CPython's collector")
+@any_receive
+async def test_one_that_has_received_in_a_garbage_cycle_is_undelivered(make: Make) -> None:
+    """In whatever order the collector takes the cycle apart: the ops are made in all orders, of used ones too."""
+    undelivered: list[int] = []
+    count = 12
+    for n in range(count):
+        ch: Chan[int] = chan(2, on_undelivered=undelivered.append)
+        used = [ch.recv() for _ in range(n % 5)]
+        for op in used:
+            ch.try_send(-1)
+            await op
+        op = None
+        while used:
+            used.pop()
+        holder = Holder()
+        holder.held = [holder, make(ch, WaitGroup()), ch if n % 2 else None]
+        await dropped_by_hand(holder.held[1])
+        ch.try_send(n)
+        await settle()
+        gone = weakref.ref(holder)
+        del holder, ch
+        gc.collect()
+        assert gone() is None
+    assert undelivered == list(range(count))
+
+
 async def test_what_it_would_take_is_taken_by_the_next_who_waits() -> None:
     ch: Chan[int] = chan()
     got: list[int] = []

@@ -61,7 +61,7 @@ cdef class Clock:
         super(Clock, self).close()
         s = scheduler_made(self)  # None: it was closed before
         if s is not None:
-            drop_alarms(<Scheduler>s)
+            (<Scheduler>s).abandon()  # of a caller that has gone past Scheduler._close, to the class
 
 
 cdef object loops_call_later(object loop):

@@ -66,7 +66,7 @@ cdef extern from "slots.h":
     void goish_take_three(PyObject** behind, PyObject** held) noexcept
     int goish_recycle_ops(
         PyTypeObject* op_type, int (*fate)(PyObject*, PyObject**) noexcept, const char* (*name)(PyObject*) noexcept,
-        void (*forsake)(PyObject*) noexcept
+        void (*forsake)(PyObject*) noexcept, bint (*finalized)(PyObject*) noexcept, void (*taken_apart)(PyObject*) noexcept
     ) except -1
     void goish_take_attributes(
         PyTypeObject* goroutine_type, Py_ssize_t offset,

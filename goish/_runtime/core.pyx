@@ -139,7 +139,7 @@ on_blocking(before_blocking_here, after_blocking_here)
 
 goish_install_slots(<PyTypeObject*>Op, op_step)
 goish_free_goroutines_flat(<PyTypeObject*>Goroutine)
-goish_recycle_ops(<PyTypeObject*>Op, op_fate, op_name, op_forsake)
+goish_recycle_ops(<PyTypeObject*>Op, op_fate, op_name, op_forsake, op_finalized, op_taken_apart)
 goish_take_attributes(<PyTypeObject*>Goroutine, <Py_ssize_t>&(<Goroutine>NULL).attributes, attribute_set, own_up)
 goish_hear(<PyTypeObject*>Goroutine, unseen, last_words)
 goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)

@@ -57,6 +57,7 @@ cdef class Wake:
     # The done callback of the asyncio future that a goroutine waits for.
     cdef Goroutine g
     cdef PyObject* next      # on the loop's queue (turn.pyx)
+    cdef bint queued         # ... where it stands once, however many futures call it
 
 
 @cython.final

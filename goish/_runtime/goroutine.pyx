@@ -351,7 +351,7 @@ cdef void look_before_cancel(Goroutine g) noexcept:
 cdef void ready(Goroutine g) noexcept:
     # A waiting goroutine becomes runnable; any thread.
     cdef Scheduler s = g.sched
-    if <PyObject*>s == goish_tls_sched or is_here(s):
+    if is_run_here(s):
         ready_here(s, g)
     else:
         inbox_push(s, <PyObject*>g)

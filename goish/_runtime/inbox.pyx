@@ -163,7 +163,7 @@ cdef void discard(PyObject* item) noexcept:
         (<Op>item).next = NULL
         op_drop(<Op>item)  # nobody will run there again
     elif not goish_is(item, <PyObject*>Wake):
-        handle_over(<Handle>item, H_CANCELLED)
+        handle_dropped(<Handle>item)
     Py_DECREF(<object>item)
 
 
@@ -231,12 +231,15 @@ cdef void inbox_collect(Scheduler s) noexcept:
 cdef void inbox_take(Scheduler s) noexcept:
     cdef PyObject* item
     cdef PyObject* following
+    if s.inbox.taking:  # from within, as to call back queues a callback: what comes meanwhile stands behind the rest of this
+        return
     goish_lock(&s.inbox.lock)
     s.inbox.posted = False
     inbox_come(s)
     item = s.inbox.head
     s.inbox.head = s.inbox.tail = NULL
     goish_unlock(&s.inbox.lock)
+    s.inbox.taking = True
     while item != NULL:
         following = behind(item)[0]
         if goish_is(item, <PyObject*>Goroutine):
@@ -248,6 +251,7 @@ cdef void inbox_take(Scheduler s) noexcept:
         else:
             handle_soon(s, <Handle>item)
         item = following
+    s.inbox.taking = False
 
 
 cdef void handle_soon(Scheduler s, Handle h) noexcept:
@@ -258,7 +262,8 @@ cdef void handle_soon(Scheduler s, Handle h) noexcept:
     if h.state == H_WAITING and insist(s.loop, s.call_soon, (h.callback, *h.args), h.context) is None:
         inbox_push(s, <PyObject*>h)
         return
-    handle_over(h, H_RAN)
+    if goish_swap_state(&h.state, H_WAITING, H_RAN):
+        handle_over(h)
     Py_DECREF(h)
 
 

@@ -145,7 +145,10 @@ cdef bint pass_cancel(Op op, object msg) noexcept:
 
 
 cdef void cancel_failed(Goroutine g, object error) noexcept:
-    logger.error("cancel of %r failed", g, exc_info=exc_info(error))
+    try:
+        logger.error("cancel of %r failed", g, exc_info=exc_info(error))
+    except BaseException:
+        pass  # near the recursion limit there is no room to say so
     if not isinstance(error, Exception):  # a signal handler has raised it
         raise_later(g.sched.loop, error)
 

@@ -32,6 +32,7 @@ cdef enum:
     U_TAKEN = 2      # out of the collector
     U_QUIET = 4      # of a join: who waits looks at the outcome himself; of a send: its value comes back to who sends
     U_TWIN = 8       # a future: another op waits in its place, its `value`
+    U_FINALIZED = 16  # by the collector, which calls a finalizer once in the life of an object
 
 # The ways to wait. Each is a row of the table `waits`, filled by the file that knows how.
 cdef enum:

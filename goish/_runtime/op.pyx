@@ -43,6 +43,8 @@ cdef int op_fate(PyObject* op, PyObject** held) noexcept:
         return GOISH_OP_FORSAKEN
     if (<Op>op).state == OP_NEW and not (<Op>op).used & U_USED:
         return GOISH_OP_FORGOTTEN
+    if (<Op>op).used & U_FINALIZED:
+        return GOISH_OP_NESTS
     value = <PyObject*>(<Op>op).value
     target = <PyObject*>(<Op>op).target
     if (
@@ -214,12 +216,30 @@ cdef void op_forsake(PyObject* op) noexcept:
         return
     twin = <Op>(<Op>op).value
     (<Op>op).used = (<Op>op).used & ~U_TWIN
+    (<Op>op).state = OP_SPENT
     (<Op>op).value = None
-    if waits[twin.kind].withdraw(twin):
+    if twin.target is None or waits[twin.kind].withdraw(twin):  # without one it is apart, or has nothing to give
         return
     if (twin.state == OP_DONE or twin.state == OP_SETTLED) and waits[twin.kind].drop != NULL:
         waits[twin.kind].drop(twin)
         twin.state = OP_SPENT
+
+
+cdef bint op_finalized(PyObject* op) noexcept:
+    # Whether it has a twin to forsake. It is not used again.
+    (<Op>op).used = (<Op>op).used | U_FINALIZED
+    return (<Op>op).used & U_TWIN
+
+
+cdef void op_taken_apart(PyObject* op) noexcept:
+    # What waits is whole, because a queue has it; what is decided may have been taken apart before.
+    cdef Op twin
+    if not (<Op>op).used & U_TWIN:
+        return
+    twin = <Op>(<Op>op).value
+    (<Op>op).used = (<Op>op).used & ~U_TWIN
+    if goish_load_state(&twin.state) == OP_WAITING:
+        waits[twin.kind].withdraw(twin)
 
 
 cdef bint attempted(Op op) noexcept:
@@ -281,7 +301,7 @@ cdef bint op_cancel(Op op, object msg) noexcept:
 cdef void face_wake(Op op, Face face) noexcept:
     # `op` is the twin; or, of what could be done at once, the op itself.
     s = face.sched  # the face may go as soon as the loop has heard
-    if is_here(s):
+    if is_run_here(s):
         face_call(op, face)
     else:
         Py_INCREF(op)
@@ -602,6 +622,8 @@ cdef object insist(object loop, object call, tuple args, object context):
     for _attempt in range(2):
         try:
             handle = call(*args, context=context)
+            if handle is None:  # as call_soon_threadsafe of some loops gives
+                handle = True
             break
         except BaseException as exc:
             if not isinstance(exc, (RecursionError, MemoryError)):

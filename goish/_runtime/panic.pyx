@@ -150,10 +150,17 @@ cdef void give_up_on(Goroutine g, Op op) noexcept:
     try:
         fate = fate_made(g)
         if (fate is None or fate.given_up is None) and not is_task(g):
-            place = place_here() if op is None else place_of_await(op)
-            fate_of(g).given_up = place
+            note_place(g, fate_of(g), place_here() if op is None else place_of_await(op))
     except BaseException as exc:
         logger.error("an await of %r was given up, which could not be noted", g, exc_info=exc_info(exc))
+
+
+cdef void note_place(Goroutine g, Fate fate, tuple place) noexcept:
+    # The first one stays: another thread may be reading it.
+    goish_lock(end_lock(g))
+    if fate.given_up is None:
+        fate.given_up = place
+    goish_unlock(end_lock(g))
 
 
 def given_up(Goroutine g):
@@ -167,7 +174,13 @@ def panic_options(Goroutine g):
     That is None, or a code object and a line, or an empty tuple if the place is not known.
     """
     cdef Fate fate = fate_made(g)
-    return (None, None) if fate is None else (fate.on_panic, fate.given_up)
+    cdef object place
+    if fate is None:
+        return None, None
+    goish_lock(end_lock(g))
+    place = fate.given_up
+    goish_unlock(end_lock(g))
+    return fate.on_panic, place
 
 
 cdef tuple place_of_await(Op op):

@@ -121,18 +121,30 @@ cdef void forget(Scheduler s) except *:
 
 
 cdef bint is_here(Scheduler s) noexcept:
-    # Whether this thread may touch the scheduler. A loop may be run by one thread after another.
+    # Whether this thread may touch the scheduler. A loop may be run by one thread after another. One that does not run is that of
+    # the last; but another may begin to run it at any moment, so what any thread may call asks is_run_here().
     cdef PyObject* loop
     if <PyObject*>s == goish_tls_sched:
         return True
-    loop = PyObject_Vectorcall(<PyObject*>asyncio_running_loop, NULL, 0, NULL)
-    if loop == NULL:  # the recursion limit: it is dealt with as from elsewhere
-        PyErr_Clear()
-        return False
-    Py_DECREF(<object>loop)  # it runs, or is None
+    loop = loop_here()
     if loop != <PyObject*>None:
         return loop == <PyObject*>s.loop
     return PyThread_get_thread_ident() == s.thread and not s.loop.is_running()
+
+
+cdef inline bint is_run_here(Scheduler s) noexcept:
+    # Whether this thread runs its loop.
+    return <PyObject*>s == goish_tls_sched or loop_here() == <PyObject*>s.loop
+
+
+cdef inline PyObject* loop_here() noexcept:
+    # Borrowed: the loop that runs on this thread, or None; NULL at the recursion limit, which is dealt with as from elsewhere.
+    cdef PyObject* loop = PyObject_Vectorcall(<PyObject*>asyncio_running_loop, NULL, 0, NULL)
+    if loop == NULL:
+        PyErr_Clear()
+    else:
+        Py_DECREF(<object>loop)  # it runs, or is None
+    return loop
 
 
 cdef inline void settle_here(Scheduler s) noexcept:
@@ -380,16 +392,23 @@ cdef bint begin_ending(Scheduler s) noexcept:
     return first
 
 
+cdef void queues_drop(Scheduler s) noexcept:
+    s.run_head = s.run_tail = NULL
+    turns_drop(s)
+
+
 cdef void end_all(Scheduler s) except *:
     cdef int rounds = 0
+    cdef list found = None
     s.dead = True
     inbox_shut(s)
     while s.all_head != NULL and rounds < 10:  # a finally block may start another
         rounds += 1
-        for g in s.goroutines():
+        queues_drop(s)
+        found = s.goroutines()  # kept until no queue leads to them
+        for g in found:
             end_one(s, g)
-    s.run_head = s.run_tail = NULL
-    turns_drop(s)
+    queues_drop(s)
     drop_alarms(s)
     forget(s)
     # Nothing leads from the loop to its scheduler any more; with its own circles cut, both are freed without the collector.

@@ -556,8 +556,7 @@ static void goish_warn_forgotten(PyObject *self) {
 /* A future that nobody has any more: what waits in its place is withdrawn (op.pyx). */
 static void (*goish_op_forsake)(PyObject *op);
 
-static void goish_op_speak(PyObject *self, void (*say)(PyObject *)) {
-    PyObject_GC_UnTrack(self); /* Python code runs here, and the collector must not meet what has no references */
+static void goish_op_say(PyObject *self, void (*say)(PyObject *)) {
 #if PY_VERSION_HEX >= 0x030C0000
     PyObject *pending = PyErr_GetRaisedException();
 #else
@@ -579,20 +578,38 @@ static void goish_op_dealloc(PyObject *self) {
         goish_spend_op(self, held, fate == GOISH_OP_TAKEN);
         return;
     }
-    if (fate == GOISH_OP_FORGOTTEN && !PyErr_Occurred()) goish_op_speak(self, goish_warn_forgotten); /* an exception on its way is the reason */
-    if (fate == GOISH_OP_FORSAKEN) goish_op_speak(self, goish_op_forsake);
+    PyObject_GC_UnTrack(self); /* Python code runs here, and the collector must not meet what has no references */
+    if (fate == GOISH_OP_FORGOTTEN && !PyErr_Occurred()) goish_op_say(self, goish_warn_forgotten); /* an exception on its way is the reason */
+    if (fate == GOISH_OP_FORSAKEN) goish_op_say(self, goish_op_forsake);
     goish_free_flat(self, goish_op_free);
 }
 
+/* Of one in a garbage cycle: before the collector takes anything of the cycle apart, what waits in its place included. One that
+ * was kept by another finalizer and comes here again has no second call, and is taken apart: then no value can be saved. */
+static int (*goish_op_finalized)(PyObject *op);
+static void (*goish_op_taken_apart)(PyObject *op);
 static inquiry goish_op_clear_fields;
 
+static void goish_op_finalize(PyObject *self) {
+#ifndef Py_GIL_DISABLED
+    for (int i = 0; i < goish_spare_count; i++) /* another finalizer of the cycle has let go of it: as it is marked now, */
+        if (goish_spare[i] == self) {           /* its next user would never be heard */
+            goish_spare[i] = goish_spare[--goish_spare_count];
+            Py_DECREF(self); /* the collector has it */
+            break;
+        }
+#endif
+    if (goish_op_finalized(self)) goish_op_say(self, goish_op_forsake);
+}
+
 static int goish_op_clear(PyObject *self) {
-    goish_op_forsake(self);
+    goish_op_taken_apart(self);
     return goish_op_clear_fields(self);
 }
 
 static int goish_recycle_ops(PyTypeObject *op_type, int (*fate)(PyObject *, PyObject **),
-                             const char *(*name)(PyObject *), void (*forsake)(PyObject *)) {
+                             const char *(*name)(PyObject *), void (*forsake)(PyObject *), int (*finalized)(PyObject *),
+                             void (*taken_apart)(PyObject *)) {
     goish_no_args = PyTuple_New(0);
     if (goish_no_args == NULL) return -1;
     goish_op_type = op_type;
@@ -602,6 +619,9 @@ static int goish_recycle_ops(PyTypeObject *op_type, int (*fate)(PyObject *, PyOb
     goish_op_fate = fate;
     goish_op_name = name;
     goish_op_forsake = forsake;
+    goish_op_finalized = finalized;
+    goish_op_taken_apart = taken_apart;
+    op_type->tp_finalize = goish_op_finalize;
     goish_op_clear_fields = op_type->tp_clear;
     op_type->tp_clear = goish_op_clear;
     return 0;

@@ -190,7 +190,7 @@ cdef void drop_alarms(Scheduler s) noexcept:
     cdef PyObject* waiter
     while timers_pop(&s.alarms, INFINITY, &waiter):
         if not goish_is(waiter, <PyObject*>Op):
-            handle_over(<Handle>waiter, H_CANCELLED)
+            handle_dropped(<Handle>waiter)
         Py_DECREF(<object>waiter)
     clear_alarm(s)
 

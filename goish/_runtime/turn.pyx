@@ -6,7 +6,8 @@
 #
 # Invariants: if the queue is not empty, the loop below is about to call turn() (armed). turn() runs only what was queued when it
 #   began. A call that another thread has put into the inbox is queued before anything that this thread queues after it.
-# Threads: the loop's own; call_soon_threadsafe from any, through the inbox. In debug mode, and on loops that are not goish's,
+# Threads: the loop's own; call_soon_threadsafe from any that does not run the loop, through the inbox; Handle.cancel from any:
+#   who takes a handle out of H_WAITING empties it, nobody else. In debug mode, and on loops that are not goish's,
 #   tasks take their steps by handles of the loop: the same order, at the loop's own price.
 # Not here: goroutines of go() and what channels wake, which have the run queue (sched.pyx); timers (clock.pyx).
 
@@ -21,12 +22,12 @@ cdef class Handle:
 
     def cancel(self):
         """Takes the callback back, if it has not been called yet."""
-        if self.state == H_WAITING:
+        if goish_swap_state(&self.state, H_WAITING, H_CANCELLED):
             if self.linked:
                 timers_remove(self.sched, <PyObject*>self)
-            handle_over(self, H_CANCELLED)
-        elif self.state == H_RAN:
-            self.state = H_CANCELLED
+            handle_over(self)
+        else:
+            goish_store_state(&self.state, H_CANCELLED)
 
     def cancelled(self):
         """Whether ``cancel`` was called."""
@@ -61,24 +62,30 @@ cdef Handle handle_new(Scheduler s, object callback, object args, object context
     return h
 
 
-cdef void handle_over(Handle h, uint8_t state) noexcept:
-    # It holds nothing any more: without the GIL it is freed only when the thread that made it runs Python again.
-    h.state = state
+cdef void handle_over(Handle h) noexcept:
+    # By whom it has ceased to wait. It holds nothing any more: without the GIL it is freed only when the thread that made it runs
+    # Python again, and with it the collector does not see what it holds.
     if h.owns_context:
         goish_gc_return(<PyObject*>h.context)
         h.owns_context = False
-    h.callback = h.args = h.context = None
+    h.callback = h.args = h.context = h.sched = None
+
+
+cdef void handle_dropped(Handle h) noexcept:
+    # Nobody runs it any more.
+    if goish_swap_state(&h.state, H_WAITING, H_CANCELLED):
+        handle_over(h)
 
 
 cdef void handle_run(Handle h) except *:
     # Errors go where those of every callback of a loop go.
     cdef bint entered = False
-    if h.state != H_WAITING:
+    if not goish_swap_state(&h.state, H_WAITING, H_RAN):
         return
-    callback, args, context = h.callback, h.args, h.context
-    handle_over(h, H_RAN)
+    callback, args, context, s = h.callback, h.args, h.context, h.sched
+    handle_over(h)
     try:
-        if context is not h.sched.base:  # in which turn() runs
+        if context is not (<Scheduler>s).base:  # in which turn() runs
             if PyContext_Enter(<PyObject*>context) < 0:
                 raise_pending()
             entered = True
@@ -87,7 +94,7 @@ cdef void handle_run(Handle h) except *:
         raise
     except BaseException as exc:
         what = _format_callback_source(callback, args)
-        h.sched.loop.call_exception_handler({"message": f"Exception in callback {what}", "exception": exc, "handle": h})
+        (<Scheduler>s).loop.call_exception_handler({"message": f"Exception in callback {what}", "exception": exc, "handle": h})
     finally:
         if entered:
             PyContext_Exit(<PyObject*>context)
@@ -196,6 +203,7 @@ cdef inline void turn_item(Scheduler s, PyObject* item) except *:
     owned = <object>item
     Py_DECREF(owned)
     if goish_is(item, <PyObject*>Wake):
+        (<Wake>item).queued = False
         g = (<Wake>item).g
         if end_wait_for_future(g):
             s.entered = True
@@ -208,8 +216,9 @@ cdef inline void turn_item(Scheduler s, PyObject* item) except *:
 
 
 cdef void turns_drop(Scheduler s) noexcept:
-    # The loop is closed.
+    # The loop is closed. The tasks are still there: the queue does not own them.
     cdef PyObject* item
+    s.turns.armed = False
     while s.turns.head != NULL:
         item = turn_pop(s)
         if not goish_is(item, <PyObject*>Goroutine):
@@ -252,8 +261,9 @@ cdef object asked_soon(Scheduler s, PyObject** args, Py_ssize_t n, PyObject* kwn
     cdef object context = None
     if s.debug or n == 0 or not is_context_only(kwnames):
         return called(PyObject_Vectorcall(<PyObject*>s.call_soon, args, <size_t>n, kwnames))
-    if goish_is(args[0], <PyObject*>Wake) and (not GOISH_LOCKS or is_here(s)):
+    if goish_is(args[0], <PyObject*>Wake) and not (<Wake>args[0]).queued and (not GOISH_LOCKS or is_here(s)):
         turn_push(s, args[0])
+        (<Wake>args[0]).queued = True
         Py_INCREF(<object>args[0])
         return None  # asyncio's futures, which call this, look at no handle
     if kwnames != NULL:
@@ -284,7 +294,7 @@ cdef object asked_soon_threadsafe(Scheduler s, object callback, tuple args, obje
     if s.debug:
         return s.call_soon_threadsafe(callback, *args, context=context)
     h = handle_new(s, callback, args, context)
-    if not is_here(s):
+    if not is_run_here(s):  # not is_here(): another thread may begin to run a loop of this one at any moment
         queue_elsewhere(s, h)
         return h
     # A signal handler may ask while the loop sleeps: the loop below is woken, not only told.

@@ -129,7 +129,10 @@ cdef void task_destroy(Goroutine g) except *:
     registry_unlink(g.sched, g)
     try:
         if not task_ends_quietly(g):
-            g.sched.loop.call_exception_handler({"message": "Task was destroyed but it is pending!", "task": g})
+            context = {"message": "Task was destroyed but it is pending!", "task": g}
+            if g._source_traceback is not None:
+                context["source_traceback"] = g._source_traceback
+            g.sched.loop.call_exception_handler(context)
     finally:
         g.flags = (g.flags & GF_REGISTERED) | GF_FAILED | GF_CANCELLED  # if somebody has kept it: it never runs again
         g.state = G_DONE

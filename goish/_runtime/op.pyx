@@ -301,7 +301,7 @@ cdef bint op_cancel(Op op, object msg) noexcept:
 cdef void face_wake(Op op, Face face) noexcept:
     # `op` is the twin; or, of what could be done at once, the op itself.
     s = face.sched  # the face may go as soon as the loop has heard
-    if is_run_here(s):
+    if is_run_here(s) or (s.inbox.shut and is_here(s)):  # run() has ended its goroutines, and is about to end asyncio's tasks
         face_call(op, face)
     else:
         Py_INCREF(op)

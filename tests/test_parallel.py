@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import concurrent.futures
 import functools
 import gc
 import operator
+import signal
 import threading
 import time
 from collections.abc import Generator
@@ -227,7 +227,7 @@ def test_ctrl_c_leaves_no_piece_that_panics() -> None:
         begun.set()
         assert waits.wait(PATIENCE)
         time.sleep(0.05)
-        _thread.interrupt_main()
+        signal.pthread_kill(main, signal.SIGINT)  # not interrupt_main(), which interrupts no wait
         assert hold.wait(PATIENCE)
         raise LookupError
 

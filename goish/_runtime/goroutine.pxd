@@ -61,6 +61,12 @@ cdef class Wake:
 
 
 @cython.final
+cdef class Step:
+    # A callback of the loop in which a goroutine that is on no queue takes its next step, once.
+    cdef Goroutine g
+
+
+@cython.final
 cdef class Extra:
     # What few goroutines have.
     cdef object name

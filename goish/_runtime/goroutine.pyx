@@ -724,3 +724,22 @@ cdef class Wake:
     @property
     def __qualname__(self):  # as asyncio shows a callback
         return f"Goroutine[{self.g.id}].wakeup"
+
+
+cdef Step step_of(Goroutine g):
+    cdef Step following = Step.__new__(Step)
+    following.g = g
+    return following
+
+
+@cython.freelist(64)
+cdef class Step:
+    def __call__(self, /):
+        cdef Goroutine g = self.g
+        self.g = None
+        if g is not None and G_NEW <= g.state <= G_RUNNABLE:
+            run_step(g.sched, <PyObject*>g)
+
+    @property
+    def __qualname__(self):  # as asyncio shows a callback
+        return "Goroutine.step" if self.g is None else f"Goroutine[{self.g.id}].step"

@@ -31,10 +31,6 @@ cdef class Goroutine:
     def __iter__(self):
         return new_op(W_JOIN, self)
 
-    def _resume(self):
-        if G_NEW <= self.state <= G_RUNNABLE:
-            run_step(self.sched, <PyObject*>self)
-
     def cancel(self, msg=None):
         """Asks the goroutine to end: CancelledError is raised where it waits, or at its next wait.
 

@@ -232,14 +232,14 @@ cdef int task_soon(Scheduler s, Goroutine g) except -1:
     if has_turns(s):
         turn_push(s, <PyObject*>g)
     else:
-        s.call_soon(g._resume, context=own_context(s))
+        s.call_soon(step_of(g), context=own_context(s))
     return 0
 
 
 cdef void task_woken(Scheduler s, Goroutine g) noexcept:
     if has_turns(s):
         turn_push_late(s, <PyObject*>g)
-    elif insist(s.loop, s.call_soon, (g._resume,), own_context(s)) is None:
+    elif insist(s.loop, s.call_soon, (step_of(g),), own_context(s)) is None:
         run_push(s, <PyObject*>g)  # out of its order, but not forgotten
         arm_drain(s)
 

@@ -21,6 +21,7 @@ import inspect
 import logging
 import os
 import random
+import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Generator
@@ -59,6 +60,8 @@ def pytest_configure(config: pytest.Config) -> None:
         given = os.environ.get("GOISH_SEED")
     config.stash[SEED] = int(given) if given is not None else random.SystemRandom().randrange(2**32)
     config.addinivalue_line("markers", "patience(seconds): how long the test may take before it counts as hanging")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as where a shell runs the tests in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[STDERR] = os.dup(2)  # as long as it is not captured: a hanging test ends the process
 
 

@@ -192,7 +192,7 @@ class Program:
 
     def delay(self, seconds: float) -> float:
         self.named += 1
-        return seconds and seconds + LEAST_DELAY + self.named * 0.00137
+        return seconds + LEAST_DELAY + self.named * 0.00137 if seconds else self.named * 1e-7
 
     def call_call_later(self, seconds: float, calls: Any) -> None:
         if self.timers or not seconds:

@@ -147,7 +147,8 @@ goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)
 goish_method_fast(<PyTypeObject*>Clock, "call_soon", loop_call_soon)
 goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)
 for internal in (
-    Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Seat, Handle, Extra, Wake, Step, TimerHandle, ChanExtra, Prioritized, Go,
+    Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Seat, Handle, Extra, Wake, Step,
+    TimerHandle, ChanExtra, Prioritized, Go,
     GoThread, Call, Worker, Outcome, FlowVar, Pending,
 ):
     goish_forbid_new(<PyTypeObject*>internal)

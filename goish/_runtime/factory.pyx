@@ -3,9 +3,9 @@
 # To asyncio's libraries such a goroutine is a task in all it does: asyncio.all_tasks() knows it from the start, whoever cancels
 # one that awaits it cancels it too (join.pyx: pass_cancel), and an exception that nobody retrieves is logged, also
 # under goish.run: it is no panic.
-# asyncio's tasks are owned by what they wait for: if nothing leads to that, the collector destroys both, and the log says so. So it
-# is with tasks that wait for a future when a full collection begins: the registry gives them up then, until they are woken.
-# Nothing is paid for it at a wait. On builds without the GIL the registry keeps them.
+# asyncio's tasks are owned by what they wait for: if nothing leads to that, the collector destroys both, and the log says so.
+# So it is with tasks that wait for a future when a full collection begins: the registry gives them up then, until they are
+# woken. Nothing is paid for it at a wait. On builds without the GIL the registry keeps them.
 # Not here: a loop that comes with this factory (loops.py).
 
 def task_factory(loop, coro, *, name=None, context=None, eager_start=None, **options):
@@ -136,7 +136,7 @@ cdef void task_destroy(Goroutine g) except *:
     finally:
         g.flags = (g.flags & GF_REGISTERED) | GF_FAILED | GF_CANCELLED  # if somebody has kept it: it never runs again
         g.state = G_DONE
-        awaited, g.wait = g.wait, None
+        _awaited, g.wait = g.wait, None
 
 
 cdef bint task_ends_quietly(Goroutine g) noexcept:

@@ -241,8 +241,8 @@ cdef bint is_plumbing(object frame) except -1:
 # ---- as it is freed ----
 
 cdef bint unseen(PyObject* g) noexcept:
-    # One that failed and is about to be freed, its exception with it. Those that keep_failed() keeps are seen to before. Or a task
-    # that waits.
+    # One that failed and is about to be freed, its exception with it. Those that keep_failed() keeps are seen to before. Or
+    # a task that waits.
     return task_is_unowned(<Goroutine>g) or (<Goroutine>g).state == G_DONE and (
         (<Goroutine>g).flags & (GF_FAILED | GF_CANCELLED | GF_RETRIEVED) == GF_FAILED
     )

@@ -719,7 +719,7 @@ async def leave_goroutines() -> None:
 async def use_timers() -> None:
     await sleep(0.001)
     await select(chan().recv(), after(0.001).recv())
-    asyncio.get_running_loop().call_later(LONG, nothing)
+    asyncio.get_running_loop().call_later(LONG, int)
     async with asyncio.timeout(LONG):
         await asyncio.sleep(0.001)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -366,3 +367,42 @@ def test_random_programs_run_in_the_order_in_which_asyncio_runs_them(
         assert log_of(KINDS[kind](below), thread, below, body, debug) == expected
 
     compare()
+
+
+# ── the end of one task ──
+
+ASKERS = list(itertools.product(("callback", "join"), repeat=4))
+
+
+async def told_of_an_end(askers: tuple[str, ...], forgotten: int | None) -> list[int]:
+    """Four ask in turn to hear of the end of a task, one may think better of it: the order in which they hear."""
+    told: list[int] = []
+    task = asyncio.create_task(asyncio.sleep(LEAST_DELAY / 7))
+
+    async def join(i: int) -> None:
+        await task
+        told.append(i)
+
+    joins, callbacks = [], {}
+    for i, asker in enumerate(askers):
+        if asker == "join":
+            joins.append(asyncio.create_task(join(i)))
+            await asyncio.sleep(0)
+        else:
+            callbacks[i] = lambda _, i=i: told.append(i)
+            task.add_done_callback(callbacks[i])
+    if forgotten is not None:
+        assert task.remove_done_callback(callbacks[forgotten]) == 1
+    await asyncio.gather(task, *joins)
+    await asyncio.sleep(0)
+    return told
+
+
+@pytest.mark.parametrize("kind", ["goish's loop", "the factory alone"])
+@pytest.mark.parametrize("below", REAL_LOOPS)
+def test_joiners_and_callbacks_of_a_task_hear_of_its_end_in_the_order_of_asking(below: str, kind: str) -> None:
+    for askers in ASKERS:
+        for forgotten in [None, *(i for i, asker in enumerate(askers) if asker == "callback")]:
+            with asyncio.Runner(loop_factory=lambda: KINDS[kind](below)) as runner:
+                told = runner.run(told_of_an_end(askers, forgotten))
+            assert told == [i for i in range(len(askers)) if i != forgotten], (askers, forgotten)

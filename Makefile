@@ -31,7 +31,7 @@ demo: build $(VENV)/.demo
 	$(BIN)/python examples/million_goroutines.py $(ARGS)
 
 test: build
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m tests $(ARGS)
 
 # Threads, loops, channels, close, cancel and select at random, for ARGS="--seconds 60".
 stress: build
@@ -70,7 +70,7 @@ bench: $(VENV)/.bench
 # Invariants checked at every channel operation, no optimisation; then the tests with Python's own checks on.
 debug: $(VENV)/.pip
 	GOISH_DEBUG=1 $(BIN)/python -m pip install -q -e . --group test $(EDITABLE)
-	$(BIN)/python -X dev -m pytest -q $(ARGS)
+	$(BIN)/python -X dev -m tests $(ARGS)
 	rm -f $(VENV)/.built
 
 # The whole suite under AddressSanitizer.

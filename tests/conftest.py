@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import functools
+import gc
 import inspect
 import logging
 import os
@@ -51,6 +52,7 @@ STDERR = pytest.StashKey[int]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the slow tests too")
     parser.addoption("--million", action="store_true", help="run the tests with a million of something too")
+    parser.addoption("--shard", metavar="I/N", help="run only the I-th of N parts, as python -m tests does")
     parser.addoption("--seed", type=int, help="seed of all random choices (default: GOISH_SEED, or a new one)")
 
 
@@ -69,12 +71,23 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"seed: {config.stash[SEED]} (repeat with --seed or GOISH_SEED)"
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     off = {name for name in ("slow", "million") if not config.getoption(f"--{name}")}
-    skipped = {item for item in items if any(mark.name in off for mark in item.iter_markers())}
-    if skipped:
-        config.hook.pytest_deselected(items=skipped)
-        items[:] = [item for item in items if item not in skipped]
+    wanted = [item for item in items if not any(mark.name in off for mark in item.iter_markers())]
+    if shard := config.getoption("--shard"):
+        i, n = map(int, shard.split("/"))
+        wanted = wanted[i - 1 :: n]  # neighbours, which are alike, go to different ones
+    if len(wanted) < len(items):
+        kept = set(wanted)
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = wanted
+
+
+def pytest_collection_finish() -> None:
+    """Many tests collect garbage, and need not go through ten thousand tests each time."""
+    gc.collect()
+    gc.freeze()
 
 
 # ── drivers ──

@@ -74,13 +74,13 @@ def plain() -> None:
 # ── go ──
 
 
-@pytest.mark.parametrize("junk", [5, None, "fetch", object(), [nothing]], ids=repr)
+@pytest.mark.parametrize("junk", [5, None, "fetch", object(), [nothing]], ids=lambda junk: type(junk).__name__)
 async def test_go_of_something_that_is_no_function_is_refused(junk: Any) -> None:
     with pytest.raises(TypeError, match="coroutine function"):
         go(junk)
 
 
-@pytest.mark.parametrize("junk", [plain, lambda: 5, dict, asyncio.Future], ids=repr)
+@pytest.mark.parametrize("junk", [plain, lambda: 5, dict, asyncio.Future], ids=lambda junk: type(junk).__name__)
 async def test_go_of_a_plain_function_names_go_thread(junk: Any) -> None:
     with pytest.raises(TypeError, match="go_thread"):
         go(junk)

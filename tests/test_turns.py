@@ -351,6 +351,7 @@ def thread() -> Iterator[ThreadPoolExecutor]:
         yield executor
 
 
+@pytest.mark.patience(180 + PROGRAMS)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("below", REAL_LOOPS)
 def test_random_programs_run_in_the_order_in_which_asyncio_runs_them(
@@ -406,3 +407,20 @@ def test_joiners_and_callbacks_of_a_task_hear_of_its_end_in_the_order_of_asking(
             with asyncio.Runner(loop_factory=lambda: KINDS[kind](below)) as runner:
                 told = runner.run(told_of_an_end(askers, forgotten))
             assert told == [i for i in range(len(askers)) if i != forgotten], (askers, forgotten)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("below", REAL_LOOPS)
+@pytest.mark.parametrize("waits", ["await_task", "shield_task", "wait_all"])
+def test_a_call_of_a_thread_comes_before_what_the_end_of_a_task_brings(
+    thread: ThreadPoolExecutor, below: str, kind: str, waits: str
+) -> None:
+    ends = [("yield",), ("call_on_thread", [])]
+    body: Body = (
+        [("wait_all", [ends])]
+        if waits == "wait_all"
+        else [("create_task", [(waits, 0)]), ("create_task", ends)]
+    )
+    debug = kind == "debug mode"
+    expected = log_of(TYPES[below](), thread, below, body, debug)
+    assert log_of(KINDS[kind](below), thread, below, body, debug) == expected

@@ -238,6 +238,7 @@ cdef int task_soon(Scheduler s, Goroutine g) except -1:
 
 cdef void task_woken(Scheduler s, Goroutine g) noexcept:
     if has_turns(s):
+        turn_after_inbox(s)
         turn_push_late(s, <PyObject*>g)
     elif insist(s.loop, s.call_soon, (step_of(g),), own_context(s)) is None:
         run_push(s, <PyObject*>g)  # out of its order, but not forgotten

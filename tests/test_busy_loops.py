@@ -24,7 +24,10 @@ from goish.loops import _with_clock
 
 resource = pytest.importorskip("resource", reason="how often a thread was switched can be told on Unix only")
 
-pytestmark = pytest.mark.skipif(FREE_THREADED, reason="there is no GIL to wait for")
+pytestmark = [
+    pytest.mark.serial,
+    pytest.mark.skipif(FREE_THREADED, reason="there is no GIL to wait for"),
+]
 
 TRIPS = 30
 STARVED = (

@@ -72,6 +72,7 @@ def test_more_threads_than_may_look_all_go_on() -> None:
         assert sum(goish.sync_all(*rounds)) == 8 * sum(range(ROUNDS))
 
 
+@pytest.mark.serial
 def test_who_waits_for_long_uses_no_processor() -> None:
     let_spin(8)
     ch: Chan[int] = chan()

@@ -7,14 +7,18 @@ deadlock.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
 import time
+from typing import IO
 
-SHARDS = 2 * (os.process_cpu_count() if sys.version_info >= (3, 13) else os.cpu_count() or 1)
+SHARDS = 2 * len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4
+SUMMARY = re.compile(r"\d+ (passed|deselected).* in [\d.]+s")
 NOTHING_TO_RUN = 5  # pytest's exit code
 CHOICES = ("-k", "-m", "--lf", "--ff", "--co", "--pdb")
 
@@ -42,23 +46,27 @@ def main(arguments: list[str]) -> int:
 def run_shards(arguments: list[str]) -> int:
     """All but the serial tests, each in one of the processes; shows all that a failing one has printed."""
     began = time.monotonic()
-    shards = []
-    for i in range(SHARDS):
-        output = tempfile.TemporaryFile("w+", errors="replace")
-        command = pytest("-m", "not serial", f"--shard={i + 1}/{SHARDS}", *arguments)
-        shards.append((subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT), output))
-    failed = 0
-    for process, output in shards:
-        code = process.wait()
-        output.seek(0)
-        lines = output.read().splitlines()
-        if code not in (0, NOTHING_TO_RUN):
-            failed = code
-            print(*lines, sep="\n", flush=True)
-        elif lines:
-            print(lines[-1], flush=True)
+    with contextlib.ExitStack() as stack:
+        shards = [start(stack.enter_context(tempfile.TemporaryFile()), i, arguments) for i in range(1, SHARDS + 1)]
+        codes = [show(*shard) for shard in shards]
     print(f"{SHARDS} processes: {time.monotonic() - began:.0f} s", flush=True)
-    return failed
+    return max(codes)
+
+
+def start(output: IO[bytes], i: int, arguments: list[str]) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
+    command = pytest("-m", "not serial", f"--shard={i}/{SHARDS}", *arguments)
+    return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT), output
+
+
+def show(process: subprocess.Popen[bytes], output: IO[bytes]) -> int:
+    """Waits for its end."""
+    code = process.wait()
+    output.seek(0)
+    lines = output.read().decode(errors="replace").splitlines()
+    if code in (0, NOTHING_TO_RUN):
+        lines, code = [line for line in lines if SUMMARY.search(line)], 0
+    print(*lines, sep="\n", flush=True)
+    return abs(code)
 
 
 if __name__ == "__main__":

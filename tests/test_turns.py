@@ -417,9 +417,7 @@ def test_a_call_of_a_thread_comes_before_what_the_end_of_a_task_brings(
 ) -> None:
     ends = [("yield",), ("call_on_thread", [])]
     body: Body = (
-        [("wait_all", [ends])]
-        if waits == "wait_all"
-        else [("create_task", [(waits, 0)]), ("create_task", ends)]
+        [("wait_all", [ends])] if waits == "wait_all" else [("create_task", [(waits, 0)]), ("create_task", ends)]
     )
     debug = kind == "debug mode"
     expected = log_of(TYPES[below](), thread, below, body, debug)

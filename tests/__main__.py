@@ -1,8 +1,8 @@
-"""Runs the tests in several processes at once, then those that want the machine for themselves: ``python -m tests``.
+"""Runs the tests in several processes, then by themselves those that measure the machine: ``python -m tests``.
 
-What is given is passed on to pytest. With a choice (a path, ``-k``, ``-m``) all runs in one process, which starts sooner.
-Processes rather than pytest-xdist: that keeps a thread in each, and beside a thread that might send, no goroutine is in a
-deadlock.
+What is given is passed on to pytest. With a choice (a path, ``-k``, ``-m``) all runs in one process, which starts
+sooner. Processes rather than pytest-xdist: it keeps a thread in each, and beside a thread that might send a value, no
+goroutine is in a deadlock.
 """
 
 from __future__ import annotations

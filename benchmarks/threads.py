@@ -88,7 +88,7 @@ def computing(run_all: Callable[[int], object]) -> float:
 
 
 def on_goish(workers: int) -> float:
-    with Executor(workers=workers).run_in_background() as ex:
+    with Executor(workers=workers).prestart() as ex:
         return computing(lambda n: goish.sync_all(*[ex.go_thread(compute, n) for _ in range(SHARES)]))
 
 
@@ -487,7 +487,7 @@ def compute_until(over: queue.SimpleQueue[None]) -> None:
 
 def pipeline(workers: int) -> float:
     """Seconds per item of two stages with a channel between them, on one worker or on two."""
-    with Executor(workers=workers).run_in_background() as ex:
+    with Executor(workers=workers).prestart() as ex:
         between = chan(64)
         began = perf_counter()
         if workers == 1:

@@ -37,8 +37,8 @@ class Goish:
         self.send, self.recv = self.channel.send, self.channel.recv
         self.try_send, self.close = self.channel.try_send, self.channel.close
 
-    def try_recv(self) -> object:
-        found = self.channel.try_recv()
+    def try_recv_ok(self) -> object:
+        found = self.channel.try_recv_ok()
         return found[0] if found else None
 
     @staticmethod
@@ -55,7 +55,7 @@ class AsyncioQueue:
     def __init__(self, capacity: int) -> None:
         self.channel: asyncio.Queue[Any] = asyncio.Queue(capacity)
         self.send, self.recv = self.channel.put, self.channel.get
-        self.try_send, self.try_recv = self.channel.put_nowait, self.channel.get_nowait
+        self.try_send, self.try_recv_ok = self.channel.put_nowait, self.channel.get_nowait
         if sys.version_info >= (3, 13):
             self.close = self.channel.shutdown
 
@@ -68,7 +68,7 @@ class Anyio:
 
         self.sender, self.receiver = anyio.create_memory_object_stream[Any](capacity)
         self.send, self.recv = self.sender.send, self.receiver.receive
-        self.try_send, self.try_recv = self.sender.send_nowait, self.receiver.receive_nowait
+        self.try_send, self.try_recv_ok = self.sender.send_nowait, self.receiver.receive_nowait
         self.close = self.sender.close  # the sending end, as with the others
 
 
@@ -80,7 +80,7 @@ class Culsans:
 
         queue: Any = culsans.Queue(capacity)
         self.send, self.recv = queue.async_put, queue.async_get
-        self.try_send, self.try_recv, self.close = queue.put_nowait, queue.get_nowait, queue.shutdown
+        self.try_send, self.try_recv_ok, self.close = queue.put_nowait, queue.get_nowait, queue.shutdown
 
 
 class Aiochannel:
@@ -91,7 +91,7 @@ class Aiochannel:
 
         channel: Any = aiochannel.Channel(capacity)
         self.send, self.recv, self.close = channel.put, channel.get, channel.close
-        self.try_send, self.try_recv = channel.put_nowait, channel.get_nowait
+        self.try_send, self.try_recv_ok = channel.put_nowait, channel.get_nowait
 
 
 class Forechan:
@@ -102,7 +102,7 @@ class Forechan:
 
         channel: Any = forechan.chan(buf=forechan.NormalBuf(maxlen=capacity)) if capacity else forechan.chan()
         self.send, self.recv, self.close = channel.send, channel.recv, channel.aclose
-        self.try_send, self.try_recv = channel.try_send, channel.try_recv
+        self.try_send, self.try_recv_ok = channel.try_send, channel.try_recv_ok
 
 
 class Aiochan:
@@ -113,7 +113,7 @@ class Aiochan:
 
         self.channel: Any = aiochan.Chan(capacity) if capacity else aiochan.Chan()
         self.close = self.channel.close
-        self.try_send, self.try_recv = self.channel.put_nowait, self.channel.get_nowait
+        self.try_send, self.try_recv_ok = self.channel.put_nowait, self.channel.get_nowait
 
     async def send(self, value: object) -> None:
         if not await self.channel.put(value):
@@ -141,7 +141,7 @@ class Chanpy:
 
         self.channel: Any = chanpy.chan(capacity) if capacity else chanpy.chan()
         self.close = self.channel.close
-        self.try_send, self.try_recv = self.channel.offer, self.channel.poll
+        self.try_send, self.try_recv_ok = self.channel.offer, self.channel.poll
 
     async def send(self, value: object) -> None:
         if not await self.channel.put(value):
@@ -285,7 +285,7 @@ async def no_value_is_doubled(make: Any) -> str:
     channel = make(1)
     await channel.send(1)
     task = await spawn(channel.send(2))
-    channel.try_recv()
+    channel.try_recv_ok()
     task.cancel()
     result = await outcome(task)
     if not isinstance(result, BaseException):

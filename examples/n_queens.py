@@ -17,7 +17,7 @@ def queens(placed: tuple[int, ...] = ()) -> int:
     for column in range(SIZE):
         if is_free(placed, column):
             branches[column] = spawn(queens, (*placed, column))
-    return sum(sync(branch) for branch in branches if branch.is_spawned)
+    return sum(sync(branch) for branch in branches if branch.is_spawned())
 
 
 def is_free(placed: tuple[int, ...], column: int) -> bool:

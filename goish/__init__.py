@@ -3,7 +3,7 @@
 Running goroutines: ``run``, ``go``, ``Goroutine``, ``gosched``, ``sleep``, ``goexit``, ``num_goroutine``,
 ``current_goroutine``. Channels: ``chan``, ``Chan``, ``PriorityChan``, ``SendChan``, ``RecvChan``, ``NIL``, ``EMPTY``,
 ``after``, ``select``, ``try_select``, ``select_blocking``. Waiting for many: ``WaitGroup``, ``wait_all``, ``wait_any``,
-``done``. On threads: ``go_thread``, ``spawn``, ``submit``, ``sync``, ``sync_scope``, ``Executor``, ``CancelToken``,
+``ended``. On threads: ``go_thread``, ``spawn``, ``submit``, ``sync``, ``sync_scope``, ``Executor``, ``CancelToken``,
 ``parallel_map``. With asyncio: ``new_event_loop``, ``task_factory``. What can go wrong: the errors, all of them
 ``GoishError`` but ``Panic``.
 
@@ -42,7 +42,6 @@ from goish._runtime.core import (
     select_blocking,
     sleep,
     spawn,
-    spawn_void,
     submit,
     sync,
     task_factory,
@@ -55,7 +54,7 @@ from goish.default import default_executor, set_default_executor, set_workers
 from goish.errors import (
     ChanClosed,
     ChanFull,
-    ChanPanic,
+    ChanMisuse,
     CloseOfClosed,
     CloseOfNil,
     DeadlockError,
@@ -69,8 +68,8 @@ from goish.errors import (
     SendOnClosed,
     SyncOnLoop,
 )
-from goish.executor import Executor, ExecutorStats
-from goish.flow import done, sync_all, sync_any, wait_all, wait_any
+from goish.executor import Executor, ExecutorStatistics
+from goish.flow import ended, sync_all, sync_any, wait_all, wait_any
 from goish.loops import new_event_loop
 from goish.parallel import parallel_for, parallel_map, parallel_reduce
 from goish.runtime import goexit, run
@@ -88,14 +87,14 @@ __all__ = [
     "Chan",
     "ChanClosed",
     "ChanFull",
-    "ChanPanic",
+    "ChanMisuse",
     "ChanStatistics",
     "CloseOfClosed",
     "CloseOfNil",
     "DeadlockError",
     "Err",
     "Executor",
-    "ExecutorStats",
+    "ExecutorStatistics",
     "Flavor",
     "FlavorError",
     "FlowVar",
@@ -124,7 +123,7 @@ __all__ = [
     "current_goroutine",
     "current_worker",
     "default_executor",
-    "done",
+    "ended",
     "go",
     "go_thread",
     "goexit",
@@ -141,7 +140,6 @@ __all__ = [
     "set_workers",
     "sleep",
     "spawn",
-    "spawn_void",
     "submit",
     "sync",
     "sync_all",

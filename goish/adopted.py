@@ -15,7 +15,6 @@ from ._runtime.core import (
     FlowVar,
     Goroutine,
     GoThread,
-    Pending,
     Pool,
     Spawner,
     check_plain,
@@ -64,7 +63,6 @@ class AdoptedExecutor:
         """How many pieces the parallel loops reckon with at this moment: a cluster grows and shrinks."""
         return self._workers or _workers_of(self._executor) or cpu_count()
 
-    @property
     def is_shutdown(self) -> bool:
         """Whether ``shutdown`` was called, here."""
         return self._is_shutdown
@@ -88,20 +86,10 @@ class AdoptedExecutor:
                 print(await ex.spawn(pow, 2, 3))  # -> 8
         """
         context = self._context()
-        return outcome_of(self._pool, self._given(fn, args, kwargs, context), fn, context, False)
+        return outcome_of(self._pool, self._given(fn, args, kwargs, context), fn, context)
 
-    def spawn_void(self, fn: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Give it ``fn(*args, **kwargs)``, for what it does: nobody gets the result, and a failure is a panic.
-
-        Example::
-
-            with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
-                ex.spawn_void(int)
-        """
-        self.spawn(fn, *args, **kwargs)
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]:
-        """Give it ``fn(*args, **kwargs)``; returns the ``Pending``.
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]:
+        """Give it ``fn(*args, **kwargs)``; returns the ``FlowVar``.
 
         Example::
 
@@ -109,11 +97,11 @@ class AdoptedExecutor:
                 print(await ex.submit(pow, 2, 3))  # -> 8
         """
         context = self._context()
-        return outcome_of(self._pool, self._given(fn, args, kwargs, context), fn, context, True)
+        return outcome_of(self._pool, self._given(fn, args, kwargs, context), fn, context)
 
     @property
     def go_thread(self) -> GoThread:
-        """A ``go_thread`` that gives it plain functions; ``with_(context=)`` only where a call takes one along.
+        """A ``go_thread`` that gives it plain functions; ``options(context=)`` only where a call takes one along.
 
         Example::
 

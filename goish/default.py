@@ -29,7 +29,7 @@ def default_executor() -> AnyExecutor:
         print(default_executor())  # -> <Executor 'goish'>
     """
     global _default
-    if _default is None or (_default.is_shutdown and not interpreter_ends()):
+    if _default is None or (_default.is_shutdown() and not interpreter_ends()):
         _default = _new_own()
         set_default_pool(pool_of(_default), _make_pool)
     return _default

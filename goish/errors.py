@@ -33,7 +33,7 @@ class ChanClosed(GoishError):
     """
 
 
-class ChanPanic(GoishError):
+class ChanMisuse(GoishError):
     """A misuse of a channel that panics in Go: send on closed, close of closed, close of nil.
 
     Example::
@@ -42,12 +42,12 @@ class ChanPanic(GoishError):
         ch.close()
         try:
             ch.close()
-        except ChanPanic as error:
+        except ChanMisuse as error:
             print(type(error).__name__)  # -> CloseOfClosed
     """
 
 
-class SendOnClosed(ChanPanic):
+class SendOnClosed(ChanMisuse):
     """A send on a closed channel, or one that was waiting when the channel closed.
 
     ``value`` is what was to be sent: it was not delivered and is the caller's again. Of ``send_many`` it is the list of
@@ -68,7 +68,7 @@ class SendOnClosed(ChanPanic):
         self.value = value
 
 
-class CloseOfClosed(ChanPanic):
+class CloseOfClosed(ChanMisuse):
     """``close()`` of a channel that is closed already; ``close_once()`` is the one that may be repeated.
 
     Example::
@@ -85,7 +85,7 @@ class CloseOfClosed(ChanPanic):
         super().__init__("close of closed channel; use close_once() where a second close is no mistake")
 
 
-class CloseOfNil(ChanPanic):
+class CloseOfNil(ChanMisuse):
     """``close()`` of the nil channel.
 
     Example::
@@ -149,7 +149,7 @@ class PoolFull(GoishError, RuntimeError):
         with Executor(workers=1, max_pending=1) as ex:
             hold = threading.Event()
             ex.submit(hold.wait)
-            while ex.stats().pending:
+            while ex.statistics().pending:
                 time.sleep(0.001)
             ex.submit(int)
             try:
@@ -175,7 +175,7 @@ class PoolShutdown(GoishError, RuntimeError):
 
 
 class FlowVarConsumed(GoishError, RuntimeError):
-    """A second ``sync`` or ``await`` of a FlowVar or Pending: its result is handed over once.
+    """A second ``sync`` or ``await`` of a FlowVar: its result is handed over once.
 
     Example::
 

@@ -18,7 +18,7 @@ from .cpus import cpu_count, whole_number
 from .errors import SyncOnLoop
 from .workers import Threads
 
-__all__ = ["Executor", "ExecutorStats", "OnFull"]
+__all__ = ["Executor", "ExecutorStatistics", "OnFull"]
 
 OnFull: TypeAlias = Literal["raise", "block", "run"]
 
@@ -29,7 +29,7 @@ LOOKS_AGAIN: Final = 5.0  # seconds, at the earliest, how many processors there 
 _names = itertools.count(1)
 
 
-class ExecutorStats(NamedTuple):
+class ExecutorStatistics(NamedTuple):
     """What an executor does at this moment; out of date at once.
 
     ``workers``: its threads. ``idle``: those of them that wait for work. ``pending``: calls that wait for a worker.
@@ -41,7 +41,7 @@ class ExecutorStats(NamedTuple):
 
         with Executor(workers=2) as ex:
             sync(ex.submit(int))
-            print(ex.stats().pending)  # -> 0
+            print(ex.statistics().pending)  # -> 0
     """
 
     workers: int
@@ -69,7 +69,7 @@ class Executor(Spawner):
     have, if they live when it is over. ``"keep"``: they go on; those of a plain function on its worker, which is given
     further calls when a few workers keep some. ``"await"``: it is over when they are; if it fails, or is cancelled
     meanwhile, it cancels them. ``"cancel"``: it cancels them, and is over when they are. A call that ``sync`` runs on a
-    thread that is no worker keeps none: it waits for them. ``go_thread.with_(children=)`` says it for one call.
+    thread that is no worker keeps none: it waits for them. ``go_thread.options(children=)`` says it for one call.
     ``name``: of its threads.
 
     ``with`` and ``async with`` shut it down at the end, and wait; left by an exception, they cancel its calls first.
@@ -122,10 +122,9 @@ class Executor(Spawner):
         """How many plain functions run at once."""
         return self._pool.size
 
-    @property
     def is_shutdown(self) -> bool:
         """Whether ``shutdown`` was called."""
-        return self._pool.is_closed
+        return self._pool.is_closed()
 
     def set_workers(self, n: int) -> None:
         """Change how many workers there are from now on. What runs, runs on.
@@ -142,32 +141,32 @@ class Executor(Spawner):
         self._pool._follow(None)
         self._pool._resize(size, size + self._more)
 
-    def run_in_background(self) -> Self:
+    def prestart(self) -> Self:
         """Make its threads for plain functions now, so that no later call has to; returns the executor.
 
         PoolShutdown after ``shutdown``.
 
         Example::
 
-            with Executor(workers=2).run_in_background() as ex:
-                print(ex.stats().workers)  # -> 2
+            with Executor(workers=2).prestart() as ex:
+                print(ex.statistics().workers)  # -> 2
         """
         check_open(self)
         self._pool._prestart()
         return self
 
-    def stats(self) -> ExecutorStats:
+    def statistics(self) -> ExecutorStatistics:
         """What it does at this moment. Any thread.
 
         Example::
 
             with Executor(workers=2) as ex:
-                print(ex.stats().workers)  # -> 0
+                print(ex.statistics().workers)  # -> 0
         """
         plain, loops, idle, idle_loops, pending, running, blocked, finished = self._pool._numbers()
         schedulers = [worker.scheduler for _, worker in self._threads.alive()]
         live = sum(sched.live for sched in schedulers if sched is not None)
-        return ExecutorStats(plain + loops, idle + idle_loops, pending, running, live, blocked, finished)
+        return ExecutorStatistics(plain + loops, idle + idle_loops, pending, running, live, blocked, finished)
 
     def shutdown(self, wait: bool = True, *, cancel: bool = False) -> None:
         """Take no more calls, and let the threads leave when all that was given is done.
@@ -224,7 +223,7 @@ class Executor(Spawner):
             raise AttributeError(f"'Executor' object has no attribute {name!r}{hint}", name=name, obj=self)
 
     def __repr__(self) -> str:
-        return f"<Executor {self._name!r}{' shut down' if self.is_shutdown else ''}>"
+        return f"<Executor {self._name!r}{' shut down' if self.is_shutdown() else ''}>"
 
     def __reduce_ex__(self, protocol: object) -> Any:
         raise TypeError("an Executor cannot be copied or pickled: its threads are in this process")
@@ -237,7 +236,7 @@ def _by_itself(max_threads: int | None) -> int:
 def _follow(max_threads: int | None, pool: Pool) -> None:
     """The quota of a container, or the affinity, may have changed. Must not hold the executor, which would never go."""
     size = _by_itself(max_threads)
-    if size != pool.size and not pool.is_closed:
+    if size != pool.size and not pool.is_closed():
         pool._resize(size, size + MORE_THREADS if max_threads is None else max_threads)
 
 

@@ -1,7 +1,7 @@
 """Several results at once: ``sync_all`` and ``sync_any`` block a thread, ``wait_all`` and ``wait_any`` are awaited.
 
 All take any mixture of what ``go``, ``go_thread``, ``spawn`` and ``submit`` return, and of asyncio's tasks and futures,
-those of other loops too; ``done`` makes a case of ``select`` of any of them.
+those of other loops too; ``ended`` makes a case of ``select`` of any of them.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ._runtime.core import (
     Chan,
     FlowVar,
     Goroutine,
-    Pending,
+    Op,
     RecvChan,
     chan,
+    end_channel,
     end_of,
-    ended,
     given_up,
     go,
     go_thread,
@@ -36,7 +36,7 @@ from ._runtime.core import (
 from .errors import SyncOnLoop
 from .panics import waiting
 
-__all__ = ["Handle", "done", "sync_all", "sync_any", "wait_all", "wait_any"]
+__all__ = ["Handle", "ended", "sync_all", "sync_any", "wait_all", "wait_any"]
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -48,9 +48,9 @@ T6 = TypeVar("T6")
 T7 = TypeVar("T7")
 T8 = TypeVar("T8")
 
-Handle: TypeAlias = Goroutine[T] | FlowVar[T] | Pending[T] | asyncio.Future[T]
+Handle: TypeAlias = Goroutine[T] | FlowVar[T] | asyncio.Future[T]
 
-_KINDS: Final = (Goroutine, FlowVar, Pending, asyncio.Future)
+_KINDS: Final = (Goroutine, FlowVar, asyncio.Future)
 
 
 @overload
@@ -226,7 +226,7 @@ def sync_any(*handles: Any, timeout: float | None = None) -> tuple[int, Any]:
 
         def main():
             token = CancelToken()
-            slow, fast = submit(token.recv_ok_blocking), submit(pow, 2, 3)
+            slow, fast = submit(token.done().recv_ok_blocking), submit(pow, 2, 3)
             first = sync_any(slow, fast)
             token.cancel()
             sync(slow)
@@ -239,7 +239,7 @@ def sync_any(*handles: Any, timeout: float | None = None) -> tuple[int, Any]:
     _check_no_loop("sync_any", "wait_any")
     first = go_thread(_first, handles)
     try:
-        i = first.result(timeout=timeout)
+        i = first.result_blocking(timeout)
     except BaseException:
         first.cancel("nobody waits any more")
         _give_up(handles)
@@ -367,22 +367,26 @@ async def wait_any(*handles: Any) -> tuple[int, Any]:
     return i, _result_of(handles[i])
 
 
-def done(handle: Handle[Any], /) -> RecvChan[Any]:
-    """A channel that is closed when ``handle`` is done: its end as a case of ``select``. Its result stays to be taken.
+def ended(handle: Handle[Any], /) -> Op[None]:
+    """Waits for the end of ``handle``; await it, or give it to ``select``. Its result, or exception, stays to be taken.
 
-    Any number may ask for it, again and again: nothing is left behind by a ``select`` that another case has won.
-    TypeError for other things. Any thread.
+    Gives None; in a ``select`` it is the case ``(i, None, False)``, as a closed channel is. A cancel ends the wait and leaves the handle as it is. Any number may wait, again and again: nothing is
+    left behind by a ``select`` that another case has won. TypeError for other things. Any thread.
 
     Example::
 
         results = chan()
         g = go_thread(pow, 2, 3)
-        index, value, ok = await select(results.recv(), done(g).recv())
+        index, value, ok = await select(results.recv(), ended(g))
         print(index, await g)  # -> 1 8
     """
-    _check((handle,), "done")
-    behind = _behind(handle)
-    return ended(behind) if isinstance(behind, Goroutine) else _end_of_future(behind)
+    _check((handle,), "ended")
+    return _end_channel(_behind(handle)).wait_closed()
+
+
+def _end_channel(behind: Goroutine[Any] | asyncio.Future[Any]) -> RecvChan[Any]:
+    """Closed at the end. There is one for each, however often it is asked for."""
+    return end_channel(behind) if isinstance(behind, Goroutine) else _end_of_future(behind)
 
 
 def _end_of_future(future: asyncio.Future[Any]) -> RecvChan[Any]:
@@ -422,14 +426,14 @@ async def _first(handles: Sequence[Handle[Any]]) -> int:
                 behind = go(_end_of, behind)
                 watchers.append(behind)
             watched.append(behind)
-        return (await select(*[ended(g).recv_ok() for g in watched], biased=True))[0]
+        return (await select(*[end_channel(g).wait_closed() for g in watched], biased=True))[0]
     finally:
         for watcher in watchers:
             watcher.cancel()
 
 
 def _sync(handle: Handle[T]) -> T:
-    if isinstance(handle, (Goroutine, FlowVar, Pending)):
+    if isinstance(handle, (Goroutine, FlowVar)):
         return sync(handle)
     if not handle.done():
         _join(handle, None)
@@ -476,12 +480,12 @@ def _results(handles: Sequence[Handle[Any]], what: str) -> tuple[Any, ...]:
 
 def _result_of(handle: Handle[T]) -> T:
     """Of one that is done."""
-    return take(handle) if isinstance(handle, (FlowVar, Pending)) else handle.result()
+    return take(handle) if isinstance(handle, FlowVar) else handle.result()
 
 
 def _behind(handle: Handle[T]) -> Goroutine[T] | asyncio.Future[T]:
-    """What ends, of which a FlowVar or Pending only has the result."""
-    return goroutine_behind(handle) if isinstance(handle, (FlowVar, Pending)) else handle
+    """What ends, of which a FlowVar only has the result."""
+    return goroutine_behind(handle) if isinstance(handle, FlowVar) else handle
 
 
 def _goroutines(handles: Sequence[Handle[Any]]) -> list[Goroutine[Any]]:
@@ -504,12 +508,12 @@ def _give_up_others(handles: Sequence[Handle[Any]], i: int) -> None:
 
 
 def _is_consumed(handle: Handle[Any]) -> bool:
-    return isinstance(handle, (FlowVar, Pending)) and handle.is_consumed
+    return isinstance(handle, FlowVar) and handle.is_consumed()
 
 
 def _is_over(handle: Handle[Any]) -> bool:
-    if isinstance(handle, (FlowVar, Pending)):
-        return handle.is_consumed or handle.is_ready()
+    if isinstance(handle, FlowVar):
+        return handle.is_consumed() or handle.is_ready()
     return handle.done()
 
 

@@ -265,13 +265,13 @@ class _Loop(Generic[T]):
             try:
                 results.append(fv.sync())
             except BaseException as exc:
-                if not fv.is_consumed:
+                if not fv.is_consumed():
                     self._cancel(left)
                     if not isinstance(exc, asyncio.CancelledError):
                         self._forget(left)
                         raise
-                first = exc if first is None or not fv.is_consumed else first
-            if fv.is_consumed:
+                first = exc if first is None or not fv.is_consumed() else first
+            if fv.is_consumed():
                 left.pop()
         if first is not None and not quietly:
             raise first

@@ -79,7 +79,7 @@ def run(
     ``on_panic``: what an exception does in a goroutine that nobody awaits. ``"crash"`` ends the program, prints it (the
     traceback by ``sys.excepthook``) and raises ``Panic`` (exit code 2); ``"log"`` logs it; a plain function is called
     with ``(goroutine, exception)``, and if that fails the program ends as by ``"crash"``. After an await that was given
-    up (a timeout, a cancel) the exception is logged. ``go.with_(on_panic=)`` decides for one goroutine.
+    up (a timeout, a cancel) the exception is logged. ``go.options(on_panic=)`` decides for one goroutine.
     ``deadlock``: what happens when all goroutines wait for one another: ``"raise"`` DeadlockError in main, ``"log"`` a
     dump, ``"off"``.
 

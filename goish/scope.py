@@ -17,7 +17,6 @@ from ._runtime.core import (
     FlowVar,
     Goroutine,
     GoThread,
-    Pending,
     current_goroutine,
     current_scope,
     end_of,
@@ -51,7 +50,7 @@ class _GoThread:
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._scope._give(self._verb, *args, **kwargs)  # pyright: ignore[reportPrivateUsage]
 
-    def with_(
+    def options(
         self,
         *,
         name: str | None = None,
@@ -59,7 +58,7 @@ class _GoThread:
         children: Children | None = None,
         on_panic: OnPanic | None = None,
     ) -> _GoThread:
-        verb = self._verb.with_(name=name, context=context, children=children, on_panic=on_panic)
+        verb = self._verb.options(name=name, context=context, children=children, on_panic=on_panic)
         return _GoThread(self._scope, verb)
 
     @property
@@ -128,10 +127,10 @@ class sync_scope:  # noqa: N801
         return cast("FlowVar[Any]", self._give(verb, fn, *args, **kwargs))
 
     @overload
-    def submit(self, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]: ...
+    def submit(self, fn: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]: ...
     @overload
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Pending[T]: ...
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Pending[Any]:
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]: ...
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> FlowVar[Any]:
         """``Executor.submit`` on the executor of the scope.
 
         Example::
@@ -140,7 +139,7 @@ class sync_scope:  # noqa: N801
                 print(await scope.submit(pow, 2, 3))  # -> 8
         """
         verb = submit if self._executor is None else self._executor.submit
-        return cast("Pending[Any]", self._give(verb, fn, *args, **kwargs))
+        return cast("FlowVar[Any]", self._give(verb, fn, *args, **kwargs))
 
     @property
     def go_thread(self) -> GoThread:

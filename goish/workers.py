@@ -305,7 +305,7 @@ def is_idle(thread: threading.Thread) -> bool | None:
     for threads in list(_all):
         worker = dict(threads.alive()).get(thread)
         if worker is not None:
-            return worker.is_idle
+            return worker.is_idle()
     return None
 
 

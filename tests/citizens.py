@@ -78,7 +78,7 @@ class Citizen:
     ) -> Any:
         """Start ``fn(*args)`` as one more of the same kind."""
         if self.kind == GO:
-            return goish.go.with_(name=name, context=context)(fn, *args)
+            return goish.go.options(name=name, context=context)(fn, *args)
         return asyncio.create_task(fn(*args), name=name, context=context)
 
 

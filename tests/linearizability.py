@@ -32,7 +32,7 @@ from goish._runtime.core import seated
 
 CLOSED, REFUSED, DEFAULT, GIVEN_UP = "closed", "refused", "default", "given up"
 SENDS = ("send", "try_send", "send_in_time")
-RECEIVES = ("recv", "try_recv", "recv_in_time")
+RECEIVES = ("recv", "try_recv_ok", "recv_in_time")
 CHOICES = ("select", "select_in_time")
 SOON = 2e-5  # seconds: some are in time, and some are not
 TURNS = 30  # for which one waits for the others before a step, at most: some microseconds
@@ -271,8 +271,8 @@ def once(ch: Chan[Any], kind: str, value: Any) -> Any:
             return ch.recv_blocking()
         if kind == "try_send":
             return ch.try_send(value) or REFUSED
-        if kind == "try_recv":
-            received = ch.try_recv()
+        if kind == "try_recv_ok":
+            received = ch.try_recv_ok()
             return REFUSED if received is EMPTY else received[0] if received[1] else CLOSED
         if kind == "send_in_time":
             ch.send_blocking(value, SOON)
@@ -316,9 +316,9 @@ def scripts(rng: random.Random, threads: int, length: int, channels: int, kinds:
     return [[step() for _ in range(length)] for _ in range(threads)]
 
 
-PLAIN = "send recv send recv try_send try_recv"
+PLAIN = "send recv send recv try_send try_recv_ok"
 CLOSES = f"{PLAIN} {PLAIN} close"
-SELECTS = "select select send recv try_send try_recv"
+SELECTS = "select select send recv try_send try_recv_ok"
 TIMES = "send recv send_in_time recv_in_time select_in_time"
 PROGRAMS: list[tuple[str, tuple[int, ...]]] = [
     *((PLAIN, (capacity,)) for capacity in (0, 1, 2)),

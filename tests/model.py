@@ -59,11 +59,11 @@ class Chan:
             self.put(value)
         return possible
 
-    def try_recv(self) -> Any:
+    def try_recv_ok(self) -> Any:
         """(value, True); (None, False) if the channel is closed and drained; EMPTY if there may be something later."""
         return self.take() if self.can_take() else EMPTY
 
-    def try_send_batch(self, values: Iterable[Any]) -> bool:
+    def try_send_many(self, values: Iterable[Any]) -> bool:
         """Send all or nothing (on channels that block)."""
         values = list(values)
         if self.closed:
@@ -75,7 +75,7 @@ class Chan:
             self.put(value)
         return True
 
-    def try_recv_batch(self, most: float = math.inf) -> list[Any]:
+    def try_recv_many(self, most: float = math.inf) -> list[Any]:
         """Whatever there is, up to ``most``: first the buffer, and the senders follow in their order."""
         values: list[Any] = []
         while len(values) < most and (self.buffer or self.senders):

@@ -81,7 +81,7 @@ class Party:
         return wg.wait_blocking(PATIENCE) if self.blocks else await wg.wait()
 
     async def result_of(self, g: Goroutine[Any]) -> Any:
-        return g.result(PATIENCE) if self.blocks else await g
+        return g.result_blocking(PATIENCE) if self.blocks else await g
 
     async def within(self, seconds: float, op: Callable[[], Op[Any]], blocking: Callable[[float], Any]) -> Any:
         """The operation, with a deadline: TimeoutError if it has not happened by then."""

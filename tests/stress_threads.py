@@ -51,7 +51,7 @@ class Round:
             self.received.append(received)
 
     def check(self) -> int:
-        left = [value for ch in self.chans for value in ch.try_recv_batch()]
+        left = [value for ch in self.chans for value in ch.try_recv_many()]
         given_up = collections.Counter(self.doubtful)
         undelivered = collections.Counter(self.undelivered)
         found = collections.Counter(self.received) + collections.Counter(left) + (undelivered - given_up)
@@ -76,7 +76,7 @@ async def actor(shared: Round, rng: random.Random) -> None:
                 await choosing(shared, ch, rng.choice(shared.chans), value, rng.random() < 0.3)
             elif what == 8:
                 await impatient(shared, ch, rng.random() / 1000)
-            elif what == 9 and (received := shared.handles.try_recv()) and received[1]:
+            elif what == 9 and (received := shared.handles.try_recv_ok()) and received[1]:
                 await joining(received[0], rng.random() / 1000)
             else:
                 at_once(shared, ch, value, rng)
@@ -122,7 +122,7 @@ def at_once(shared: Round, ch: Chan[int], value: int, rng: random.Random) -> Non
     if rng.random() < 0.5:
         if ch.try_send(value):
             shared.tell(value, None)
-    elif (received := ch.try_recv()) is not EMPTY:
+    elif (received := ch.try_recv_ok()) is not EMPTY:
         shared.tell(None, received[0])
     ch.statistics(), len(ch), repr(ch), goish.num_goroutine()
 
@@ -161,7 +161,7 @@ def thread_party(shared: Round, seed: float) -> None:
                     shared.tell(None, ch.recv_blocking(seconds))
             elif what <= 5:
                 blocking_choice(shared, ch, rng.choice(shared.chans), value, seconds)
-            elif what == 6 and (received := shared.handles.try_recv()) and received[1]:
+            elif what == 6 and (received := shared.handles.try_recv_ok()) and received[1]:
                 use_handle(received[0], seconds, rng)
             elif what == 7:
                 with contextlib.suppress(TimeoutError):
@@ -191,7 +191,7 @@ def use_handle(g: Goroutine[Any], seconds: float, rng: random.Random) -> None:
         with contextlib.suppress(RuntimeError):  # its loop is closed
             g.cancel("by a thread")
     with contextlib.suppress(TimeoutError, asyncio.CancelledError):
-        g.result(seconds)
+        g.result_blocking(seconds)
 
 
 def play(rng: random.Random, threads: int, loops: list[Any]) -> int:

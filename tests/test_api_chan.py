@@ -62,7 +62,7 @@ async def recv(ch: Any) -> Any:
 
 def filled(*values: object, capacity: float = math.inf, closed: bool = False) -> Chan[Any]:
     ch = chan(capacity)
-    assert ch.try_send_batch(values)
+    assert ch.try_send_many(values)
     if closed:
         ch.close()
     return ch
@@ -83,9 +83,9 @@ def test_chan_and_its_class_make_the_same() -> None:
 def test_unbounded_channel_never_refuses() -> None:
     ch = chan(math.inf)
     assert ch.cap == math.inf
-    assert ch.try_send_batch(range(10_000))
+    assert ch.try_send_many(range(10_000))
     assert len(ch) == 10_000
-    assert ch.try_recv_batch() == list(range(10_000))
+    assert ch.try_recv_many() == list(range(10_000))
 
 
 def test_channel_types_are_generic() -> None:
@@ -119,7 +119,7 @@ async def test_unbuffered_send_returns_only_when_a_receiver_has_the_value(spawn:
     await settle()
     assert not sender.done()
     assert len(ch) == 0
-    assert ch.try_recv() == (1, True)
+    assert ch.try_recv_ok() == (1, True)
     assert await sender is True
 
 
@@ -179,7 +179,7 @@ async def test_leaving_a_range_neither_closes_nor_drops() -> None:
         assert value == 1
         break
     assert not ch.closed
-    assert ch.try_recv_batch() == [2, 3]
+    assert ch.try_recv_many() == [2, 3]
 
 
 async def test_two_ranges_over_one_channel_share_its_values(spawn: Spawn) -> None:
@@ -265,15 +265,15 @@ async def through_try(value: Value) -> Any:
     ch = chan(4)
     ch.try_send(value)
     del value
-    received, _ = ch.try_recv() or (None, False)
+    received, _ = ch.try_recv_ok() or (None, False)
     return ch, received
 
 
 async def through_batch(value: Value) -> Any:
     ch = chan(4)
-    ch.try_send_batch([value])
+    ch.try_send_many([value])
     del value
-    return ch, ch.try_recv_batch()[0]
+    return ch, ch.try_recv_many()[0]
 
 
 async def through_parked_sender(value: Value) -> Any:
@@ -422,7 +422,7 @@ async def awaiting(op: Awaitable[Any]) -> Any:
 
 
 async def test_value_of_a_parked_sender_is_freed_before_the_sender_runs(spawn: Spawn) -> None:
-    for take in (lambda ch: ch.try_recv(), lambda ch: ch.try_recv_batch(), lambda ch: try_select(ch.recv())):
+    for take in (lambda ch: ch.try_recv_ok(), lambda ch: ch.try_recv_many(), lambda ch: try_select(ch.recv())):
         ch = chan()
         value = Value()
         ref = weakref.ref(value)
@@ -516,7 +516,7 @@ def test_channel_itself_is_freed_when_nobody_holds_it() -> None:
     assert ref() is None
 
 
-# ── try_send, try_recv ──
+# ── try_send, try_recv_ok ──
 
 
 async def test_try_send_on_an_unbuffered_channel_needs_a_parked_receiver(spawn: Spawn) -> None:
@@ -548,22 +548,22 @@ async def test_try_recv_takes_from_a_parked_sender_and_moves_the_next_into_the_b
     for i in (1, 2):
         senders.append(spawn(send, ch, i))
         await settle()
-    assert ch.try_recv() == (0, True)
+    assert ch.try_recv_ok() == (0, True)
     assert waiting(ch) == (1, 0)
     assert len(ch) == 1
-    assert ch.try_recv() == (1, True)
-    assert ch.try_recv() == (2, True)
-    assert ch.try_recv() is EMPTY
+    assert ch.try_recv_ok() == (1, True)
+    assert ch.try_recv_ok() == (2, True)
+    assert ch.try_recv_ok() is EMPTY
     assert [await sender for sender in senders] == [True, True]
 
 
 def test_try_recv_tells_empty_from_closed_and_empty_is_false() -> None:
     ch = chan()
-    assert ch.try_recv() is EMPTY
+    assert ch.try_recv_ok() is EMPTY
     assert not EMPTY
     assert repr(EMPTY) == "EMPTY"
     ch.close()
-    assert ch.try_recv() == (None, False)
+    assert ch.try_recv_ok() == (None, False)
 
 
 def test_try_send_on_a_closed_channel_raises_and_hands_the_value_back() -> None:
@@ -578,12 +578,12 @@ def test_try_send_on_a_closed_channel_raises_and_hands_the_value_back() -> None:
 
 def test_batch_is_sent_whole_or_not_at_all() -> None:
     ch = chan(3)
-    assert ch.try_send_batch([1]) is True
-    assert ch.try_send_batch([2, 3, 4]) is False
+    assert ch.try_send_many([1]) is True
+    assert ch.try_send_many([2, 3, 4]) is False
     assert len(ch) == 1
-    assert ch.try_send_batch(iter([2, 3])) is True
-    assert ch.try_send_batch([]) is True
-    assert ch.try_recv_batch() == [1, 2, 3]
+    assert ch.try_send_many(iter([2, 3])) is True
+    assert ch.try_send_many([]) is True
+    assert ch.try_recv_many() == [1, 2, 3]
 
 
 async def test_batch_counts_parked_receivers_as_room(spawn: Spawn) -> None:
@@ -592,11 +592,11 @@ async def test_batch_counts_parked_receivers_as_room(spawn: Spawn) -> None:
     for _ in range(2):
         receivers.append(spawn(recv, ch))
         await settle()
-    assert ch.try_send_batch([1, 2, 3, 4]) is False
+    assert ch.try_send_many([1, 2, 3, 4]) is False
     assert waiting(ch) == (0, 2)
-    assert ch.try_send_batch([1, 2, 3]) is True
+    assert ch.try_send_many([1, 2, 3]) is True
     assert [await receiver for receiver in receivers] == [1, 2]
-    assert ch.try_recv_batch() == [3]
+    assert ch.try_recv_many() == [3]
 
 
 async def test_batch_counts_a_select_that_holds_the_channel_twice_once(spawn: Spawn) -> None:
@@ -607,8 +607,8 @@ async def test_batch_counts_a_select_that_holds_the_channel_twice_once(spawn: Sp
 
     chooser = spawn(choose)
     await settle()
-    assert ch.try_send_batch([1, 2]) is False
-    assert ch.try_send_batch([1]) is True
+    assert ch.try_send_many([1, 2]) is False
+    assert ch.try_send_many([1]) is True
     index, value, ok = await chooser
     assert index in (0, 1)
     assert (value, ok) == (1, True)
@@ -617,19 +617,19 @@ async def test_batch_counts_a_select_that_holds_the_channel_twice_once(spawn: Sp
 def test_batch_on_a_closed_channel_raises_and_hands_all_back() -> None:
     values = [1, 2]
     with pytest.raises(SendOnClosed) as caught:
-        filled(closed=True).try_send_batch(values)
+        filled(closed=True).try_send_many(values)
     assert list(caught.value.value) == values
 
 
 def test_batch_received_is_at_most_max_and_in_order() -> None:
     ch = filled(*range(10))
-    assert ch.try_recv_batch(0) == []
-    assert ch.try_recv_batch(3) == [0, 1, 2]
-    assert ch.try_recv_batch(max=2) == [3, 4]
-    assert ch.try_recv_batch(None) == [5, 6, 7, 8, 9]
-    assert ch.try_recv_batch() == []
+    assert ch.try_recv_many(0) == []
+    assert ch.try_recv_many(3) == [0, 1, 2]
+    assert ch.try_recv_many(max=2) == [3, 4]
+    assert ch.try_recv_many(None) == [5, 6, 7, 8, 9]
+    assert ch.try_recv_many() == []
     ch.close()
-    assert ch.try_recv_batch() == []
+    assert ch.try_recv_many() == []
 
 
 async def test_batch_received_pulls_parked_senders_in_and_wakes_them(spawn: Spawn) -> None:
@@ -639,10 +639,10 @@ async def test_batch_received_pulls_parked_senders_in_and_wakes_them(spawn: Spaw
         for i in range(5):
             senders.append(spawn(send, ch, i))
             await settle()
-        assert ch.try_recv_batch(3) == [0, 1, 2]
+        assert ch.try_recv_many(3) == [0, 1, 2]
         await settle()
         assert [sender.done() for sender in senders] == [i < 3 + capacity for i in range(5)]
-        assert ch.try_recv_batch() == [3, 4]
+        assert ch.try_recv_many() == [3, 4]
         for sender in senders:
             await sender
 
@@ -673,7 +673,7 @@ async def test_send_many_on_a_closed_channel_hands_back_what_was_not_sent(spawn:
     await settle()
     ch.close()
     assert await producer == [3, 4]
-    assert ch.try_recv_batch() == [1, 2]
+    assert ch.try_recv_many() == [1, 2]
 
 
 async def cut_off(ch: Chan[int], n: int) -> Any:
@@ -703,7 +703,7 @@ async def test_a_send_many_that_is_cancelled_raises_and_says_how_far_it_came(spa
     await settle()
     assert told == [(("enough",), 2, [2, 3, 4])]
     assert g.cancelled()
-    assert ch.try_recv_batch() == [0, 1]
+    assert ch.try_recv_many() == [0, 1]
     assert undelivered == [], "they are the caller's again"
 
 
@@ -720,7 +720,7 @@ async def test_a_timeout_around_send_many_is_raised_and_counted(virtual: Driver)
             return cause.sent, cause.unsent, this.cancelling()
 
     assert await virtual.spawn(produce) == (2, [2, 3, 4], 0)
-    assert ch.try_recv_batch() == [0, 1]
+    assert ch.try_recv_many() == [0, 1]
 
 
 async def test_a_send_many_that_a_full_or_closed_channel_cuts_off_says_how_far_it_came(spawn: Spawn) -> None:
@@ -744,7 +744,7 @@ async def test_a_send_many_of_which_all_was_taken_returns_although_it_is_cancell
 
     g = spawn(produce)
     await settle()
-    await in_one_callback(lambda: log.append(ch.try_recv()), g.cancel)
+    await in_one_callback(lambda: log.append(ch.try_recv_ok()), g.cancel)
     assert log == [(1, True), 1]
     assert g.cancelled()
 
@@ -769,7 +769,7 @@ async def test_recv_many_waits_for_one_and_takes_what_else_is_there(spawn: Spawn
     taker = spawn(take, 3)
     await settle()
     assert not taker.done()
-    ch.try_send_batch([0, 1, 2, 3, 4])
+    ch.try_send_many([0, 1, 2, 3, 4])
     assert await taker == [0, 1, 2]
     assert await ch.recv_many(10) == [3, 4]
     ch.close()
@@ -840,7 +840,7 @@ async def test_a_timeout_while_recv_many_lingers_is_seen_by_the_next_wait(virtua
 async def test_what_recv_many_has_received_is_undelivered_when_its_coroutine_is_closed(spawn: Spawn) -> None:
     undelivered: list[int] = []
     ch: Chan[int] = chan(3, on_undelivered=undelivered.append)
-    ch.try_send_batch([1, 2])
+    ch.try_send_many([1, 2])
 
     async def take() -> None:
         await ch.recv_many(10, linger=3600.0)
@@ -861,7 +861,7 @@ async def test_statistics_count_values_and_waiters(spawn: Spawn) -> None:
         spawn(send, ch, i)
     await settle()
     assert ch.statistics() == ChanStatistics(2, 2, 1, 0, False)
-    ch.try_recv_batch()
+    ch.try_recv_many()
     for _ in range(2):
         spawn(recv, ch)
     await settle()
@@ -892,7 +892,7 @@ async def test_peek_item_shows_the_next_value_and_leaves_it(spawn: Spawn) -> Non
     assert ch.peek_item() is EMPTY
     await ch.send(None)
     assert ch.peek_item() is None
-    assert ch.try_recv() == (None, True)
+    assert ch.try_recv_ok() == (None, True)
     unbuffered = chan()
     spawn(send, unbuffered, "a")
     await settle()
@@ -900,7 +900,7 @@ async def test_peek_item_shows_the_next_value_and_leaves_it(spawn: Spawn) -> Non
     await settle()
     assert unbuffered.peek_item() == unbuffered.receiver.peek_item() == "a"
     assert waiting(unbuffered) == (2, 0)
-    assert unbuffered.try_recv_batch() == ["a", "b"]
+    assert unbuffered.try_recv_many() == ["a", "b"]
     ch.close()
     assert ch.peek_item() is EMPTY
 
@@ -918,7 +918,7 @@ async def test_repr_tells_what_matters(spawn: Spawn) -> None:
     spawn(send, ch, 2)
     await settle()
     assert repr(ch) == "<Chan cap=1 len=1 senders=1>"
-    ch.try_recv_batch()
+    ch.try_recv_many()
     spawn(recv, ch)
     await settle()
     assert repr(ch) == "<Chan cap=1 len=0 receivers=1>"
@@ -972,7 +972,7 @@ async def test_close_raises_in_every_parked_sender_and_hands_the_value_back(spaw
     ch.close()
     for sender in senders:
         await sender
-    assert sorted(returned + ch.try_recv_batch()) == list(range(5))
+    assert sorted(returned + ch.try_recv_many()) == list(range(5))
     assert len(returned) == 4
 
 
@@ -1015,8 +1015,8 @@ async def test_views_do_what_their_channel_does(spawn: Spawn) -> None:
     assert type(receiver) is RecvChan
     assert await sender.send(1) is False
     assert sender.try_send(2)
-    assert not sender.try_send_batch([3, 4])
-    assert sender.try_send_batch([3])
+    assert not sender.try_send_many([3, 4])
+    assert sender.try_send_many([3])
     for view in (sender, receiver):
         assert len(view) == view.peek() == 3
         assert view.cap == 3
@@ -1025,11 +1025,11 @@ async def test_views_do_what_their_channel_does(spawn: Spawn) -> None:
         assert view.closed is False
     assert receiver.peek_item() == 1
     assert await receiver.recv() == 1
-    assert receiver.try_recv() == (2, True)
+    assert receiver.try_recv_ok() == (2, True)
     assert await receiver.recv_info() == Received(3, True, False)
-    assert receiver.try_recv() is EMPTY
+    assert receiver.try_recv_ok() is EMPTY
     assert await sender.send_many([1, 2, 3]) == 3
-    assert receiver.try_recv_batch(1) == [1]
+    assert receiver.try_recv_many(1) == [1]
     assert await receiver.recv_many(1) == [2]
     sender.close()
     assert sender.close_once() is False
@@ -1052,11 +1052,11 @@ async def test_select_takes_operations_of_views() -> None:
 
 
 def test_nil_answers_everything_that_does_not_wait() -> None:
-    assert NIL.try_recv() is EMPTY
+    assert NIL.try_recv_ok() is EMPTY
     assert NIL.try_send(1) is False
-    assert NIL.try_send_batch([1]) is False
-    assert NIL.try_send_batch([]) is True
-    assert NIL.try_recv_batch() == []
+    assert NIL.try_send_many([1]) is False
+    assert NIL.try_send_many([]) is True
+    assert NIL.try_recv_many() == []
     assert NIL.peek_item() is EMPTY
     assert NIL.peek() == len(NIL) == NIL.cap == 0
     assert NIL.closed is False
@@ -1102,10 +1102,10 @@ async def test_overflow_error_raises_chan_full_with_the_value() -> None:
         await ch.send(2)
     assert caught.value.value == 2
     assert ch.try_send(3) is False
-    assert ch.try_send_batch([3]) is False
+    assert ch.try_send_many([3]) is False
     with pytest.raises(ChanFull):
         await select(ch.send(4))
-    assert ch.try_recv_batch() == [1]
+    assert ch.try_recv_many() == [1]
 
 
 async def test_drop_oldest_makes_room_and_never_waits() -> None:
@@ -1115,9 +1115,9 @@ async def test_drop_oldest_makes_room_and_never_waits() -> None:
     assert ch.try_send(4) is True
     assert await select(ch.send(5)) == (0, None, True)
     assert dropped == [0, 1, 2, 3]
-    assert ch.try_send_batch([6, 7, 8]) is True
+    assert ch.try_send_many([6, 7, 8]) is True
     assert dropped == [0, 1, 2, 3, 4, 5, 6]
-    assert ch.try_recv_batch() == [7, 8]
+    assert ch.try_recv_many() == [7, 8]
 
 
 async def test_drop_newest_keeps_what_is_there_and_never_waits() -> None:
@@ -1129,7 +1129,7 @@ async def test_drop_newest_keeps_what_is_there_and_never_waits() -> None:
     assert dropped == [2, 3]
     assert await select(ch.send(5)) == (0, None, True)
     assert dropped == [2, 3, 5]
-    assert ch.try_recv_batch() == [0, 1]
+    assert ch.try_recv_many() == [0, 1]
 
 
 @pytest.mark.parametrize("overflow", ["error", "drop_oldest", "drop_newest"])
@@ -1140,7 +1140,7 @@ async def test_overflow_is_no_matter_while_there_is_room_or_a_receiver(spawn: Sp
     assert await ch.send(1) is False
     assert await ch.send(2) is False
     assert await receiver == 1
-    assert ch.try_recv_batch() == [2]
+    assert ch.try_recv_many() == [2]
 
 
 @pytest.mark.parametrize("overflow", ["error", "drop_oldest", "drop_newest"])
@@ -1154,7 +1154,7 @@ async def test_closed_channel_refuses_whatever_its_overflow_policy(overflow: Any
     with pytest.raises(SendOnClosed):
         ch.try_send(2)
     assert dropped == []
-    assert ch.try_recv_batch() == [1]
+    assert ch.try_recv_many() == [1]
 
 
 # ── on_undelivered ──
@@ -1179,7 +1179,7 @@ async def test_delivered_values_are_not_reported_as_undelivered(spawn: Spawn) ->
     assert sorted([await ch.recv() for _ in range(3)]) == [0, 1, 2]
     await ch.send(3)
     ch.close()
-    assert ch.try_recv() == (3, True)
+    assert ch.try_recv_ok() == (3, True)
     assert undelivered == []
 
 
@@ -1190,7 +1190,7 @@ async def test_failing_hook_is_logged_and_harms_nobody(caplog: pytest.LogCapture
     ch = chan(1, overflow="drop_oldest", on_undelivered=hook)
     for i in range(3):
         await ch.send(i)
-    assert ch.try_recv() == (2, True)
+    assert ch.try_recv_ok() == (2, True)
     assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == [
         "no use for 0",
         "no use for 1",
@@ -1202,14 +1202,14 @@ async def test_hook_may_use_the_channel() -> None:
 
     def hook(value: object) -> None:
         undelivered.append((value, len(ch)))
-        if ch.try_recv():
+        if ch.try_recv_ok():
             ch.try_send("from the hook")
 
     ch = chan(1, overflow="drop_oldest", on_undelivered=hook)
     await ch.send(1)
     await ch.send(2)
     assert undelivered == [(1, 1)]
-    assert ch.try_recv_batch() == ["from the hook"]
+    assert ch.try_recv_many() == ["from the hook"]
 
 
 # ── PriorityChan ──
@@ -1223,7 +1223,7 @@ async def test_smallest_priority_comes_first_and_equals_in_the_order_they_came()
     assert ch.try_send("zero")
     assert ch.peek_item() == "first"
     assert len(ch) == 8
-    assert ch.try_recv_batch() == ["first", "zero", "a", "a2", "a3", "b", "c", "last"]
+    assert ch.try_recv_many() == ["first", "zero", "a", "a2", "a3", "b", "c", "last"]
 
 
 async def test_priority_channel_orders_a_thousand_like_a_stable_sort(rng: Any) -> None:
@@ -1286,7 +1286,7 @@ async def test_values_of_a_priority_channel_are_never_compared() -> None:
     values = [Incomparable() for _ in range(10)]
     for value in values:
         await ch.send(value, priority=1)
-    assert all(a is b for a, b in zip(ch.try_recv_batch(), values, strict=True))
+    assert all(a is b for a, b in zip(ch.try_recv_many(), values, strict=True))
 
 
 async def test_full_priority_channel_refuses_or_drops_as_told() -> None:
@@ -1299,7 +1299,7 @@ async def test_full_priority_channel_refuses_or_drops_as_told() -> None:
     lossy: PriorityChan[Any] = PriorityChan(1, overflow="drop_newest", on_undelivered=dropped.append)
     assert [await lossy.send(i, priority=-i) for i in range(3)] == [False, True, True]
     assert dropped == [1, 2]
-    assert lossy.try_recv_batch() == [0]
+    assert lossy.try_recv_many() == [0]
 
 
 async def test_closed_priority_channel_hands_parked_values_back(spawn: Spawn) -> None:
@@ -1348,7 +1348,7 @@ async def test_of_equal_priorities_the_send_that_was_called_first_is_received_fi
     first, second = ch.send("called first"), ch.send("called second")
     await second
     await first
-    assert ch.try_recv_batch() == ["called first", "called second"]
+    assert ch.try_recv_many() == ["called first", "called second"]
     assert ch.flavor.ordering == "by priority, then by when the send was called"
     assert chan(1).flavor.ordering == "first in, first out"
 
@@ -1434,19 +1434,19 @@ def test_flavor_covers_every_way_to_send_and_receive(run: Driver) -> None:
         ch = chan(10, flavor="spsc")
         ch.try_send(1)
         ch.try_send(1)
-        ch.try_recv()
+        ch.try_recv_ok()
 
         async def other() -> None:
             uses: list[Callable[[], Any]] = [
                 lambda: ch.send(1),
                 lambda: ch.try_send(1),
-                lambda: ch.try_send_batch([1]),
+                lambda: ch.try_send_many([1]),
                 lambda: ch.sender.send(1),
                 lambda: ch.recv(),
                 lambda: ch.recv_ok(),
                 lambda: ch.recv_info(),
-                lambda: ch.try_recv(),
-                lambda: ch.try_recv_batch(),
+                lambda: ch.try_recv_ok(),
+                lambda: ch.try_recv_many(),
                 lambda: ch.__aiter__().__anext__(),
                 lambda: ch.receiver.recv(),
             ]
@@ -1459,7 +1459,7 @@ def test_flavor_covers_every_way_to_send_and_receive(run: Driver) -> None:
                 await ch.recv_many(1)
 
         await go(other)
-        assert ch.try_recv_batch() == [1]
+        assert ch.try_recv_many() == [1]
 
     run(main, debug=True)
 
@@ -1527,9 +1527,9 @@ async def test_after_fires_once(virtual: Driver) -> None:
     assert type(alarm) is RecvChan
     assert alarm.flavor.storage == "timer"
     assert (len(alarm), alarm.cap, alarm.closed) == (0, 0, False)
-    assert alarm.try_recv() is EMPTY
+    assert alarm.try_recv_ok() is EMPTY
     assert await alarm.recv() == started + 2.0 == loop.time()
-    assert alarm.try_recv() is EMPTY
+    assert alarm.try_recv_ok() is EMPTY
     assert await select(alarm.recv(), after(5.0).recv()) == (1, started + 7.0, True)
 
 
@@ -1537,7 +1537,7 @@ async def test_after_that_lost_fires_for_a_later_receiver(virtual: Driver) -> No
     alarm = after(1.0)
     assert await select(alarm.recv(), filled(1).recv()) == (1, 1, True)
     await sleep(5.0)
-    value, ok = alarm.try_recv() or (None, False)
+    value, ok = alarm.try_recv_ok() or (None, False)
     assert ok
     assert value is not None
     assert value <= asyncio.get_running_loop().time()
@@ -1569,11 +1569,11 @@ async def test_methods_of_a_plain_channel_called_on_one_with_priorities_send_wit
     assert Chan.try_send(ch, values[0])
     assert await Chan.send(ch, values[1]) is False
     assert await Chan.send_many(ch, [values[2]]) == 1
-    assert Chan.try_send_batch(ch, [values[3]])
+    assert Chan.try_send_many(ch, [values[3]])
     assert try_select(Chan.send(ch, values[4])) == (0, None, True)
     ch.try_send("first", priority=-1.0)
     assert ch.peek_item() == "first"
-    assert ch.try_recv_batch() == ["first", *values, "last"]
+    assert ch.try_recv_many() == ["first", *values, "last"]
 
 
 async def test_senders_parked_by_a_method_of_the_base_class_keep_the_order(spawn: Spawn) -> None:
@@ -1605,6 +1605,6 @@ def test_a_batch_refused_by_a_closed_channel_comes_back_as_a_list(make: Callable
     ch.close()
     for given in (values, tuple(values), iter(values), (value for value in values)):
         with pytest.raises(SendOnClosed) as raised:
-            ch.try_send_batch(given)
+            ch.try_send_many(given)
         assert raised.value.value == values
         assert type(raised.value.value) is list

@@ -137,19 +137,19 @@ KEYWORDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "send, heap": (lambda _: PriorityChan().send(1, timeout=1), "asyncio.timeout(seconds)"),  # type: ignore[call-arg]
     "send, no heap": (lambda ch: ch.send(1, priority=1), "PriorityChan"),
     "send, block": (lambda ch: ch.send(1, block=False), "try_send(value)"),
-    "recv, block": (lambda ch: ch.recv(block=False), "try_recv()"),
+    "recv, block": (lambda ch: ch.recv(block=False), "try_recv_ok()"),
     "try_send": (lambda ch: ch.try_send(1, timeout=1), "await send(value)"),
-    "try_recv": (lambda ch: ch.try_recv(timeout=1), "await recv()"),
+    "try_recv_ok": (lambda ch: ch.try_recv_ok(timeout=1), "await recv()"),
     "wait_closed": (lambda ch: ch.wait_closed(timeout=1), "select_blocking(ch.wait_closed(), timeout=seconds)"),
     "wait_closed, view": (lambda ch: ch.sender.wait_closed(timeout=1), "asyncio.timeout(seconds)"),
     "wait": (lambda _: WaitGroup().wait(timeout=1), "wait_blocking(timeout=seconds)"),  # type: ignore[call-arg]
     "chan": (lambda _: chan(maxsize=1), "chan(8)"),  # type: ignore[call-overload]
     "Chan": (lambda _: Chan(maxsize=1), "chan(8)"),  # type: ignore[call-arg]
     "PriorityChan": (lambda _: PriorityChan(size=1), "chan(8)"),  # type: ignore[call-arg]
-    "go": (lambda _: go(nothing, name="x"), "go.with_(name=...)"),  # type: ignore[call-overload]
-    "go, context": (lambda _: go(nothing, context=1), "go.with_(context=...)"),  # type: ignore[call-overload]
-    "go, on_panic": (lambda _: go(nothing, on_panic="log"), "go.with_(on_panic=...)"),  # type: ignore[call-overload]
-    "go, children": (lambda _: go(nothing, children="keep"), "go_thread.with_(children=...)"),  # type: ignore[call-overload]
+    "go": (lambda _: go(nothing, name="x"), "go.options(name=...)"),  # type: ignore[call-overload]
+    "go, context": (lambda _: go(nothing, context=1), "go.options(context=...)"),  # type: ignore[call-overload]
+    "go, on_panic": (lambda _: go(nothing, on_panic="log"), "go.options(on_panic=...)"),  # type: ignore[call-overload]
+    "go, children": (lambda _: go(nothing, children="keep"), "go_thread.options(children=...)"),  # type: ignore[call-overload]
     "go, timeout": (lambda _: WaitGroup().go(nothing, timeout=1), "asyncio.timeout"),  # type: ignore[call-overload]
     "run": (lambda _: run(nothing, x=1), "functools.partial(main, x=...)"),  # type: ignore[call-arg]
     "run, coroutine": (lambda _: run(nothing(), x=1), "run(main(x=...))"),  # type: ignore[call-arg]
@@ -169,7 +169,7 @@ async def test_a_keyword_that_nobody_takes_is_called_unexpected() -> None:
     for call in (lambda: select(ch.recv(), quickly=True), lambda: ch.recv(quickly=True), lambda: chan(quickly=True)):  # type: ignore[call-overload]
         assert "unexpected keyword argument 'quickly'" in told(call)
     assert "keyword" in told(lambda: ch.send(1, quickly=True))
-    assert "go.with_" not in told(lambda: go(nothing, quickly=True))  # type: ignore[call-overload]
+    assert "go.options" not in told(lambda: go(nothing, quickly=True))  # type: ignore[call-overload]
 
 
 async def test_a_function_that_takes_the_keyword_gets_it_and_one_that_fails_of_itself_gets_no_advice() -> None:
@@ -183,7 +183,7 @@ async def test_a_function_that_takes_the_keyword_gets_it_and_one_that_fails_of_i
     for verb in (go, go_thread):
         with pytest.raises(TypeError, match="no name") as caught:
             await verb(named, name="")
-        assert "with_" not in str(getattr(caught.value, "__notes__", ""))
+        assert "options" not in str(getattr(caught.value, "__notes__", ""))
 
 
 @pytest.mark.parametrize("fn", [nothing, lambda: None])
@@ -191,7 +191,7 @@ async def test_a_call_on_a_thread_that_does_not_take_a_keyword_says_where_goish_
     for verb in (go_thread, spawn, submit):
         with pytest.raises(TypeError, match="unexpected keyword") as caught:
             await verb(fn, name="x")  # type: ignore[call-overload]
-        assert "go_thread.with_(name=...)" in "".join(caught.value.__notes__)
+        assert "go_thread.options(name=...)" in "".join(caught.value.__notes__)
 
 
 async def test_go_of_a_coroutine_takes_no_arguments() -> None:
@@ -252,13 +252,13 @@ async def test_go_twice_of_one_coroutine_fails_the_second_goroutine() -> None:
 
 def test_go_takes_only_the_options_it_knows() -> None:
     with pytest.raises(TypeError, match="name"):
-        go.with_(name=5)  # type: ignore[arg-type]
+        go.options(name=5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="context"):
-        go.with_(context={})  # type: ignore[arg-type]
+        go.options(context={})  # type: ignore[arg-type]
     with pytest.raises(TypeError):
-        go.with_(eager=True)  # type: ignore[call-arg]
+        go.options(eager=True)  # type: ignore[call-arg]
     with pytest.raises(TypeError):
-        go.with_("name")  # type: ignore[call-arg]
+        go.options("name")  # type: ignore[call-arg]
 
 
 # ── making channels ──
@@ -337,13 +337,13 @@ def test_priority_is_a_number() -> None:
 def test_batches_check_their_arguments() -> None:
     ch: Any = chan(5)
     with pytest.raises(TypeError):
-        ch.try_send_batch(5)
+        ch.try_send_many(5)
     with pytest.raises(ValueError, match="max"):
-        ch.try_recv_batch(-1)
+        ch.try_recv_many(-1)
     with pytest.raises(TypeError):
-        ch.try_recv_batch("all")
+        ch.try_recv_many("all")
     with pytest.raises(TypeError):
-        ch.try_recv_batch(1.5)
+        ch.try_recv_many(1.5)
     assert len(ch) == 0
 
 
@@ -359,7 +359,7 @@ async def test_many_at_once_checks_its_arguments() -> None:
         await ch.recv_many(1, linger="long")
     with pytest.raises(TypeError):
         await ch.send_many(5)
-    assert ch.try_recv_batch() == [1]
+    assert ch.try_recv_many() == [1]
 
 
 def test_batch_whose_iterator_fails_sends_nothing() -> None:
@@ -369,7 +369,7 @@ def test_batch_whose_iterator_fails_sends_nothing() -> None:
 
     ch = chan(5)
     with pytest.raises(LookupError):
-        ch.try_send_batch(values())
+        ch.try_send_many(values())
     assert len(ch) == 0
 
 
@@ -381,8 +381,8 @@ def test_batch_whose_iterator_uses_the_channel_is_sent_after_that_use() -> None:
         ch.try_send("mine")
         yield 2
 
-    assert ch.try_send_batch(values())
-    assert ch.try_recv_batch() == ["mine", 1, 2]
+    assert ch.try_send_many(values())
+    assert ch.try_recv_many() == ["mine", 1, 2]
 
 
 def test_views_are_made_by_their_channel_only() -> None:
@@ -408,7 +408,7 @@ async def test_send_on_closed_close_of_closed_and_close_of_nil_are_errors_of_the
     with pytest.raises(ChanClosed):
         await ch.recv()
     for error in (SendOnClosed, CloseOfClosed, CloseOfNil):
-        assert issubclass(error, goish.ChanPanic)
+        assert issubclass(error, goish.ChanMisuse)
         assert issubclass(error, goish.GoishError)
 
 
@@ -701,7 +701,7 @@ def test_channel_is_made_once() -> None:
         with pytest.raises(RuntimeError, match="once"):
             ch.__init__(5)  # type: ignore[misc]
         assert ch.cap == 3
-        assert ch.try_recv_batch() == [1]
+        assert ch.try_recv_many() == [1]
     with pytest.raises(RuntimeError, match="once"):
         NIL.__init__(5)  # type: ignore[misc]
 
@@ -837,7 +837,7 @@ class Fuzzer:
             lambda: WaitGroup().wait(),
             lambda: go(nothing),
             lambda: go(self.park, ch),
-            lambda: self.pick([go, go.with_(name="x"), NIL]),
+            lambda: self.pick([go, go.options(name="x"), NIL]),
             lambda: self.bare(self.pick(TYPES)),
         ]
         return self.pick(make)()
@@ -898,7 +898,7 @@ class Fuzzer:
                 await obj
 
     async def call_a_function(self) -> Any:
-        fn = self.pick([chan, select, try_select, after, sleep, go, goish.runtime.seed, num_goroutine, run, go.with_])
+        fn = self.pick([chan, select, try_select, after, sleep, go, goish.runtime.seed, num_goroutine, run, go.options])
         args, kwargs = self.arguments()
         self.note(fn, "", args, kwargs)
         return fn(*args, **kwargs)

@@ -56,7 +56,7 @@ async def test_cases_of_a_select_that_is_cancelled_by_hand_are_all_withdrawn(spa
     assert await outcome(selecting) is asyncio.CancelledError
     assert [waiting(ch) for ch in channels] == [(0, 0)] * 3
     assert not any(ch.try_send(1) for ch in channels)
-    assert all(ch.try_recv() is EMPTY for ch in channels)
+    assert all(ch.try_recv_ok() is EMPTY for ch in channels)
 
 
 async def test_a_loser_may_be_cancelled_after_its_select(spawn: Spawn) -> None:
@@ -151,7 +151,7 @@ class Waits:
     async def check(self) -> None:
         assert waiting(self.ch) == (0, 0)
         assert not self.ch.try_send("nobody waits")
-        assert self.ch.try_recv() is EMPTY
+        assert self.ch.try_recv_ok() is EMPTY
         self.group.done()
         self.sleeper.cancel()
         await settle()

@@ -125,7 +125,7 @@ async def test_a_cancel_before_the_first_step_runs_nothing(spawn: Spawn) -> None
     r.cancel()
     await settle()
     assert r.cancelled()
-    assert ch.try_recv() == ("it", True)
+    assert ch.try_recv_ok() == ("it", True)
 
 
 async def test_a_value_is_not_lost_to_a_receiver_that_was_closed_on(spawn: Spawn) -> None:
@@ -153,7 +153,7 @@ class Storm:
         self.back: list[int] = []  # not sent, their owner knows
 
     async def rounds(self, n: int) -> None:
-        acts = [self.send, self.receive, self.receive, self.select, self.cancel, self.try_send, self.try_recv]
+        acts = [self.send, self.receive, self.receive, self.select, self.cancel, self.try_send, self.try_recv_ok]
         for _ in range(n):
             for _ in range(self.rng.randrange(1, 4)):
                 self.rng.choice(acts)()
@@ -167,7 +167,7 @@ class Storm:
             handle.cancel()
         await until(lambda: all(handle.done() for handle in self.alive))
         for ch in self.channels:
-            self.received += ch.try_recv_batch()
+            self.received += ch.try_recv_many()
             assert tuple(ch.statistics())[2:] == (0, 0, False)
         assert_conserved(range(self.issued), self.received, self.back, self.undelivered)
 
@@ -217,8 +217,8 @@ class Storm:
         if not self.channel().try_send(value):
             self.back.append(value)
 
-    def try_recv(self) -> None:
-        match self.channel().try_recv():
+    def try_recv_ok(self) -> None:
+        match self.channel().try_recv_ok():
             case (value, True):
                 self.received.append(value)
 
@@ -254,7 +254,7 @@ async def test_a_cancelled_sender_leaves_no_value(spawn: Spawn) -> None:
         await settle()
     senders[1].cancel()
     assert waiting(ch) == (3, 0)
-    assert ch.try_recv_batch() == [0, 2, 3]
+    assert ch.try_recv_many() == [0, 2, 3]
     await settle()
     assert [s.cancelled() for s in senders] == [False, True, False, False]
 
@@ -274,8 +274,8 @@ async def test_a_cancelled_sender_leaves_no_value_in_a_full_buffer(spawn: Spawn)
     await settle()
     first.cancel()
     assert undelivered == [1]
-    assert ch.try_recv() == (0, True)
-    assert ch.try_recv_batch() == [2]
+    assert ch.try_recv_ok() == (0, True)
+    assert ch.try_recv_many() == [2]
     await settle()
 
 
@@ -293,7 +293,7 @@ async def test_a_sender_whose_value_was_taken_returns_normally(spawn: Spawn, cap
 
     s = spawn(sender)
     await settle()
-    ch.try_recv()
+    ch.try_recv_ok()
     s.cancel()
     await settle()
     assert log == [True, asyncio.CancelledError]
@@ -372,7 +372,7 @@ async def test_the_value_of_a_send_cancelled_before_its_turn_reaches_the_hook(sp
         await gosched()
     s.cancel()
     await settle()
-    assert_conserved(entered, ch.try_recv_batch(), undelivered)
+    assert_conserved(entered, ch.try_recv_many(), undelivered)
 
 
 # ── rule 3: a cancelled select ──
@@ -390,7 +390,7 @@ async def test_a_cancelled_select_leaves_no_registration(spawn: Spawn) -> None:
     assert (waiting(a), waiting(b), waiting(c)) == ((1, 1), (0, 1), (1, 0))
     s.cancel()
     assert (waiting(a), waiting(b), waiting(c)) == ((0, 0), (0, 0), (0, 0))
-    assert not c.try_recv()
+    assert not c.try_recv_ok()
     assert not a.try_send(0)
     await settle()
     assert s.cancelled()
@@ -407,7 +407,7 @@ async def test_a_claimed_select_returns_its_case_although_cancelled(spawn: Spawn
 
     decisions: list[tuple[Callable[[], Any], object]] = [
         (lambda: a.try_send("in"), (0, "in", True)),
-        (lambda: b.try_recv(), (1, None, True)),
+        (lambda: b.try_recv_ok(), (1, None, True)),
     ]
     for decide, expected in decisions:
         s = spawn(selector)
@@ -434,7 +434,7 @@ async def test_the_cases_of_a_cancelled_select_serve_the_next(spawn: Spawn) -> N
     await settle()
     second = spawn(selector)
     await settle()
-    assert b.try_recv() == ("out", True)
+    assert b.try_recv_ok() == ("out", True)
     assert await second == (1, None, True)
 
 
@@ -489,7 +489,7 @@ async def test_a_receive_with_a_timeout_happened_or_did_not(virtual: Any, timed:
         s = virtual.spawn(sender)
         result = await outcome(timed(ch.recv, 1.0 + early * MICROSECOND))
         sent = await s
-        left = ch.try_recv()
+        left = ch.try_recv_ok()
         assert result in ("it", TimeoutError), early
         assert sent == (result == "it" or bool(left)), early
         assert not (result == "it" and left), early
@@ -507,11 +507,11 @@ async def test_a_send_with_a_timeout_happened_or_did_not(virtual: Any, timed: An
 
         async def receiver(ch: Chan[str] = ch) -> list[str]:
             await sleep(1.0)
-            return ch.try_recv_batch()
+            return ch.try_recv_many()
 
         r = virtual.spawn(receiver)
         result = await outcome(timed(lambda ch=ch: ch.send("it"), 1.0 + early * MICROSECOND))
-        received = await r + ch.try_recv_batch()
+        received = await r + ch.try_recv_many()
         assert result in (None, True, TimeoutError), early
         assert ("it" in received) == (result is not TimeoutError), early
         assert waiting(ch) == (0, 0)
@@ -569,7 +569,7 @@ async def test_no_value_is_lost_or_doubled_in_a_storm_of_timeouts(
         r.cancel()
     await settle()
     assert len(tried) == n
-    assert_conserved(tried, received, ch.try_recv_batch(), undelivered)
+    assert_conserved(tried, received, ch.try_recv_many(), undelivered)
     assert received
     assert waiting(ch) == (0, 0)
 

@@ -17,7 +17,7 @@ Spawn = Callable[..., Any]
 
 def closed(*values: Any, capacity: int = 5) -> Chan[Any]:
     ch: Chan[Any] = chan(capacity)
-    assert ch.try_send_batch(values)
+    assert ch.try_send_many(values)
     ch.close()
     return ch
 
@@ -86,7 +86,7 @@ async def test_close_ends_a_select_that_sends(spawn: Spawn) -> None:
     b.close()
     assert await s == "b"
     assert waiting(a) == (0, 0)
-    assert a.try_recv() is EMPTY
+    assert a.try_recv_ok() is EMPTY
 
 
 async def test_close_hands_back_what_send_many_has_not_sent(spawn: Spawn) -> None:
@@ -103,7 +103,7 @@ async def test_close_hands_back_what_send_many_has_not_sent(spawn: Spawn) -> Non
     await settle()
     ch.close()
     assert list(await s) == [2, 3, 4]
-    assert ch.try_recv_batch() == [0, 1]
+    assert ch.try_recv_many() == [0, 1]
 
 
 # ── rule 14: after close ──
@@ -119,11 +119,11 @@ async def test_a_closed_channel_is_drained_before_it_ends(values: tuple[Any, ...
         assert await ch.recv_ok() == (value, True)
     for _ in range(3):
         assert await ch.recv_ok() == (None, False)
-        assert ch.try_recv() == (None, False)
+        assert ch.try_recv_ok() == (None, False)
         assert await ch.recv_info() == (None, False, False)
         assert await select(ch.recv()) == (0, None, False)
         assert await outcome(ch.recv()) is ChanClosed
-        assert ch.try_recv_batch() == []
+        assert ch.try_recv_many() == []
         assert await ch.recv_many(3) == []
         assert [value async for value in ch] == []
         assert ch.peek_item() is EMPTY
@@ -134,8 +134,8 @@ async def test_every_way_to_receive_drains_a_closed_channel() -> None:
     assert await closed(None).recv() is None
     assert await closed(None).recv_ok() == (None, True)
     assert await closed(None).recv_info() == (None, True, False)
-    assert closed(None).try_recv() == (None, True)
-    assert closed(None, 1).try_recv_batch() == [None, 1]
+    assert closed(None).try_recv_ok() == (None, True)
+    assert closed(None, 1).try_recv_many() == [None, 1]
     assert await closed(None, 1).recv_many(5) == [None, 1]
     assert await closed(None).receiver.recv() is None
     assert [value async for value in closed(None, 1, None)] == [None, 1, None]
@@ -190,10 +190,10 @@ async def test_a_closed_channel_takes_nothing(spawn: Spawn) -> None:
             act()
         assert raised.value.value == "new"
     with pytest.raises(SendOnClosed):
-        ch.try_send_batch(["new"])
+        ch.try_send_many(["new"])
     with pytest.raises(SendOnClosed):
         await ch.send_many(["new"])
-    assert ch.try_recv_batch() == ["old"]
+    assert ch.try_recv_many() == ["old"]
 
 
 async def test_close_is_strict_and_close_once_is_not() -> None:
@@ -273,7 +273,7 @@ async def test_nobody_runs_before_all_are_released(spawn: Spawn) -> None:
 
     async def receiver() -> None:
         end = await outcome(ch.recv())
-        seen.append((end, ch.closed, waiting(ch), ch.close_once(), ch.try_recv()))
+        seen.append((end, ch.closed, waiting(ch), ch.close_once(), ch.try_recv_ok()))
 
     receivers = [spawn(receiver) for _ in range(10)]
     await settle()

@@ -161,7 +161,7 @@ def test_an_alarm_of_a_closed_loop_may_be_asked_on_another(new_loop: NewLoop) ->
     use(new)
 
     async def ask(alarm: Any) -> None:
-        assert alarm.try_recv() is EMPTY
+        assert alarm.try_recv_ok() is EMPTY
         assert await select(alarm.recv(), default=True) == (-1, None, False)
 
     new.run_until_complete(ask(alarm))
@@ -264,12 +264,12 @@ def test_so_does_who_waits_for_any_or_has_asked_for_a_callback(new_loop: NewLoop
     async def main() -> None:
         other = go(recv, never)
         first = go(goish.wait_any, g, other)
-        ended = goish.done(g)
+        end = goish.ended(g)
         await settle()
         await asyncio.to_thread(mortal.close)
         with pytest.raises(asyncio.CancelledError, match="its event loop ended"):
             await first
-        assert await ended.recv_ok() == (None, False)
+        await end
         await never.send(None)
         await other
 
@@ -324,12 +324,12 @@ KINDS = ["goroutine", "task"]
 
 OFFERS: dict[str, Callable[[Chan[Any]], bool]] = {
     "try_send": lambda ch: ch.try_send("value"),
-    "try_send_batch": lambda ch: ch.try_send_batch(["value"]),
+    "try_send_many": lambda ch: ch.try_send_many(["value"]),
     "try_select": lambda ch: try_select(ch.send("value"))[0] == 0,
 }
 ASKS: dict[str, Callable[[Chan[Any]], bool]] = {
-    "try_recv": lambda ch: ch.try_recv() is not EMPTY,
-    "try_recv_batch": lambda ch: bool(ch.try_recv_batch()),
+    "try_recv_ok": lambda ch: ch.try_recv_ok() is not EMPTY,
+    "try_recv_many": lambda ch: bool(ch.try_recv_many()),
     "try_select": lambda ch: try_select(ch.recv())[0] == 0,
 }
 
@@ -434,7 +434,7 @@ def test_what_a_closed_loop_had_buffered_is_received_on_the_next(new_loop: NewLo
         loop = new_loop()
         park(loop, "goroutine", send, ch, i)
         loop.close()
-        received.append(ch.try_recv())
+        received.append(ch.try_recv_ok())
     assert received == [(i, True) for i in range(4)]
 
 
@@ -494,7 +494,7 @@ def test_a_dying_goroutine_may_use_the_channel_that_others_of_its_loop_wait_at(n
     use(new_loop())
     assert len(ended) == 5
     assert waiting(ch) == (0, 0)
-    assert ch.try_recv() is EMPTY
+    assert ch.try_recv_ok() is EMPTY
     del handles
 
 
@@ -577,7 +577,7 @@ def test_a_loop_that_moved_to_another_thread_is_woken_there(new_loop: NewLoop, k
             arrived.clear()
             assert ch.try_send(i)
             assert arrived.wait(PATIENCE), "nobody told the loop"
-            assert got.try_recv() == (i, True)
+            assert got.try_recv_ok() == (i, True)
             until_parked(ch)
         arrived.clear()
         ch.close()
@@ -740,7 +740,7 @@ async def use_tasks() -> None:
 
 async def use_ends() -> None:
     await goish.wait_any(go(nothing), go(nothing))
-    await goish.done(go(nothing)).recv_ok()
+    await goish.ended(go(nothing))
 
 
 USES = [await_goroutine, use_tasks, use_timers, hear_of_threads, leave_goroutines, use_ends]

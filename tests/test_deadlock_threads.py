@@ -739,8 +739,8 @@ def test_error_names_goroutines_functions_and_threads_with_their_lines(loop: Any
     async def main() -> None:
         thread = threading.Thread(target=waits_in_a_function, name="a thread of mine")
         thread.start()
-        ex.go_thread.with_(name="plain")(waits_in_a_function)
-        ex.go_thread.with_(name="on a loop")(waits_on_a_worker)
+        ex.go_thread.options(name="plain")(waits_in_a_function)
+        ex.go_thread.options(name="on a loop")(waits_on_a_worker)
         try:
             await NIL.recv()
         finally:

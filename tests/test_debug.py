@@ -62,7 +62,7 @@ def test_dump_shows_state_stack_source_line_and_origin(loop: Any) -> None:
         await ch.recv()
 
     async def main() -> str:
-        go.with_(name="worker")(worker, chan())
+        go.options(name="worker")(worker, chan())
         return await dumped()
 
     name = "test_dump_shows_state_stack_source_line_and_origin.<locals>"
@@ -98,7 +98,7 @@ def test_dump_names_every_wait(loop: Any) -> None:
             "future": loop_.create_future(),
         }
         for name, op in waits.items():
-            go.with_(name=name)(wait, op)
+            go.options(name=name)(wait, op)
         return await dumped()
 
     text = run(main, loop=loop)
@@ -127,7 +127,7 @@ def test_equal_goroutines_are_shown_once_with_their_number(loop: Any) -> None:
         for _ in range(990):
             go(worker, chan())
         for n in range(2):
-            go.with_(name=f"elsewhere-{n}")(worker, chan())
+            go.options(name=f"elsewhere-{n}")(worker, chan())
         await gosched()  # behind all of them, however many slices that takes
         return await dumped()
 
@@ -221,7 +221,7 @@ async def by_context_manager(ch: Chan[int]) -> None:
 )
 def test_stack_follows_the_awaits(fn: Callable[..., Coroutine[Any, Any, None]], chain: list[str], loop: Any) -> None:
     async def main() -> str:
-        go.with_(name="worker")(fn, chan(1))
+        go.options(name="worker")(fn, chan(1))
         return await dumped()
 
     assert functions(entry(run(main, loop=loop), "(worker)")) == chain
@@ -258,7 +258,7 @@ def test_long_waits_are_shown_in_minutes() -> None:
     async def main() -> list[str]:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, JumpingLoop)
-        go.with_(name="worker")(worker)
+        go.options(name="worker")(worker)
         shown = []
         for seconds in (0, 59, 60, 180):
             await settled()
@@ -344,7 +344,7 @@ Leaks = Callable[[Callable[[], object]], list[str]]
 
 
 def named(name: str) -> Any:
-    return go.with_(name=name)
+    return go.options(name=name)
 
 
 @needs_gil

@@ -51,7 +51,7 @@ def public_objects() -> Iterator[tuple[str, Any]]:
             yield f"{module.__name__}.{name}", found
             if inspect.isclass(found):
                 yield from attributes(f"{module.__name__}.{name}", found)
-    yield "goish.go.with_", goish.go.with_
+    yield "goish.go.options", goish.go.options
 
 
 def attributes(name: str, owner: type) -> Iterator[tuple[str, Any]]:

@@ -126,11 +126,11 @@ def test_the_number_of_workers_may_change() -> None:
 
 def test_threads_are_made_when_needed_or_in_the_background() -> None:
     with Executor(workers=3) as ex:
-        assert ex.stats().workers == 0
+        assert ex.statistics().workers == 0
         sync(ex.submit(int))
-        assert ex.stats().workers == 1
-    with Executor(workers=3).run_in_background() as ex:
-        assert ex.stats().workers == 3
+        assert ex.statistics().workers == 1
+    with Executor(workers=3).prestart() as ex:
+        assert ex.statistics().workers == 3
         assert sync(ex.submit(int)) == 0
 
 
@@ -161,7 +161,7 @@ def test_the_only_worker_there_may_be_leaves_what_it_submits_to_another() -> Non
         for _ in range(20):
             thread, pending = sync(ex.submit(body))
             assert pending.sync(timeout=PATIENCE) != thread
-        until(lambda: ex.stats().workers <= 2)
+        until(lambda: ex.statistics().workers <= 2)
 
 
 def test_stats_count_what_there_is(hold: threading.Event) -> None:
@@ -174,15 +174,15 @@ def test_stats_count_what_there_is(hold: threading.Event) -> None:
             await parked.recv()
 
         g = ex.go_thread(park)
-        until(lambda: ex.stats().goroutines == 1)
-        stats = ex.stats()
+        until(lambda: ex.statistics().goroutines == 1)
+        stats = ex.statistics()
         assert (stats.workers, stats.pending, stats.running, stats.blocked) == (2, 3, 1, 0)
         assert goish.num_goroutine() == 5
         parked.close()
         hold.set()
         goish.sync_all(*waiting)
         with pytest.raises(goish.ChanClosed):
-            g.result(timeout=PATIENCE)
+            g.result_blocking(timeout=PATIENCE)
 
 
 # ── a full queue ──
@@ -238,10 +238,10 @@ def test_who_waits_for_room_can_be_cancelled_and_has_enqueued_nothing(hold: thre
         until(lambda: waits.wait_reason is not None)
         assert cancelled.cancel("no more")
         with pytest.raises(asyncio.CancelledError, match="no more"):
-            cancelled.result(timeout=PATIENCE)
-        assert ex.stats().pending == 1
+            cancelled.result_blocking(timeout=PATIENCE)
+        assert ex.statistics().pending == 1
         hold.set()
-        sync(waits.result(timeout=PATIENCE))
+        sync(waits.result_blocking(timeout=PATIENCE))
         assert ran == ["first", "waits"]
 
 
@@ -263,7 +263,7 @@ def test_a_cancel_that_comes_with_the_room_leaves_it_to_the_next(rng: random.Ran
             enqueued = []
             for i, g in enumerate(waiting):
                 with contextlib.suppress(asyncio.CancelledError):
-                    sync(g.result(timeout=PATIENCE), timeout=PATIENCE)
+                    sync(g.result_blocking(timeout=PATIENCE), timeout=PATIENCE)
                     enqueued.append(i)
             assert sorted(ran) == enqueued
             assert {0, 1, 2} - {victim} <= set(enqueued)
@@ -279,7 +279,7 @@ def test_shutdown_wakes_all_who_wait_for_room(hold: threading.Event) -> None:
         ex.shutdown(wait=False)
         for g in waiting:
             with pytest.raises(PoolShutdown):
-                g.result(timeout=PATIENCE)
+                g.result_blocking(timeout=PATIENCE)
         hold.set()
         ex.shutdown()
 
@@ -292,9 +292,9 @@ def test_room_for_many_wakes_many(hold: threading.Event) -> None:
         until(lambda: all(g.wait_reason is not None for g in waiting))
         assert sum(pending.cancel() for pending in queued[:2]) == 2
         until(lambda: sum(g.done() for g in waiting) == 2)
-        assert ex.stats().pending == 4
+        assert ex.statistics().pending == 4
         hold.set()
-        goish.sync_all(running, *queued[2:], *(g.result(timeout=PATIENCE) for g in waiting))
+        goish.sync_all(running, *queued[2:], *(g.result_blocking(timeout=PATIENCE) for g in waiting))
 
 
 def test_who_waits_for_room_while_a_call_runs_is_in_no_deadlock() -> None:
@@ -346,7 +346,7 @@ def test_a_loop_of_a_worker_is_not_blocked_either(hold: threading.Event) -> None
     with Executor(workers=1, max_pending=1, on_full="block") as ex, Executor(workers=1) as others:
         occupy(ex, hold)
         ex.submit(int)
-        others.go_thread(body).result(timeout=PATIENCE)
+        others.go_thread(body).result_blocking(timeout=PATIENCE)
         hold.set()
 
 
@@ -398,8 +398,8 @@ def test_no_more_threads_than_max_threads() -> None:
     never: goish.Chan[None] = goish.chan()
     with Executor(workers=1, max_threads=3) as ex:
         blocked = [ex.submit(never.recv_blocking) for _ in range(3)]
-        until(lambda: ex.stats().blocked == 3)
-        assert ex.stats().workers == 3
+        until(lambda: ex.statistics().blocked == 3)
+        assert ex.statistics().workers == 3
         try:
             with pytest.raises(PoolFull, match=r"all 3 workers .* are blocked, .*max_threads=3"):
                 ex.submit(int)
@@ -417,7 +417,7 @@ def test_after_shutdown_nothing_is_taken() -> None:
     ex = Executor()
     ex.shutdown()
     ex.shutdown()
-    assert ex.is_shutdown
+    assert ex.is_shutdown()
     for verb in (ex.spawn, ex.submit, ex.go_thread):
         with pytest.raises(PoolShutdown, match="takes no more work"):
             verb(int)
@@ -435,7 +435,7 @@ def test_shutdown_waits_for_what_was_given(hold: threading.Event) -> None:
             ex.go_thread(later, i)
             ex.submit(done.append, i)
     assert sorted(done) == sorted([*range(20), *range(20)])
-    assert ex.stats().workers == 0
+    assert ex.statistics().workers == 0
 
 
 def test_shutdown_may_cancel(hold: threading.Event) -> None:
@@ -447,7 +447,7 @@ def test_shutdown_may_cancel(hold: threading.Event) -> None:
         await goish.sleep(PATIENCE)
 
     parked = ex.go_thread(forever)
-    until(lambda: ex.stats().goroutines == 1)
+    until(lambda: ex.statistics().goroutines == 1)
     ex.shutdown(wait=False, cancel=True)
     hold.set()
     ex.shutdown()
@@ -474,15 +474,15 @@ async def test_shutdown_blocks_no_loop() -> None:
         ex.shutdown()
     async with ex:
         assert await ex.submit(int) == 0
-    assert ex.is_shutdown
-    assert ex.stats().workers == 0
+    assert ex.is_shutdown()
+    assert ex.statistics().workers == 0
 
 
 def test_a_worker_may_shut_its_executor_down() -> None:
     ex = Executor(workers=1)
     sync(ex.submit(ex.shutdown))
     ex.shutdown()
-    assert ex.stats().workers == 0
+    assert ex.statistics().workers == 0
 
 
 def test_two_workers_that_shut_their_executor_down_do_not_wait_for_each_other() -> None:
@@ -496,7 +496,7 @@ def test_two_workers_that_shut_their_executor_down_do_not_wait_for_each_other() 
     for pending in [ex.submit(leave), ex.submit(leave)]:
         sync(pending, timeout=PATIENCE)
     ex.shutdown()
-    assert ex.stats().workers == 0
+    assert ex.statistics().workers == 0
 
 
 def test_a_worker_that_is_one_too_many_at_shutdown_leaves_too() -> None:
@@ -505,16 +505,16 @@ def test_a_worker_that_is_one_too_many_at_shutdown_leaves_too() -> None:
     ch: goish.Chan[int] = goish.chan()
     gate, begun = threading.Event(), threading.Event()
     first = ex.submit(ch.recv_blocking)
-    until(lambda: ex.stats().blocked == 1)
+    until(lambda: ex.statistics().blocked == 1)
     ex.submit(lambda: (begun.set(), gate.wait()))
     assert begun.wait(PATIENCE)
     ex.submit(int)
     end = threading.Thread(target=ex.shutdown, daemon=True)
     end.start()
-    until(lambda: ex.is_shutdown)
+    until(lambda: ex.is_shutdown())
     ch.send_blocking(1)
     assert sync(first, timeout=PATIENCE) == 1
-    until(lambda: ex.stats().idle == 1)
+    until(lambda: ex.statistics().idle == 1)
     gate.set()
     end.join(PATIENCE)
     assert not end.is_alive()
@@ -523,7 +523,7 @@ def test_a_worker_that_is_one_too_many_at_shutdown_leaves_too() -> None:
 def test_the_threads_of_an_executor_that_nobody_holds_leave() -> None:
     ex = Executor(workers=2, name="forsaken")
     sync(ex.submit(int))
-    ex.go_thread(asyncio.sleep, 0).result(timeout=PATIENCE)
+    ex.go_thread(asyncio.sleep, 0).result_blocking(timeout=PATIENCE)
     del ex
     gc.collect()
     until(lambda: not any(thread.name.startswith("forsaken") for thread in threading.enumerate()))
@@ -567,7 +567,7 @@ def test_an_executor_of_others_is_used_as_ones_own(make: Any) -> None:
         assert sync(ex.spawn(pow, 3, 2)) == 9
         assert sync(ex.submit(pow, 3, exp=2)) == 9
         g = ex.go_thread(pow, 3, 2)
-        assert g.result(timeout=PATIENCE) == g.result() == 9
+        assert g.result_blocking(timeout=PATIENCE) == g.result() == 9
         with pytest.raises(ZeroDivisionError):
             sync(ex.spawn(divmod, 1, 0))
         assert goish.parallel_map(abs, range(-9, 0), executor=ex) == list(range(9, 0, -1))
@@ -585,7 +585,7 @@ def test_an_executor_of_others_is_used_as_ones_own(make: Any) -> None:
 def test_an_adopted_executor_that_is_shut_down_says_so() -> None:
     with adopt(concurrent.futures.ThreadPoolExecutor(1)) as ex:
         assert sync(ex.spawn(int)) == 0
-    for verb in (ex.spawn, ex.spawn_void, ex.submit, ex.go_thread):
+    for verb in (ex.spawn, ex.submit, ex.go_thread):
         with pytest.raises(PoolShutdown, match="is shut down and takes no more work") as caught:
             verb(int)
         assert type(caught.value.__cause__) is RuntimeError
@@ -601,7 +601,7 @@ def test_a_call_on_an_executor_of_others_is_cancelled_while_it_waits(hold: threa
         with pytest.raises(asyncio.CancelledError):
             sync(waiting)
         hold.set()
-        assert busy.result(timeout=PATIENCE) is True
+        assert busy.result_blocking(timeout=PATIENCE) is True
 
 
 def test_another_executor_may_be_the_default_one() -> None:
@@ -670,9 +670,9 @@ def test_an_executor_that_knows_no_cancel_futures_can_be_shut_down(hold: threadi
     first, second = ex.go_thread(hold.wait), ex.go_thread(int)
     ex.shutdown(wait=False, cancel=True)
     hold.set()
-    assert first.result(timeout=PATIENCE) is True or first.cancelled()
+    assert first.result_blocking(timeout=PATIENCE) is True or first.cancelled()
     with pytest.raises(asyncio.CancelledError):
-        second.result(timeout=PATIENCE)
+        second.result_blocking(timeout=PATIENCE)
     until(lambda: goish.num_goroutine() == 0)  # who waits is told before it is counted off
 
 
@@ -698,10 +698,10 @@ def test_adopted_executors_run_functions_of_others_only() -> None:
 
 
 def test_fewer_workers_are_fewer_threads() -> None:
-    with Executor(workers=8).run_in_background() as ex:
-        until(lambda: ex.stats().idle == 8)
+    with Executor(workers=8).prestart() as ex:
+        until(lambda: ex.statistics().idle == 8)
         ex.set_workers(2)
-        until(lambda: ex.stats().workers == 2)
+        until(lambda: ex.statistics().workers == 2)
         assert sync(ex.submit(int)) == 0
 
 
@@ -709,7 +709,7 @@ def test_a_call_whose_result_is_there_is_counted() -> None:
     with Executor(workers=2) as ex:
         for n in range(1, 200):
             sync(ex.submit(int))
-            assert ex.stats().finished == n
+            assert ex.statistics().finished == n
 
 
 # ── who has made a call ──
@@ -785,13 +785,13 @@ def test_an_adopted_executor_has_as_many_workers_as_the_cluster() -> None:
 def verbs_of(ex: Any) -> dict[str, Any]:
     return {
         "go_thread": ex.go_thread,
-        "go_thread.with_": ex.go_thread.with_(name="mine"),
+        "go_thread.options": ex.go_thread.options(name="mine"),
         "spawn": ex.spawn,
         "submit": ex.submit,
     }
 
 
-@pytest.mark.parametrize("verb", ["go_thread", "go_thread.with_", "spawn", "submit"])
+@pytest.mark.parametrize("verb", ["go_thread", "go_thread.options", "spawn", "submit"])
 @pytest.mark.parametrize("make", [Executor, lambda: adopt(concurrent.futures.ThreadPoolExecutor(1))])
 def test_a_verb_holds_its_executor(make: Any, verb: str) -> None:
     give = verbs_of(make())[verb]
@@ -807,7 +807,7 @@ def test_a_verb_holds_its_executor(make: Any, verb: str) -> None:
 
 def test_a_verb_that_is_let_go_lets_its_executor_go() -> None:
     verb = Executor(workers=1, name="verb").go_thread
-    assert verb(abs, -1).result(timeout=PATIENCE) == 1
+    assert verb(abs, -1).result_blocking(timeout=PATIENCE) == 1
     del verb
     gc.collect()
     until(lambda: not any(thread.name.startswith("verb") for thread in threading.enumerate()))
@@ -850,16 +850,16 @@ async def thread_name_async() -> str:
 def test_an_adopted_executor_may_be_the_default_one(others: Any) -> None:
     assert goish.default_executor() is others
     names = [sync(verb(thread_name)) for verb in (goish.spawn, goish.submit, go_thread)]
-    names += [go_thread.with_(name="x")(thread_name).result(timeout=PATIENCE)]
+    names += [go_thread.options(name="x")(thread_name).result_blocking(timeout=PATIENCE)]
     names += goish.parallel_map(thread_name, range(3))
     with goish.sync_scope() as scope:
         given = [verb(thread_name) for verb in (scope.spawn, scope.submit, scope.go_thread)]
     names += [sync(each) for each in given]
     ran: list[str] = []
     with goish.sync_scope():
-        goish.spawn_void(lambda: ran.append(thread_name()))
+        goish.spawn(lambda: ran.append(thread_name()))
     assert all(name.startswith("others") for name in names + ran)
-    assert go_thread.with_(name="x")(int).name == "x"
+    assert go_thread.options(name="x")(int).name == "x"
 
 
 def test_beside_an_adopted_default_coroutine_functions_stay_with_goish(others: Any) -> None:
@@ -899,8 +899,8 @@ def test_an_adopted_executor_of_threads_carries_the_context() -> None:
             assert goish.parallel_map(read, range(4), executor=ex) == [7] * 4
             assert ex.go_thread(read).get_context()[var] == 7
             context = contextvars.Context()
-            assert ex.go_thread.with_(context=context)(read).result(timeout=PATIENCE) == 0
-            ex.go_thread(var.set, 8).result(timeout=PATIENCE)
+            assert ex.go_thread.options(context=context)(read).result_blocking(timeout=PATIENCE) == 0
+            ex.go_thread(var.set, 8).result_blocking(timeout=PATIENCE)
             assert sync(ex.spawn(read)) == 7
     finally:
         var.reset(token)
@@ -908,14 +908,14 @@ def test_an_adopted_executor_of_threads_carries_the_context() -> None:
 
 def test_where_no_context_is_carried_none_is_taken() -> None:
     with adopt(processes()) as ex, pytest.raises(TypeError, match="takes no context="):
-        ex.go_thread.with_(context=contextvars.Context())(int)
+        ex.go_thread.options(context=contextvars.Context())(int)
 
 
 def test_a_call_on_an_adopted_executor_may_have_a_name() -> None:
     with adopt(concurrent.futures.ThreadPoolExecutor(1)) as ex:
         with goish.sync_scope(ex) as scope:
-            g = scope.go_thread.with_(name="x")(int)
-        assert (g.name, ex.go_thread.with_(name="y")(int).name) == ("x", "y")
+            g = scope.go_thread.options(name="x")(int)
+        assert (g.name, ex.go_thread.options(name="y")(int).name) == ("x", "y")
 
 
 # ── how many ──
@@ -1004,10 +1004,10 @@ def test_what_a_named_call_logs_can_be_told(caplog: pytest.LogCaptureFixture) ->
         logging.info("here")
 
     with Executor(workers=1, name="pool") as ex:
-        for named in (ex.go_thread.with_(name="cruncher"), ex.go_thread):
-            named(body).result(timeout=PATIENCE)
-        named = ex.go_thread.with_(name="fetcher")
-        named(body_async).result(timeout=PATIENCE)
+        for named in (ex.go_thread.options(name="cruncher"), ex.go_thread):
+            named(body).result_blocking(timeout=PATIENCE)
+        named = ex.go_thread.options(name="fetcher")
+        named(body_async).result_blocking(timeout=PATIENCE)
     first, second, third = caplog.records
     assert (first.threadName, second.threadName) == ("pool-1/cruncher", "pool-1")
     assert getattr(third, "taskName", "fetcher") == "fetcher"

@@ -26,7 +26,7 @@ def closed(ch: Chan[Any]) -> Chan[Any]:
 def always_ready() -> dict[str, Callable[[], Awaitable[Any]]]:
     """Operations that never have to wait, however often they are done."""
     endless = chan(math.inf)
-    endless.try_send_batch(range(20 * MANY))
+    endless.try_send_many(range(20 * MANY))
     over = closed(chan())
     values = aiter(endless)
 

@@ -78,9 +78,9 @@ def merge_sort(items: list[int]) -> list[int]:
 def test_a_result_is_taken_once(verb: Any, kind: type) -> None:
     fv = verb(pow, 2, 10)
     assert type(fv) is kind
-    assert fv.is_spawned and not fv.is_consumed
+    assert fv.is_spawned() and not fv.is_consumed()
     assert sync(fv) == 1024
-    assert fv.is_spawned and fv.is_consumed
+    assert fv.is_spawned() and fv.is_consumed()
     for take in (sync, fv.sync, FlowVar.is_ready if kind is FlowVar else Pending.is_ready, as_goroutine):
         with pytest.raises(FlowVarConsumed, match="taken already"):
             take(fv) if take is not fv.sync else take()
@@ -136,12 +136,12 @@ def test_it_cannot_be_copied(duplicate: Any, verb: Any) -> None:
 
 def test_an_empty_one_stands_for_nothing() -> None:
     fv = FlowVar.empty()
-    assert not fv.is_spawned
+    assert not fv.is_spawned()
     for ask in (sync, FlowVar.is_ready, FlowVar.cancel, as_goroutine):
         with pytest.raises(NotSpawned, match="empty"):
             ask(fv)
     with pytest.raises(NotSpawned):
-        go_thread(lambda: sync(fv)).result(timeout=PATIENCE)
+        go_thread(lambda: sync(fv)).result_blocking(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("kind", [FlowVar, Pending])
@@ -192,7 +192,7 @@ def test_a_timeout_leaves_the_result_to_be_taken() -> None:
     fv = submit(hold.wait)
     with pytest.raises(TimeoutError):
         sync(fv, timeout=0.01)
-    assert not fv.is_consumed
+    assert not fv.is_consumed()
     hold.set()
     assert sync(fv, timeout=PATIENCE) is True
 
@@ -204,7 +204,7 @@ async def test_an_await_that_is_cancelled_leaves_the_result_to_be_taken(start: A
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await fv
-    assert not fv.is_consumed
+    assert not fv.is_consumed()
     hold.set()
     assert await fv is True
     with pytest.raises(FlowVarConsumed):
@@ -218,7 +218,7 @@ async def test_an_await_of_a_cancelled_call_has_taken_its_result() -> None:
     fv.cancel()
     with pytest.raises(asyncio.CancelledError):
         await fv
-    assert fv.is_consumed
+    assert fv.is_consumed()
     hold.set()
     await goish.wait_all(*blocker)
 
@@ -230,7 +230,7 @@ def test_a_timeout_of_the_call_itself_is_its_result() -> None:
     fv = spawn(body)
     with pytest.raises(TimeoutError, match="its own"):
         sync(fv)
-    assert fv.is_consumed
+    assert fv.is_consumed()
 
 
 # ── errors ──
@@ -313,7 +313,7 @@ def test_so_a_pool_of_one_is_enough_for_any_depth() -> None:
             return n and 1 + sync(ex.spawn(deep, n - 1))
 
         assert sync(ex.submit(deep, 100)) == 100
-        assert ex.stats().workers <= 2
+        assert ex.statistics().workers <= 2
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -440,7 +440,7 @@ def test_sync_all_that_times_out_has_taken_nothing() -> None:
         sync_all(done, slow, g, timeout=0.02)
     with pytest.raises(TimeoutError):
         sync_all(slow, done, timeout=0)
-    assert not done.is_consumed
+    assert not done.is_consumed()
     hold.set()
     assert sync_all(done, slow, g, timeout=PATIENCE) == ("done", True, "g")
 
@@ -471,7 +471,7 @@ def test_a_call_that_waits_in_sync_all_can_be_cancelled() -> None:
     until(lambda: waits.wait_reason is not None)
     waits.cancel()
     with pytest.raises(asyncio.CancelledError):
-        waits.result(timeout=PATIENCE)
+        waits.result_blocking(timeout=PATIENCE)
     hold.set()
     assert sync(slow) is True
 
@@ -481,7 +481,7 @@ BLOCKING_CALLS: dict[str, Any] = {
     "sync of a FlowVar": lambda: submit(int).sync(),
     "sync_all": lambda: sync_all(submit(int)),
     "sync_any": lambda: sync_any(submit(int)),
-    "result": lambda: go_thread(time.sleep, 0.01).result(timeout=1),
+    "result": lambda: go_thread(time.sleep, 0.01).result_blocking(timeout=1),
     "recv_blocking": lambda: chan().recv_blocking(),
     "recv_ok_blocking": lambda: chan().recv_ok_blocking(),
     "send_blocking": lambda: chan().send_blocking(1),
@@ -578,7 +578,7 @@ async def test_a_cancel_of_who_waits_for_all_takes_nothing() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await wait_all(ready, late)
-    assert not ready.is_consumed
+    assert not ready.is_consumed()
     await ch.send("late")
     assert await wait_all(ready, late) == ("ready", "late")
 
@@ -593,8 +593,8 @@ def test_a_cancel_of_who_blocks_for_all_takes_nothing() -> None:
         until(lambda: g.wait_reason == "goroutine")
         g.cancel()
         with pytest.raises(asyncio.CancelledError):
-            g.result(timeout=PATIENCE)
-    assert not ready.is_consumed
+            g.result_blocking(timeout=PATIENCE)
+    assert not ready.is_consumed()
     ch.send_blocking("late")
     assert sync_all(ready, late) == ("ready", "late")
 
@@ -670,7 +670,7 @@ def test_a_scope_leaves_a_call_alone_until_it_is_queued() -> None:
     waits = threading.Event()
     with goish.Executor(workers=1, max_pending=1, on_full="block") as ex:
         ex.spawn(gate.wait)
-        until(lambda: ex.stats().running == 1)
+        until(lambda: ex.statistics().running == 1)
         second = ex.spawn(int)
 
         def third() -> None:
@@ -681,7 +681,7 @@ def test_a_scope_leaves_a_call_alone_until_it_is_queued() -> None:
             with sync_scope():
                 spawn(third)
                 waits.wait()
-                until(lambda: goish.default_executor().stats().blocked == 1)
+                until(lambda: goish.default_executor().statistics().blocked == 1)
                 threading.Timer(0.1, gate.set).start()
                 raise ValueError("leaves")
 
@@ -835,7 +835,7 @@ def test_a_scope_takes_work_from_its_beginning_to_its_end(verb: str) -> None:
 
 def test_go_thread_of_a_scope_has_options() -> None:
     with sync_scope() as scope:
-        g = scope.go_thread.with_(name="mine")(int)
+        g = scope.go_thread.options(name="mine")(int)
         assert g.name == "mine"
         assert str(inspect.signature(scope.go_thread)) == str(inspect.signature(go_thread))
         with pytest.raises(TypeError, match="needs a positional argument"):
@@ -993,24 +993,23 @@ def test_a_scope_does_not_grow_with_what_is_done() -> None:
 # ── tokens ──
 
 
-async def test_a_cancel_token_is_a_channel_that_ends() -> None:
+async def test_a_cancel_token_closes_a_channel() -> None:
     token = goish.CancelToken()
-    assert isinstance(token, goish.RecvChan)
-    assert not token.cancelled and not token.closed
+    assert not token.cancelled() and not token.done().closed
     token.check()
     listener = go(lambda: _listen(token))
     await asyncio.sleep(0)
     assert token.cancel("over")
-    assert not token.cancel()
+    assert not token.cancel() and token.cancelled()
     assert await listener == "over"
-    assert await goish.select(chan().recv(), token.recv_ok()) == (1, None, False)
+    assert await goish.select(chan().recv(), token.done().recv_ok()) == (1, None, False)
     with pytest.raises(asyncio.CancelledError, match="over"):
         token.check()
 
 
 async def _listen(token: goish.CancelToken) -> str:
     try:
-        await token.recv()
+        await token.done().recv()
     except goish.ChanClosed:
         return "over"
     return "a value"
@@ -1026,7 +1025,7 @@ def test_a_token_stops_what_computes() -> None:
     g = go_thread(body)
     token.cancel()
     with pytest.raises(asyncio.CancelledError):
-        g.result(timeout=PATIENCE)
+        g.result_blocking(timeout=PATIENCE)
 
 
 # ── without the interpreter's consent ──
@@ -1116,7 +1115,7 @@ def test_blocking_takes_everything_from_everywhere() -> None:
     def worker() -> Any:
         return sync_all(go(body, "a"), go_thread(body, "b"), spawn(str, "c"), submit(str, "d"), foreign)
 
-    assert go_thread(worker).result(timeout=PATIENCE) == tuple("abcdf")
+    assert go_thread(worker).result_blocking(timeout=PATIENCE) == tuple("abcdf")
     failed = elsewhere.create_future()
     elsewhere.call_soon_threadsafe(failed.set_exception, LookupError())
     with pytest.raises(LookupError):
@@ -1159,7 +1158,7 @@ def test_a_thread_that_is_no_worker_runs_what_the_call_has_spawned(where: str) -
 
     with Executor(workers=1, max_threads=1) as ex:
         parents = ex.spawn(parent)
-        until(lambda: ex.stats().pending == n)
+        until(lambda: ex.statistics().pending == n)
         if where == "main":
             wait_for_it()
         else:
@@ -1186,7 +1185,7 @@ def test_ctrl_c_while_a_thread_helps_is_its_own() -> None:
     children: list[Any] = []
     with Executor(workers=1, max_threads=1) as ex:
         fv = ex.spawn(parent)
-        until(lambda: ex.stats().pending == 1)
+        until(lambda: ex.statistics().pending == 1)
         with pytest.raises(KeyboardInterrupt):
             sync(fv)
         sync(fv)

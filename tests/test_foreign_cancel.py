@@ -67,7 +67,7 @@ class Program:
             await gosched()
 
     def check(self) -> None:
-        left = self.source.try_recv_batch() + self.sink.try_recv_batch()
+        left = self.source.try_recv_many() + self.sink.try_recv_many()
         # A select gives what it was to send back to its owner: the relay, who holds it still.
         assert_conserved(self.tried, self.received, self.held, self.undelivered, left)
         assert (waiting(self.source), waiting(self.sink)) == ((0, 0), (0, 0))
@@ -258,7 +258,7 @@ async def test_wait_for_with_a_value_in_the_turn_of_its_end(drive: Citizen) -> N
 
         await in_one_callback(act)
         result = await outcome(waiter)
-        left = ch.try_recv()
+        left = ch.try_recv_ok()
         assert sent == [bool(result == "it" or left)], "never lost"
         assert not (result == "it" and left), "never doubled"
 
@@ -281,7 +281,7 @@ async def test_task_that_ends_with_what_came_right_before_its_cancel_has_it(driv
 
     w = drive.spawn(worker)
     await settle()
-    await in_one_callback(lambda: ch.try_recv() if how == "send" else ch.try_send("it"), w.cancel)
+    await in_one_callback(lambda: ch.try_recv_ok() if how == "send" else ch.try_send("it"), w.cancel)
     assert w.done()
     assert not w.cancelled(), "lost"
     assert w.result() == "it"
@@ -334,7 +334,7 @@ async def test_select_of_a_cancelled_task_takes_at_most_one_case(drive: Citizen,
         asyncio.get_running_loop().call_soon(act)
         await settle()
         await outcome(g)
-        left = [ch.try_recv() for ch in channels]
+        left = [ch.try_recv_ok() for ch in channels]
         kept = [i for i, it in enumerate(left) if it]
         assert len(got) <= 1
         assert sorted([index for index, _ in got] + kept) == sorted(sent)

@@ -117,7 +117,7 @@ def full() -> Chan[int]:
 async def taken(ch: Chan[int], done: Chan[None]) -> None:
     """Is the declared producer and the declared consumer of ``ch`` until ``done`` is closed."""
     ch.try_send(1)
-    ch.try_recv()
+    ch.try_recv_ok()
     await done.recv_ok()
 
 

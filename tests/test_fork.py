@@ -260,7 +260,7 @@ def test_a_child_takes_nothing_from_those_who_wait_in_the_parent(loop: Any) -> N
             await gosched()
 
             def work():
-                assert ch.try_recv() is EMPTY
+                assert ch.try_recv_ok() is EMPTY
                 assert ch.peek_item() is EMPTY
 
             say(forked(work))
@@ -284,7 +284,7 @@ def test_a_child_does_not_wait_for_calls_that_its_parent_has_made(loop: Any) -> 
             over.cancel()
 
             def work():
-                for wait in (lambda: runs.result(timeout=30), lambda: sync(queued), awaited):
+                for wait in (lambda: runs.result_blocking(timeout=30), lambda: sync(queued), awaited):
                     try:
                         wait()
                     except RuntimeError as error:
@@ -294,7 +294,7 @@ def test_a_child_does_not_wait_for_calls_that_its_parent_has_made(loop: Any) -> 
                 assert not runs.cancel() and not queued.cancel()
                 assert over.cancelled()
                 assert sync(ex.spawn(int)) == 0
-                assert ex.stats().pending == 0
+                assert ex.statistics().pending == 0
 
             def awaited():
                 async def main():
@@ -304,7 +304,7 @@ def test_a_child_does_not_wait_for_calls_that_its_parent_has_made(loop: Any) -> 
 
             say(forked(work))
             hold.set()
-            say(runs.result(timeout=30), sync(queued))
+            say(runs.result_blocking(timeout=30), sync(queued))
     """
     assert said(program, loop) == ["ok", "True queued"]
 

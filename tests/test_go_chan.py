@@ -55,7 +55,7 @@ async def test_receive_on_an_empty_channel_waits_and_try_recv_finds_nothing(spaw
         spawn(recv_ok)
         await settle()
         assert received == [], capacity
-        assert ch.try_recv() is EMPTY, capacity
+        assert ch.try_recv_ok() is EMPTY, capacity
         assert await select(ch.recv(), default=True) == (-1, None, False), capacity
         await ch.send(7)
         await ch.send(8)
@@ -81,7 +81,7 @@ async def test_send_on_a_full_channel_waits_and_try_send_is_refused(spawn: Spawn
         assert await ch.recv() == 0, capacity
         await settle()
         assert sent == [True], capacity
-        assert ch.try_recv_batch() == list(range(1, capacity + 1)), capacity
+        assert ch.try_recv_many() == list(range(1, capacity + 1)), capacity
 
 
 async def test_buffered_values_are_received_after_close_and_then_the_end() -> None:
@@ -177,7 +177,7 @@ async def test_values_of_any_type_travel() -> None:
     values: list[Any] = [None, False, 0, "", (), object(), int, math.nan]
     for value in values:
         assert try_select(ch.send(value)) == (0, None, True)
-    assert all(a is b for a, b in zip(ch.try_recv_batch(), values, strict=True))
+    assert all(a is b for a, b in zip(ch.try_recv_many(), values, strict=True))
 
 
 # ── chan_test.go: TestNonblockRecvRace ──
@@ -187,7 +187,7 @@ async def test_try_recv_that_races_with_close_takes_the_value_or_sees_the_end(ru
     seen = []
 
     async def look(ch: Chan[int]) -> None:
-        seen.append(ch.try_recv())
+        seen.append(ch.try_recv_ok())
 
     for _ in range(10_000):
         ch = chan(1)
@@ -206,11 +206,11 @@ def test_try_recv_on_another_thread_that_races_with_close_is_never_told_to_wait(
     for ch in channels:
         ch.try_send(1)
     seen: list[object] = []
-    there = threading.Thread(target=lambda: seen.extend([ch.try_recv() for ch in channels]))
+    there = threading.Thread(target=lambda: seen.extend([ch.try_recv_ok() for ch in channels]))
     there.start()
     for ch in channels:
         ch.close()
-        seen.append(ch.try_recv())
+        seen.append(ch.try_recv_ok())
     there.join()
     assert EMPTY not in seen
     assert seen.count((1, True)) == seen.count((None, False)) == len(channels)
@@ -343,7 +343,7 @@ async def test_operations_that_do_not_wait_meet_peers_that_do(spawn: Spawn, capa
         await ch.send(value)
         await strobe.send(None)
 
-    assert ch.try_recv() is EMPTY
+    assert ch.try_recv_ok() is EMPTY
     if capacity == 0:
         assert not ch.try_send(value)
 
@@ -356,7 +356,7 @@ async def test_operations_that_do_not_wait_meet_peers_that_do(spawn: Spawn, capa
     await until(lambda: len(ch) == 1 if capacity else waiting(ch) == (1, 0))
     if capacity:
         await strobe.recv()
-    assert ch.try_recv() == (value, True)
+    assert ch.try_recv_ok() == (value, True)
     if not capacity:
         await strobe.recv()
 
@@ -374,8 +374,8 @@ def test_send_only_view_cannot_receive() -> None:
         "recv",
         "recv_ok",
         "recv_info",
-        "try_recv",
-        "try_recv_batch",
+        "try_recv_ok",
+        "try_recv_many",
         "recv_many",
         "peek_item",
         "sender",
@@ -387,7 +387,7 @@ def test_send_only_view_cannot_receive() -> None:
 
 def test_receive_only_view_can_neither_send_nor_close() -> None:
     receiver: Any = chan(1).receiver
-    for name in ("send", "try_send", "try_send_batch", "send_many", "close", "close_once", "sender", "receiver"):
+    for name in ("send", "try_send", "try_send_many", "send_many", "close", "close_once", "sender", "receiver"):
         assert not hasattr(receiver, name), name
 
 
@@ -409,8 +409,8 @@ class Plain:
     async def recv(self) -> tuple[Any, bool]:
         return await self.ch.recv_ok()
 
-    def try_recv(self) -> Any:
-        return self.ch.try_recv()
+    def try_recv_ok(self) -> Any:
+        return self.ch.try_recv_ok()
 
     async def send(self, value: object) -> None:
         await self.ch.send(value)
@@ -432,7 +432,7 @@ class Alone(Plain):
         assert cases[index] is op
         return value, ok
 
-    def try_recv(self) -> Any:
+    def try_recv_ok(self) -> Any:
         index, value, ok = try_select(*self.cases(self.ch.recv()))
         return EMPTY if index < 0 else (value, ok)
 
@@ -456,7 +456,7 @@ WAYS_IN = [Plain, Alone, InCompany]
 async def check_closed_and_drained(way_in: Plain) -> None:
     for _ in range(10):
         assert await way_in.recv() == (None, False)
-        assert way_in.try_recv() == (None, False)
+        assert way_in.try_recv_ok() == (None, False)
     with pytest.raises(SendOnClosed):
         await way_in.send(2)
     with pytest.raises(SendOnClosed):
@@ -482,7 +482,7 @@ async def test_closed_channel_gives_what_is_buffered_first(way_in: type[Plain], 
     assert ch.try_send(None)
     ch.ch.close()
     for value in (1, None):
-        assert (await ch.recv() if waits else ch.try_recv()) == (value, True)
+        assert (await ch.recv() if waits else ch.try_recv_ok()) == (value, True)
     await check_closed_and_drained(ch)
 
 
@@ -522,7 +522,7 @@ def test_huge_capacity_allocates_nothing_until_values_come() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 100_000
-    assert ch.try_recv() == (1, True)
+    assert ch.try_recv_ok() == (1, True)
 
 
 # ── test/chanlinear.go ──
@@ -551,7 +551,7 @@ async def test_waiters_leave_the_middle_of_a_long_queue_without_a_search(run: Dr
         await common.send("common")
     await until(lambda: len(results) == n)
     assert waiting(common) == (0, 0)
-    assert sorted(results.try_recv_batch()) == [(i, i % 2, "own" if i % 2 else "common") for i in range(n)]
+    assert sorted(results.try_recv_many()) == [(i, i % 2, "own" if i % 2 else "common") for i in range(n)]
 
 
 async def test_quiet_channels_collect_no_entries_of_selects_that_others_won(run: Driver) -> None:

@@ -381,7 +381,7 @@ class Exclusive:
         return await self._ch.recv()
 
     def try_acquire(self) -> tuple[Any, bool]:
-        return self._ch.try_recv() or (None, False)
+        return self._ch.try_recv_ok() or (None, False)
 
     def release(self, value: Any) -> None:
         assert self._ch.try_send(value), "released twice"

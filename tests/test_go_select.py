@@ -87,7 +87,7 @@ def test_default_is_not_taken_on_another_thread_either(by_close: bool) -> None:
             second.close()
         else:
             assert second.try_send(1)
-        first.try_recv()
+        first.try_recv_ok()
     there.join()
     assert len(taken) == len(pairs)
     assert -1 not in taken
@@ -163,7 +163,7 @@ async def test_two_ready_cases_among_four_are_taken_equally_often(run: Driver) -
     ready = [chan(trials + 1), chan(trials + 1)]
     never = [chan(), chan()]
     for k, ch in enumerate(ready):
-        assert ch.try_send_batch([k] * (trials + 1))
+        assert ch.try_send_many([k] * (trials + 1))
     out, done = chan(), chan()
 
     async def pick() -> None:
@@ -283,7 +283,7 @@ async def test_each_operand_is_evaluated_once_and_in_order_also_of_disabled_case
     )
     assert index == 4
     assert order == ["c1", "v1", "c2", "c3", "v3", "c4", "c5", "v5"]
-    assert ready.try_recv() == ("v5", True)
+    assert ready.try_recv_ok() == ("v5", True)
 
 
 async def test_cases_are_disabled_by_nil_as_their_work_is_done(spawn: Spawn) -> None:
@@ -368,7 +368,7 @@ async def test_waits_for_ever(run: Driver, wait: Callable[[], Awaitable[Any]]) -
 
 def with_values(*values: object, capacity: int = 10, closed: bool = False) -> Chan[Any]:
     ch = chan(capacity)
-    assert ch.try_send_batch(values)
+    assert ch.try_send_many(values)
     if closed:
         ch.close()
     return ch
@@ -536,7 +536,7 @@ async def test_every_way_to_send_meets_every_way_to_receive(
     receiver = go(recv, ch)
     assert await receiver == 1
     await sender
-    assert ch.try_recv() is EMPTY
+    assert ch.try_recv_ok() is EMPTY
     assert waiting(ch) == (0, 0)
 
 

@@ -74,7 +74,7 @@ async def test_an_object_with_an_async_call_is_a_coroutine_function() -> None:
 
 
 def test_a_plain_thread_gets_the_result_too(who: Any) -> None:
-    assert go_thread(who).result(timeout=PATIENCE) != threading.get_ident()
+    assert go_thread(who).result_blocking(timeout=PATIENCE) != threading.get_ident()
 
 
 async def test_the_handle_is_a_goroutine_and_may_be_awaited_often(who: Any) -> None:
@@ -206,7 +206,7 @@ async def test_example_of_the_first_source_document() -> None:
 
 async def test_a_nested_call_goes_to_another_worker(who: Any) -> None:
     def nested() -> tuple[int, int]:
-        return threading.get_ident(), go_thread(who).result(timeout=PATIENCE)
+        return threading.get_ident(), go_thread(who).result_blocking(timeout=PATIENCE)
 
     async def nested_async() -> tuple[int, int]:
         return threading.get_ident(), await go_thread(who)
@@ -221,7 +221,7 @@ async def test_a_single_worker_runs_nested_calls_all_the_same(who: Any) -> None:
     goish.set_workers(1)
 
     def nested(depth: int) -> int:
-        return depth and 1 + go_thread(nested, depth - 1).result(timeout=PATIENCE)
+        return depth and 1 + go_thread(nested, depth - 1).result_blocking(timeout=PATIENCE)
 
     async def nested_async(depth: int) -> int:
         return depth and 1 + await go_thread(nested_async, depth - 1)
@@ -238,7 +238,7 @@ async def test_goroutines_of_a_plain_call_run_on_its_thread_when_it_waits_and_wh
         ran.append(threading.get_ident())
 
     def waits() -> int:
-        goish.go(child).result(timeout=PATIENCE)
+        goish.go(child).result_blocking(timeout=PATIENCE)
         return threading.get_ident()
 
     def leaves() -> int:
@@ -284,7 +284,7 @@ async def test_bodies_that_block_are_made_up_for() -> None:
     senders = [go_thread(results.send_blocking, i) for i in range(n)]
     assert sorted([await results.recv() for _ in range(n)]) == list(range(n))
     await goish.wait_all(*senders)
-    until(lambda: goish.default_executor().stats().workers <= 7)  # those in excess leave
+    until(lambda: goish.default_executor().statistics().workers <= 7)  # those in excess leave
 
 
 @pytest.mark.parametrize(("kind", "n"), [("goroutine", 10_000), ("worker's goroutine", 10_000), ("blocking", 400)])
@@ -312,12 +312,12 @@ def test_one_blocked_producer_more_than_threads_is_refused_and_the_others_delive
         producers = []
         for i in range(8):
             producers.append(ex.go_thread(ch.send_blocking, i))
-            until(lambda i=i: ex.stats().blocked == i + 1)  # type: ignore[misc]
+            until(lambda i=i: ex.statistics().blocked == i + 1)  # type: ignore[misc]
         with pytest.raises(goish.PoolFull, match="all 8 workers"):
             ex.go_thread(ch.send_blocking, 8)
         assert sorted(ch.recv_blocking(timeout=PATIENCE) for _ in producers) == list(range(8))
         for producer in producers:
-            producer.result(timeout=PATIENCE)
+            producer.result_blocking(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("n", [2, 4, 100, 1000])
@@ -339,7 +339,7 @@ async def test_waiting_bodies_are_spread_over_the_loops_of_all_workers(n: int) -
 
 
 async def all_idle(ex: goish.Executor) -> None:
-    while ex.stats().idle < ex.stats().workers:
+    while ex.statistics().idle < ex.statistics().workers:
         await asyncio.sleep(0.001)
 
 
@@ -413,7 +413,7 @@ async def test_current_goroutine_and_worker_are_known(who: Any) -> None:
 
 def test_threads_see_no_goroutine_afterwards() -> None:
     assert current_goroutine() is None
-    assert go_thread(int).result(timeout=PATIENCE) == 0
+    assert go_thread(int).result_blocking(timeout=PATIENCE) == 0
     assert current_goroutine() is None and current_worker() is None
 
 
@@ -439,15 +439,15 @@ async def test_the_context_is_a_copy_of_the_callers(who: Any) -> None:
 
 async def test_an_explicit_context_is_used() -> None:
     context = contextvars.Context()
-    await go_thread.with_(context=context)(VAR.set, "within")
+    await go_thread.options(context=context)(VAR.set, "within")
     assert context[VAR] == "within"
     with pytest.raises(TypeError, match=r"contextvars\.Context"):
-        go_thread.with_(context={})  # type: ignore[arg-type]
+        go_thread.options(context={})  # type: ignore[arg-type]
 
 
 def test_recycled_workers_keep_nothing_and_do_not_multiply() -> None:
     goish.set_workers(2)
-    go_thread(int).result(timeout=PATIENCE)
+    go_thread(int).result_blocking(timeout=PATIENCE)
 
     def body(i: int) -> str:
         before = VAR.get()
@@ -459,8 +459,8 @@ def test_recycled_workers_keep_nothing_and_do_not_multiply() -> None:
 
     for i in range(5000):
         for one in (body, body_async):
-            assert contextvars.Context().run(go_thread, one, i).result(timeout=PATIENCE) == "unset"
-    assert goish.default_executor().stats().workers <= 6
+            assert contextvars.Context().run(go_thread, one, i).result_blocking(timeout=PATIENCE) == "unset"
+    assert goish.default_executor().statistics().workers <= 6
 
 
 def test_recycled_workers_let_go_of_contexts() -> None:
@@ -479,7 +479,7 @@ def test_recycled_workers_let_go_of_contexts() -> None:
 
     threads = threading.active_count()
     for one in (body, body_async) * 5000:
-        go_thread(one).result(timeout=PATIENCE)
+        go_thread(one).result_blocking(timeout=PATIENCE)
     until(lambda: gc.collect() >= 0 and not alive)
     assert threading.active_count() <= threads + 6
 
@@ -600,7 +600,7 @@ def _wait() -> Any:
 
 def _wait_for_goroutine(sync: Any) -> Any:
     token = goish.CancelToken()
-    other = go_thread(token.recv_ok_blocking)
+    other = go_thread(token.done().recv_ok_blocking)
     try:
         return sync(other)
     finally:
@@ -608,7 +608,7 @@ def _wait_for_goroutine(sync: Any) -> Any:
 
 
 def _result() -> Any:
-    return _wait_for_goroutine(lambda g: g.result(timeout=None))
+    return _wait_for_goroutine(lambda g: g.result_blocking(timeout=None))
 
 
 def _sync() -> Any:
@@ -623,7 +623,7 @@ def _with_goroutines() -> Any:
     token = goish.CancelToken()
 
     async def child() -> None:
-        await token.recv_ok()
+        await token.done().recv_ok()
 
     go(child)
     try:
@@ -649,7 +649,7 @@ BLOCKED = [
 
 
 async def blocked(n: int = 1) -> None:
-    while goish.default_executor().stats().blocked < n:
+    while goish.default_executor().statistics().blocked < n:
         await asyncio.sleep(0.001)
 
 
@@ -766,7 +766,7 @@ async def test_a_cancel_reaches_the_call_that_a_function_runs_while_it_waits_for
         return goish.sync(goish.spawn(nested, depth - 1)) if depth else _receive()
 
     g = go_thread(nested, 20)
-    while len(seen) < 21 or not goish.default_executor().stats().blocked:
+    while len(seen) < 21 or not goish.default_executor().statistics().blocked:
         await asyncio.sleep(0.001)
     g.cancel("enough")
     with pytest.raises(asyncio.CancelledError, match="enough"):
@@ -942,7 +942,7 @@ def test_what_cannot_be_cancelled_is_named(caplog: pytest.LogCaptureFixture) -> 
     hold = threading.Event()
 
     async def main() -> None:
-        g = go_thread.with_(name="stubborn")(hold.wait)
+        g = go_thread.options(name="stubborn")(hold.wait)
         while g.state == "new":
             await sleep(0.001)
 
@@ -961,7 +961,7 @@ def test_another_programs_calls_are_left_alone() -> None:
     goish.run(main)
     assert not mine.done()
     hold.set()
-    assert mine.result(timeout=PATIENCE) is True
+    assert mine.result_blocking(timeout=PATIENCE) is True
 
 
 # ── deadlocks ──
@@ -1008,7 +1008,7 @@ def test_what_a_goroutine_of_a_plain_call_has_made_by_after_fires_when_that_is_o
         return goish.after(0.05)
 
     def begin() -> goish.RecvChan[float]:
-        return go(make()).result(timeout=PATIENCE)
+        return go(make()).result_blocking(timeout=PATIENCE)
 
     async def main() -> float:
         return await (await go_thread(begin)).recv()

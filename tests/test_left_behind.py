@@ -38,11 +38,11 @@ def test_calls_that_leave_goroutines_share_a_few_threads() -> None:
     with Executor(workers=2) as ex:
         for _ in range(n):
             sync(ex.submit(lambda: go(park, hold, [])))
-        stats = ex.stats()
+        stats = ex.statistics()
         assert stats.workers <= 6
         assert (stats.goroutines, stats.blocked, stats.finished) == (n, 0, n)
         hold.close()
-        until(lambda: ex.stats().goroutines == 0)
+        until(lambda: ex.statistics().goroutines == 0)
 
 
 def test_calls_at_once_that_leave_goroutines_share_a_few_threads() -> None:
@@ -50,7 +50,7 @@ def test_calls_at_once_that_leave_goroutines_share_a_few_threads() -> None:
     with Executor(workers=3) as ex:
         for pending in [ex.submit(lambda: go(park, hold, [])) for _ in range(300)]:
             sync(pending)
-        assert ex.stats().workers <= 8
+        assert ex.statistics().workers <= 8
         hold.close()
 
 
@@ -68,7 +68,7 @@ def test_a_goroutine_that_a_call_leaves_stays_on_its_thread() -> None:
             sync(ex.submit(call))
         until(lambda: all(seen for _, seen in everyone))
         hold.close()
-        until(lambda: ex.stats().goroutines == 0)
+        until(lambda: ex.statistics().goroutines == 0)
     assert all(seen == [thread, thread] for thread, seen in everyone)
 
 
@@ -154,7 +154,7 @@ def test_shutting_down_ends_what_calls_have_left() -> None:
     for _ in range(20):
         sync(ex.submit(lambda: go(park, hold, [])))
     ex.shutdown(cancel=True)
-    assert ex.stats().workers == 0
+    assert ex.statistics().workers == 0
 
 
 @pytest.mark.parametrize("loop", REAL_LOOPS)
@@ -250,13 +250,13 @@ async def wait(hold: goish.Chan[None], log: Log, who: str) -> None:
 
 
 def give(ex: Executor, verb: str, children: Any, call: Any, *args: Any) -> Any:
-    if verb == "go_thread.with_":
-        return go_thread.with_(children=children)(call, *args)
+    if verb == "go_thread.options":
+        return go_thread.options(children=children)(call, *args)
     return getattr(ex, verb)(call, *args)
 
 
 @pytest_calls
-@pytest.mark.parametrize("verb", ["submit", "spawn", "go_thread", "go_thread.with_"])
+@pytest.mark.parametrize("verb", ["submit", "spawn", "go_thread", "go_thread.options"])
 def test_a_call_may_be_over_when_its_goroutines_are(verb: str, call: Any) -> None:
     log, hold, ended = Log(), chan(), threading.Event()
 
@@ -276,7 +276,7 @@ def test_a_call_may_be_over_when_its_goroutines_are(verb: str, call: Any) -> Non
 
 
 @pytest_calls
-@pytest.mark.parametrize("verb", ["submit", "spawn", "go_thread", "go_thread.with_"])
+@pytest.mark.parametrize("verb", ["submit", "spawn", "go_thread", "go_thread.options"])
 def test_a_call_may_cancel_its_goroutines(verb: str, call: Any) -> None:
     log = Log()
     with Executor(workers=1, children="cancel") as ex:
@@ -295,7 +295,7 @@ def test_a_call_awaits_its_goroutines_also_where_no_thread_may_take_its_place() 
 
     with Executor(workers=1, max_threads=1, children="await") as ex:
         first = ex.submit(body)
-        until(lambda: ex.stats().running == 1)
+        until(lambda: ex.statistics().running == 1)
         second = ex.submit(int)
         queued.set()
         log.begun.recv_blocking(timeout=PATIENCE)
@@ -315,7 +315,7 @@ def test_a_cancel_of_a_call_that_awaits_its_goroutines_cancels_them(call: Any) -
         assert begun.wait(PATIENCE)  # so the call is over
         g.cancel("enough")
         with pytest.raises(asyncio.CancelledError, match="enough"):
-            g.result(timeout=PATIENCE)
+            g.result_blocking(timeout=PATIENCE)
     assert {line.split(":")[0] for line in log.lines} <= {"child", "grandchild"}
     assert log.lines
 
@@ -345,8 +345,8 @@ def test_only_the_goroutines_of_the_call_are_its_own() -> None:
     with Executor(workers=1, max_threads=1) as ex:
         sync(ex.submit(lambda: go(park, hold, seen)))
         until(lambda: len(seen) == 1)
-        ex.go_thread.with_(children="cancel")(lambda: go(park, chan(), [])).result(timeout=PATIENCE)
-        assert ex.stats().goroutines == 1
+        ex.go_thread.options(children="cancel")(lambda: go(park, chan(), [])).result_blocking(timeout=PATIENCE)
+        assert ex.statistics().goroutines == 1
         hold.close()
     assert len(seen) == 2
 
@@ -354,11 +354,11 @@ def test_only_the_goroutines_of_the_call_are_its_own() -> None:
 def test_one_call_may_differ_from_its_executor() -> None:
     hold: goish.Chan[None] = chan()
     with Executor(workers=1, children="cancel") as ex:
-        ex.go_thread.with_(children="keep")(lambda: go(park, hold, [])).result(timeout=PATIENCE)
-        assert ex.stats().goroutines == 1
+        ex.go_thread.options(children="keep")(lambda: go(park, hold, [])).result_blocking(timeout=PATIENCE)
+        assert ex.statistics().goroutines == 1
         with goish.sync_scope(ex) as scope:
-            scope.go_thread.with_(children="cancel")(lambda: go(park, hold, []))
-        assert ex.stats().goroutines == 1
+            scope.go_thread.options(children="cancel")(lambda: go(park, hold, []))
+        assert ex.statistics().goroutines == 1
         hold.close()
 
 
@@ -366,7 +366,7 @@ def test_a_context_given_to_a_call_is_as_it_was_afterwards() -> None:
     context = contextvars.Context()
     with Executor(workers=1, children="await") as ex:
         for _ in range(2):
-            ex.go_thread.with_(context=context)(lambda: go(asyncio.sleep, 0)).result(timeout=PATIENCE)
+            ex.go_thread.options(context=context)(lambda: go(asyncio.sleep, 0)).result_blocking(timeout=PATIENCE)
     assert not any(value is not None and "Family" in type(value).__name__ for value in context.values())
 
 
@@ -386,7 +386,7 @@ def test_bad_ways_are_refused_at_once() -> None:
     with pytest.raises(ValueError, match='children is one of "keep", "await", "cancel"; got \'kill\''):
         Executor(children="kill")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="children is one of"):
-        go_thread.with_(children="kill")  # type: ignore[arg-type]
+        go_thread.options(children="kill")  # type: ignore[arg-type]
     with Executor(children="await") as ex:
         with pytest.raises(TypeError, match="work for a thread is a function"):
             ex.submit(5)  # type: ignore[call-overload]
@@ -395,4 +395,4 @@ def test_bad_ways_are_refused_at_once() -> None:
             ex.go_thread(coro, 1)  # type: ignore[call-overload]
         coro.close()
     with adopt(ThreadPoolExecutor(1)) as others, pytest.raises(TypeError, match="children= is for the workers"):
-        others.go_thread.with_(children="await")(int)
+        others.go_thread.options(children="await")(int)

@@ -439,7 +439,7 @@ async def test_aiosqlite_connections_in_a_channel_are_a_pool(aiosqlite: Any, spa
     pool.try_send(connection)
     assert await fan_out(spawn, insert) == [i * i for i in range(CLIENTS)]
     assert most == 2
-    for connection in pool.try_recv_batch(2):
+    for connection in pool.try_recv_many(2):
         assert await connection.execute_fetchall("SELECT count(*) FROM squares") == [(CLIENTS,)]
         await connection.close()
 

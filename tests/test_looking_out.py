@@ -67,7 +67,7 @@ def test_calls_one_after_another_all_come_back() -> None:
 
 @pytest.mark.usefixtures("lookouts")
 def test_more_threads_than_may_look_all_go_on() -> None:
-    with Executor(workers=8).run_in_background() as ex:
+    with Executor(workers=8).prestart() as ex:
         rounds = [ex.submit(lambda i=i: i) for i in range(ROUNDS) for _ in range(8)]
         assert sum(goish.sync_all(*rounds)) == 8 * sum(range(ROUNDS))
 

@@ -193,7 +193,7 @@ async def sent(holder: Holder) -> None:
     holder.held = ch.send(holder)
     g = go(awaiting, holder.held)
     await settle()
-    assert ch.try_recv() == (holder, True)
+    assert ch.try_recv_ok() == (holder, True)
     await g
 
 
@@ -324,7 +324,7 @@ def put_into_a_wrapped_ring(holder: Holder) -> None:
     for i in range(6):
         holder.held.try_send(i)
     for _ in range(6):
-        holder.held.try_recv()
+        holder.held.try_recv_ok()
     for _ in range(5):
         holder.held.try_send(holder)
 
@@ -380,7 +380,7 @@ def test_what_is_buffered_in_a_channel_that_is_held_is_not_collected() -> None:
         ch.try_send(holder)
     del holder
     gc.collect()
-    assert [value.held is ch for value in ch.try_recv_batch()] == [True] * 3
+    assert [value.held is ch for value in ch.try_recv_many()] == [True] * 3
 
 
 # ── large buffers ──
@@ -400,22 +400,22 @@ def grown() -> Generator[Callable[[], int]]:
 
 
 def one_by_one(ch: Chan[Any]) -> None:
-    while ch.try_recv() is not EMPTY:
+    while ch.try_recv_ok() is not EMPTY:
         pass
 
 
 def in_batches(ch: Chan[Any]) -> None:
-    while ch.try_recv_batch(1000):
+    while ch.try_recv_many(1000):
         pass
 
 
 def all_at_once(ch: Chan[Any]) -> None:
-    assert len(ch.try_recv_batch()) == MANY
+    assert len(ch.try_recv_many()) == MANY
 
 
 def after_the_close(ch: Chan[Any]) -> None:
     ch.close()
-    while ch.try_recv() != (None, False):
+    while ch.try_recv_ok() != (None, False):
         pass
 
 

@@ -137,7 +137,7 @@ async def test_a_million_parked_senders_are_taken_in_one_batch(run: Driver) -> N
     start(MILLION, send, ch)
     await until(lambda: waiting(ch) == (MILLION, 0))
     assert len(ch) == 0
-    assert ch.try_recv_batch() == list(range(MILLION))
+    assert ch.try_recv_many() == list(range(MILLION))
     await until(lambda: num_goroutine() == 1)
 
 
@@ -153,7 +153,7 @@ async def test_a_million_parked_receivers_are_served_in_order(run: Driver) -> No
     for i in range(MILLION):
         assert await ch.send(i) is False
     await until(lambda: len(order) == MILLION)
-    assert all(me == value for me, value in order.try_recv_batch())
+    assert all(me == value for me, value in order.try_recv_many())
 
 
 async def test_close_wakes_a_million_receivers_once_each(run: Driver) -> None:

@@ -114,27 +114,27 @@ class Program(RuleBasedStateMachine):
             self.back.append(value)
 
     @rule(i=strategies.integers(0, 2))
-    def try_recv(self, i: int) -> None:
+    def try_recv_ok(self, i: int) -> None:
         pair = self.pair(i)
-        self.same(pair.real.try_recv, pair.model.try_recv)
+        self.same(pair.real.try_recv_ok, pair.model.try_recv_ok)
         if self.last and self.last[1]:
             self.received.append(self.last[0])
 
     @rule(i=strategies.integers(0, 2), n=strategies.integers(0, 4))
-    def try_send_batch(self, i: int, n: int) -> None:
+    def try_send_many(self, i: int, n: int) -> None:
         pair, values = self.pair(i), [self.new_value() for _ in range(n)]
         selects = [case.wait for case in pair.model.receivers if not isinstance(case.wait, model.Await)]
         if pair.model.overflow != "block" or (FREE_THREADED and selects):
             self.back += values  # without the GIL a select that waits may be decided elsewhere, and does not count
             return
-        self.same(lambda: pair.real.try_send_batch(values), lambda: pair.model.try_send_batch(values))
+        self.same(lambda: pair.real.try_send_many(values), lambda: pair.model.try_send_many(values))
         if self.last is not True:
             self.back += values
 
     @rule(i=strategies.integers(0, 2), most=strategies.sampled_from([None, 1, 2, 5]))
-    def try_recv_batch(self, i: int, most: int | None) -> None:
+    def try_recv_many(self, i: int, most: int | None) -> None:
         pair = self.pair(i)
-        self.same(lambda: pair.real.try_recv_batch(most), lambda: pair.model.try_recv_batch(most or math.inf))
+        self.same(lambda: pair.real.try_recv_many(most), lambda: pair.model.try_recv_many(most or math.inf))
         self.received += self.last
 
     @rule(i=strategies.integers(0, 2))

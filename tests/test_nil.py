@@ -50,9 +50,9 @@ async def test_a_dump_says_that_the_channel_is_nil() -> None:
 async def test_nothing_happens_on_nil_at_once() -> None:
     """Rule 8: what does not wait says so."""
     assert not NIL.try_send(1)
-    assert NIL.try_recv() is EMPTY
-    assert not NIL.try_send_batch([1])
-    assert NIL.try_recv_batch() == []
+    assert NIL.try_recv_ok() is EMPTY
+    assert not NIL.try_send_many([1])
+    assert NIL.try_recv_many() == []
     assert NIL.peek_item() is EMPTY
 
 

@@ -89,8 +89,8 @@ async def test_a_value_given_to_a_receiver_cannot_be_stolen(spawn: Spawn, capaci
     r = spawn(lambda: outcome(ch.recv()))
     await settle()
     assert ch.try_send("it")
-    assert ch.try_recv() is EMPTY
-    assert ch.try_recv_batch() == []
+    assert ch.try_recv_ok() is EMPTY
+    assert ch.try_recv_many() == []
     assert try_select(ch.recv()) == (-1, None, False)
     assert ch.peek_item() is EMPTY
     assert len(ch) == 0
@@ -110,16 +110,16 @@ async def test_a_slot_given_to_a_sender_cannot_be_stolen(spawn: Spawn, capacity:
         pass
     s = spawn(lambda: outcome(ch.send(1)))
     await settle()
-    assert ch.try_recv() == (0, True)
+    assert ch.try_recv_ok() == (0, True)
     assert not s.done()
     assert not ch.try_send(2)
-    assert not ch.try_send_batch([2])
+    assert not ch.try_send_many([2])
     assert try_select(ch.send(2)) == (-1, None, False)
     late = spawn(lambda: outcome(ch.send(3)))
     await settle()
     assert s.result() is True
     assert not late.done()
-    assert ch.try_recv_batch() == [0] * (capacity - 1) + [1, 3]
+    assert ch.try_recv_many() == [0] * (capacity - 1) + [1, 3]
     await settle()
 
 
@@ -129,10 +129,10 @@ async def test_an_unbuffered_sender_cannot_be_overtaken(spawn: Spawn) -> None:
     for i in range(3):
         spawn(lambda i=i: outcome(ch.send(i)))
         await settle()
-    assert ch.try_recv() == (0, True)
+    assert ch.try_recv_ok() == (0, True)
     spawn(lambda: outcome(ch.send(3)))
     await settle()
-    assert ch.try_recv_batch() == [1, 2, 3]
+    assert ch.try_recv_many() == [1, 2, 3]
     await settle()
 
 
@@ -189,7 +189,7 @@ async def by_select(ch: Chan[int]) -> Any:
 
 
 async def by_try_recv(ch: Chan[int]) -> Any:
-    item = ch.try_recv()
+    item = ch.try_recv_ok()
     assert item
     assert item[1]
     return item[0]
@@ -200,7 +200,7 @@ async def by_try_select(ch: Chan[int]) -> Any:
 
 
 async def by_batch(ch: Chan[int]) -> int:
-    (value,) = ch.try_recv_batch(1)
+    (value,) = ch.try_recv_many(1)
     return value
 
 
@@ -218,7 +218,7 @@ async def test_a_receive_from_a_full_buffer_moves_the_first_sender_up(
 ) -> None:
     """Rule 11: the head is received and the oldest parked sender's value becomes the tail, in one step."""
     ch: Chan[int] = chan(3)
-    assert ch.try_send_batch([0, 1, 2])
+    assert ch.try_send_many([0, 1, 2])
     senders = []
     for value in range(3, 6):
         senders.append(spawn(lambda value=value: outcome(ch.send(value))))
@@ -233,14 +233,14 @@ async def test_a_receive_from_a_full_buffer_moves_the_first_sender_up(
 async def test_a_batch_moves_as_many_senders_as_it_frees_slots(spawn: Spawn) -> None:
     """Rule 11: k values are taken, k senders follow, all in order."""
     ch: Chan[int] = chan(4)
-    assert ch.try_send_batch(range(4))
+    assert ch.try_send_many(range(4))
     for value in range(4, 10):
         spawn(lambda value=value: outcome(ch.send(value)))
         await settle()
-    assert ch.try_recv_batch(3) == [0, 1, 2]
+    assert ch.try_recv_many(3) == [0, 1, 2]
     assert tuple(ch.statistics())[:3] == (4, 4, 3)
-    assert ch.try_recv_batch(5) == [3, 4, 5, 6, 7]
-    assert ch.try_recv_batch() == [8, 9]
+    assert ch.try_recv_many(5) == [3, 4, 5, 6, 7]
+    assert ch.try_recv_many() == [8, 9]
     await settle()
     assert waiting(ch) == (0, 0)
 
@@ -254,10 +254,10 @@ async def test_the_ring_keeps_its_order_wherever_it_wraps(spawn: Spawn) -> None:
             for _ in range(step % (capacity + 2)):
                 sent += ch.try_send(sent)
             for _ in range((step * 5) % (capacity + 2)):
-                if item := ch.try_recv():
+                if item := ch.try_recv_ok():
                     assert item == (received, True)
                     received += 1
-        assert ch.try_recv_batch() == list(range(received, sent))
+        assert ch.try_recv_many() == list(range(received, sent))
 
 
 async def test_an_unbounded_buffer_keeps_its_order_while_it_grows() -> None:
@@ -269,6 +269,6 @@ async def test_an_unbounded_buffer_keeps_its_order_while_it_grows() -> None:
             assert ch.try_send(sent)
             sent += 1
         for _ in range(grow // 2):
-            assert ch.try_recv() == (received, True)
+            assert ch.try_recv_ok() == (received, True)
             received += 1
-    assert ch.try_recv_batch() == list(range(received, sent))
+    assert ch.try_recv_many() == list(range(received, sent))

@@ -27,13 +27,12 @@ from goish import (
     adopt,
     as_goroutine,
     chan,
-    done,
+    ended,
     go,
     go_thread,
     select,
     select_blocking,
     spawn,
-    spawn_void,
     submit,
     sync,
     sync_all,
@@ -43,6 +42,7 @@ from goish import (
     wait_any,
 )
 from goish._runtime.core import goroutine_behind
+from goish.flow import _end_channel
 
 pytestmark = pytest.mark.usefixtures("two_workers")
 
@@ -85,7 +85,7 @@ def test_it_takes_the_place_of_its_flowvar() -> None:
     for fv, kind in ((spawn(int), FlowVar), (submit(int), Pending)):
         outcome = fv.outcome()
         assert type(outcome) is kind
-        assert fv.is_consumed
+        assert fv.is_consumed()
         with pytest.raises(FlowVarConsumed):
             fv.outcome()
         assert sync(outcome) == Ok(0)
@@ -109,14 +109,14 @@ def test_an_error_has_its_traceback_and_says_where_it_was_spawned() -> None:
 async def test_a_cancelled_call_is_told_from_a_cancel_of_who_waits() -> None:
     """Both at once: his own cancel is raised, and the outcome of the call is no excuse to swallow it."""
     token = CancelToken()
-    fv = submit(token.recv_ok_blocking)
+    fv = submit(token.done().recv_ok_blocking)
     fv.cancel("the call")
     assert says(await fv.outcome()) == "CancelledError"
 
     async def waiter() -> Any:
         return await pending.outcome()
 
-    pending = submit(token.recv_ok_blocking)
+    pending = submit(token.done().recv_ok_blocking)
     g = go(waiter)
     await goish.gosched()
     g.cancel("who waits")
@@ -128,7 +128,7 @@ async def test_a_cancelled_call_is_told_from_a_cancel_of_who_waits() -> None:
         return slow.outcome().sync()
 
     hold = CancelToken()
-    slow = submit(hold.recv_ok_blocking)
+    slow = submit(hold.done().recv_ok_blocking)
     h = go_thread(blocked)
     h.cancel("who blocks")
     with pytest.raises(asyncio.CancelledError, match="who blocks"):
@@ -138,7 +138,7 @@ async def test_a_cancelled_call_is_told_from_a_cancel_of_who_waits() -> None:
 
 def test_a_timeout_leaves_the_outcome_to_be_taken() -> None:
     token = CancelToken()
-    outcome = submit(token.recv_ok_blocking).outcome()
+    outcome = submit(token.done().recv_ok_blocking).outcome()
     with pytest.raises(TimeoutError):
         sync(outcome, timeout=0.001)
     token.cancel()
@@ -191,19 +191,9 @@ def test_an_executor_of_others_gives_outcomes_too() -> None:
 # ── nobody gets the result ──
 
 
-def test_spawn_void_runs_the_call_and_gives_nothing() -> None:
-    seen: Chan[int] = chan(4)
-    with Executor(workers=1) as ex:
-        for verb in (spawn_void, ex.spawn_void):
-            assert verb(seen.send_blocking, 1) is None  # type: ignore[func-returns-value]
-        assert sorted([seen.recv_blocking(timeout=PATIENCE) for _ in range(2)]) == [1, 1]
-        with pytest.raises(TypeError):
-            spawn_void(5)  # type: ignore[arg-type]
-
-
 def test_a_failure_that_nobody_can_get_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
     before = goish.debug.panics()
-    spawn_void(failing)
+    spawn(failing)
     until(lambda: goish.debug.panics() == before + 1)
     until(lambda: "as it should" in caplog.text)
 
@@ -212,7 +202,7 @@ def test_such_a_failure_is_a_panic_of_its_program() -> None:
     heard: Chan[BaseException] = chan(1)
 
     async def main() -> None:
-        spawn_void(failing)
+        spawn(failing)
         await heard.wait_closed()
 
     def on_panic(g: Any, exc: BaseException) -> None:
@@ -226,10 +216,10 @@ def test_such_a_failure_is_a_panic_of_its_program() -> None:
 def test_a_scope_waits_for_it_and_raises_its_failure() -> None:
     seen: list[int] = []
     with sync_scope():
-        spawn_void(seen.append, 1)
+        spawn(seen.append, 1)
     assert seen == [1]
     with pytest.raises(ExceptionGroup), sync_scope():
-        spawn_void(failing)
+        spawn(failing)
 
 
 def test_panics_are_counted_wherever_they_are(caplog: pytest.LogCaptureFixture) -> None:
@@ -239,9 +229,9 @@ def test_panics_are_counted_wherever_they_are(caplog: pytest.LogCaptureFixture) 
     async def main() -> None:
         go(fail)
         await goish.gosched()
-        spawn_void(failing)
+        spawn(failing)
         gone = submit(failing)
-        await done(gone).recv_ok()
+        await ended(gone)
         del gone
         go(fail)
 
@@ -264,25 +254,25 @@ async def test_the_end_of_anything_is_a_case() -> None:
     token = CancelToken()
 
     async def wait() -> None:
-        await token.wait_closed()
+        await token.done().wait_closed()
 
     handles: list[Any] = [
         go(wait),
         go_thread(wait),
-        go_thread(token.recv_ok_blocking),
-        spawn(token.recv_ok_blocking),
+        go_thread(token.done().recv_ok_blocking),
+        spawn(token.done().recv_ok_blocking),
         submit(wait),
         asyncio.ensure_future(wait()),
         here,
         foreign,
     ]
-    ends = [done(handle) for handle in handles]
-    assert (await select(*[end.recv() for end in ends], default=True))[0] == -1
+    ends = [ended(handle) for handle in handles]
+    assert (await select(*ends, default=True))[0] == -1
     here.set_result(None)
     elsewhere.call_soon_threadsafe(foreign.set_result, None)
     token.cancel()
     for end in ends:
-        assert await asyncio.wait_for(end.recv_ok(), PATIENCE) == (None, False)
+        await asyncio.wait_for(end, PATIENCE)
     await wait_all(*handles)
     elsewhere.call_soon_threadsafe(elsewhere.stop)
     thread.join()
@@ -295,66 +285,66 @@ async def test_a_loop_that_asks_for_the_end_each_time_leaves_nothing_behind(kind
     token = CancelToken()
     handle: Any = {
         "go": lambda: go(wait_closed, token),
-        "go_thread": lambda: go_thread(token.recv_ok_blocking),
+        "go_thread": lambda: go_thread(token.done().recv_ok_blocking),
         "go_thread async": lambda: go_thread(wait_closed, token),
-        "spawn": lambda: spawn(token.recv_ok_blocking),
-        "submit": lambda: submit(token.recv_ok_blocking),
+        "spawn": lambda: spawn(token.done().recv_ok_blocking),
+        "submit": lambda: submit(token.done().recv_ok_blocking),
         "task": lambda: asyncio.ensure_future(wait_closed(token)),
         "future": asyncio.get_running_loop().create_future,
     }[kind]()
     other: Chan[int] = chan(1)
     for n in range(10):
         other.try_send(n)
-        assert await select(other.recv(), done(handle).recv()) == (0, n, True)
+        assert await select(other.recv(), ended(handle)) == (0, n, True)
         assert (await wait_any(go(asyncio.sleep, 0), handle))[0] == 0
-        done(handle)
+        ended(handle)
     for _ in range(5):  # wait_any's watcher of a future ends
         await asyncio.sleep(0)
-    assert done(handle) == done(handle), "there is one"
-    assert done(handle).statistics().receivers_waiting == 0
     behind = goroutine_behind(handle) if kind in ("spawn", "submit") else handle
+    assert _end_channel(behind) == _end_channel(behind), "there is one"
+    assert _end_channel(behind).statistics().receivers_waiting == 0
     assert len(behind._callbacks or ()) <= 1
     token.cancel()
     if kind == "future":
         handle.set_result(None)
-    assert await done(handle).recv_ok() == (None, False)
+    assert await ended(handle) is None
     await wait_all(handle)
 
 
 async def wait_closed(token: CancelToken) -> None:
-    await token.wait_closed()
+    await token.done().wait_closed()
 
 
 def test_the_end_of_a_call_is_told_although_the_loop_that_asked_first_is_gone() -> None:
     token = CancelToken()
-    g = go_thread(token.recv_ok_blocking)
+    g = go_thread(token.done().recv_ok_blocking)
 
     async def ask() -> None:
-        await select(done(g).recv(), default=True)
+        await select(ended(g), default=True)
 
     asyncio.run(ask())
-    ended = done(g)
+    end = ended(g)
     token.cancel()
-    assert ended.recv_ok_blocking(timeout=PATIENCE) == (None, False)
+    assert select_blocking(end, timeout=PATIENCE) == (0, None, False)
 
 
 async def test_its_result_stays_to_be_taken() -> None:
     fv = spawn(failing)
-    await done(fv).recv_ok()
+    await ended(fv)
     assert fv.is_ready()
-    assert not fv.is_consumed
+    assert not fv.is_consumed()
     with pytest.raises(LookupError):
         await fv
     with pytest.raises(FlowVarConsumed):
-        done(fv)
-    with pytest.raises(TypeError, match=r"done\(\) takes what go\(\)"):
-        done(5)  # type: ignore[arg-type]
+        ended(fv)
+    with pytest.raises(TypeError, match=r"ended\(\) takes what go\(\)"):
+        ended(5)  # type: ignore[arg-type]
 
 
-def test_of_what_is_over_it_is_closed_on_any_thread() -> None:
+def test_of_what_is_over_it_is_ready_on_any_thread() -> None:
     g = go_thread(int)
-    g.result(timeout=PATIENCE)
-    assert done(g).closed
+    g.result_blocking(timeout=PATIENCE)
+    assert try_select(ended(g)) == (0, None, False)
 
 
 @pytest.mark.parametrize("kind", ["def", "async def"])
@@ -362,10 +352,10 @@ def test_it_is_a_case_of_select_on_a_thread_too(kind: str) -> None:
     gate: Chan[None] = chan()
     g = go_thread(gate.recv_ok_blocking) if kind == "def" else go_thread(recv_ok, gate)
     never: Chan[None] = chan()
-    ended = done(g)
-    assert not ended.closed
+    end = ended(g)
+    assert try_select(end)[0] == -1
     gate.close()
-    assert select_blocking(never.recv(), ended.recv(), timeout=PATIENCE) == (1, None, False)
+    assert select_blocking(never.recv(), end, timeout=PATIENCE) == (1, None, False)
     assert g.result() == (None, False)
 
 
@@ -393,7 +383,7 @@ def test_a_done_callback_that_a_thread_asks_for_is_called_by_who_ends_the_call()
     gate.close()
     assert called.recv_blocking(PATIENCE) == (g, inside[0])
     g.add_done_callback(lambda g: called.try_send((g, threading.get_ident())))
-    assert called.try_recv() == ((g, threading.get_ident()), True), "too late: at once"
+    assert called.try_recv_ok() == ((g, threading.get_ident()), True), "too late: at once"
 
 
 def test_one_of_a_coroutine_on_a_worker_is_called_on_its_loop() -> None:
@@ -417,7 +407,7 @@ def test_one_that_raises_on_a_worker_is_logged_and_harms_nobody(caplog: pytest.L
     g.add_done_callback(called.try_send)
     gate.close()
     assert called.recv_blocking(PATIENCE) is g
-    assert g.result(timeout=PATIENCE) == (None, False)
+    assert g.result_blocking(timeout=PATIENCE) == (None, False)
     assert "of the callback" in caplog.text
 
 
@@ -430,7 +420,7 @@ def test_one_of_a_call_that_never_ran_is_called_by_who_cancels_it() -> None:
         waits.add_done_callback(lambda g: called.append(threading.get_ident()))
         cancelled = waits.cancel()
         gate.close()
-        assert blocker.result(timeout=PATIENCE) is None
+        assert blocker.result_blocking(timeout=PATIENCE) is None
     assert cancelled
     assert called == [threading.get_ident()]
 
@@ -518,7 +508,7 @@ def test_close_meets_the_first_who_waits_for_it(rng: Any) -> None:
         for _ in range(rng.randrange(50)):
             pass
         ch.close()
-        assert g.result(timeout=PATIENCE) == (0, None, False)
+        assert g.result_blocking(timeout=PATIENCE) == (0, None, False)
 
 
 async def test_the_nil_channel_is_never_closed() -> None:

@@ -67,7 +67,7 @@ def test_panic_ends_the_program(loop: Any) -> None:
 
 def test_report_says_what_who_where_and_whence(loop: Any, capsys: pytest.CaptureFixture[str]) -> None:
     async def main() -> None:
-        go.with_(name="worker")(fail)
+        go.options(name="worker")(fail)
         await wait_for_ever()
 
     with pytest.raises(Panic):
@@ -328,7 +328,7 @@ def test_callable_gets_goroutine_and_exception(loop: Any) -> None:
     seen: list[tuple[str, str]] = []
 
     async def main() -> str:
-        go.with_(name="worker")(fail)
+        go.options(name="worker")(fail)
         await gosched()
         await gosched()
         return "result"
@@ -770,7 +770,7 @@ def test_goroutine_that_fails_after_its_await_was_given_up_is_logged_and_no_pani
 def test_place_of_a_thread_that_gave_up_is_named(loop: Any, caplog: pytest.LogCaptureFixture) -> None:
     def waits(g: Goroutine[None]) -> None:
         with suppress(TimeoutError):
-            g.result(timeout=0.001)
+            g.result_blocking(timeout=0.001)
 
     async def main() -> None:
         gate: Chan[None] = chan()
@@ -866,7 +866,7 @@ def test_own_log_goes_before_the_crash_of_the_program(
     verb: Any, fn: Any, loop: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> str:
-        verb.with_(on_panic="log")(fn)
+        verb.options(on_panic="log")(fn)
         await turns_until(lambda: caplog.records)
         return "went on"
 
@@ -882,7 +882,7 @@ def test_own_callable_is_called_on_the_thread_of_the_program(verb: Any, fn: Any,
 
     async def main() -> int:
         listener = lambda g, exc: seen.append((g.name, str(exc), threading.get_ident()))
-        verb.with_(name="worker", on_panic=listener)(fn)
+        verb.options(name="worker", on_panic=listener)(fn)
         await turns_until(lambda: seen)
         return threading.get_ident()
 
@@ -892,7 +892,7 @@ def test_own_callable_is_called_on_the_thread_of_the_program(verb: Any, fn: Any,
 @own
 def test_own_crash_goes_before_the_log_of_the_program(verb: Any, fn: Any, loop: Any) -> None:
     async def main() -> None:
-        verb.with_(on_panic="crash")(fn)
+        verb.options(on_panic="crash")(fn)
         await wait_for_ever()
 
     with pytest.raises(Panic):
@@ -905,7 +905,7 @@ def test_own_callable_that_fails_ends_the_program(verb: Any, fn: Any, loop: Any)
         raise RuntimeError("listener")
 
     async def main() -> None:
-        verb.with_(on_panic=listener)(fn)
+        verb.options(on_panic=listener)(fn)
         await wait_for_ever()
 
     with pytest.raises(Panic) as caught:
@@ -916,7 +916,7 @@ def test_own_callable_that_fails_ends_the_program(verb: Any, fn: Any, loop: Any)
 def test_own_crash_holds_also_where_an_await_was_given_up(loop: Any) -> None:
     async def main() -> None:
         gate: Chan[None] = chan()
-        g = go.with_(on_panic="crash")(fail_later, gate)
+        g = go.options(on_panic="crash")(fail_later, gate)
         with pytest.raises(TimeoutError):
             await by_a_timeout(g)
         del g
@@ -932,7 +932,7 @@ def test_own_on_panic_leaves_an_awaited_failure_to_the_awaiter(loop: Any) -> Non
 
     async def main() -> None:
         with pytest.raises(ValueError, match="broken"):
-            await go.with_(on_panic=lambda g, exc: seen.append(exc))(fail)
+            await go.options(on_panic=lambda g, exc: seen.append(exc))(fail)
 
     run(main, loop=loop)
     assert seen == []
@@ -946,8 +946,8 @@ def test_own_on_panic_holds_without_a_program(outside: Any, loop: Any, caplog: p
         seen.append(g.name)
 
     async def main() -> None:
-        go.with_(name="go", on_panic=listener)(fail)
-        go.with_(on_panic="log")(fail)
+        go.options(name="go", on_panic=listener)(fail)
+        go.options(on_panic="log")(fail)
         await turns_until(lambda: seen and caplog.records)
 
     with caplog.at_level(logging.ERROR, "goish"):
@@ -955,8 +955,8 @@ def test_own_on_panic_holds_without_a_program(outside: Any, loop: Any, caplog: p
             outside(main())
             assert seen == ["go"]
         else:
-            go_thread.with_(name="call", on_panic=listener)(fail_at_once_on_a_thread)
-            go_thread.with_(on_panic="log")(fail_at_once_on_a_thread)
+            go_thread.options(name="call", on_panic=listener)(fail_at_once_on_a_thread)
+            go_thread.options(on_panic="log")(fail_at_once_on_a_thread)
             until(lambda: seen and caplog.records)
             assert seen == ["call"]
     (record,) = caplog.records
@@ -970,11 +970,11 @@ async def plain_coroutine_function(g: Goroutine[Any], exc: BaseException) -> Non
 @pytest.mark.parametrize("bad", ["shout", 1, b"log", plain_coroutine_function])
 def test_bad_on_panic_is_refused_at_the_call(bad: Any, loop: Any) -> None:
     with pytest.raises(ValueError, match=r'on_panic is "crash", "log" or a plain function \(def\)'):
-        go.with_(on_panic=bad)
+        go.options(on_panic=bad)
     with pytest.raises(ValueError, match=r'"crash", "log"'):
-        go_thread.with_(on_panic=bad)
+        go_thread.options(on_panic=bad)
     with pytest.raises(ValueError, match=r'"crash", "log"'):
-        sync_scope().go_thread.with_(on_panic=bad)
+        sync_scope().go_thread.options(on_panic=bad)
     with pytest.raises(ValueError, match=r'"crash", "log"'):
         run(settle, loop=loop, on_panic=bad)
 
@@ -996,7 +996,7 @@ def test_reminder_comes_a_second_after_that_goroutine_has_failed(loop: Any, capl
         held: list[Goroutine[None]] = []
         for tick in range(60):
             if tick in (0, 5, 15):
-                held.append(go.with_(name=f"failed-{tick}")(fail))
+                held.append(go.options(name=f"failed-{tick}")(fail))
             await sleep(0.1)
             for message in reminders(caplog):
                 times.setdefault(message, clock() - start)

@@ -167,12 +167,12 @@ def test_a_full_executor_holds_no_loop_up() -> None:
     """Nor does `on_full="block"`: its only worker and the only place in its queue are taken for all the time."""
     hold, begun = threading.Event(), threading.Event()
     with Executor(workers=1, max_pending=1, on_full="block") as ex:
-        ex.spawn_void(lambda: (begun.set(), hold.wait(PATIENCE)))
+        ex.spawn(lambda: (begun.set(), hold.wait(PATIENCE)))
         assert begun.wait(PATIENCE)
-        ex.spawn_void(int)
+        ex.spawn(int)
         try:
             assert parallel_map(operator.neg, range(50), grain=1, executor=ex) == [-n for n in range(50)]
-            assert ex.stats().pending == 1
+            assert ex.statistics().pending == 1
         finally:
             hold.set()
 
@@ -190,7 +190,7 @@ def test_an_error_on_a_full_executor_comes_out_once() -> None:
             before = goish.debug.panics()
             with pytest.raises(LookupError):
                 parallel_for(body, range(100), grain=grain, executor=ex)
-            until(lambda: ex.stats().running == 0)
+            until(lambda: ex.statistics().running == 0)
             gc.collect()
             assert goish.debug.panics() == before
 
@@ -203,7 +203,7 @@ def test_a_shutdown_in_the_midst_comes_out_once(options: dict[str, int], cancel:
     before = goish.debug.panics()
 
     def body(n: int) -> int:
-        if n >= 5 and not ex.is_shutdown:
+        if n >= 5 and not ex.is_shutdown():
             ex.shutdown(wait=False, cancel=cancel)
         return slow_square(n)
 
@@ -266,8 +266,8 @@ def test_a_cancel_ends_the_loop_after_the_items_under_way(loop: Any, workers: in
         until(lambda: len(begun) == workers and loops in begun)
         assert loops.cancel("enough")
         own.set()
-        until(lambda: ex.stats().pending == 0)  # what has not begun is cancelled, once the loop knows
+        until(lambda: ex.statistics().pending == 0)  # what has not begun is cancelled, once the loop knows
         others.set()
         with pytest.raises(asyncio.CancelledError, match="enough"):
-            loops.result(timeout=PATIENCE)
+            loops.result_blocking(timeout=PATIENCE)
         assert len(begun) == workers

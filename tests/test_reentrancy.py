@@ -39,8 +39,8 @@ def acts_on(ch: Chan[Any]) -> dict[str, Callable[[], object]]:
     calls = itertools.count()
     return {
         "try_send": lambda: ch.try_send("from __del__"),
-        "try_recv": lambda: ch.try_recv(),
-        "try_recv_batch": lambda: ch.try_recv_batch(),
+        "try_recv_ok": lambda: ch.try_recv_ok(),
+        "try_recv_many": lambda: ch.try_recv_many(),
         "try_select": lambda: try_select(ch.recv(), ch.send("from __del__")),
         "close": lambda: ch.close_once(),
         "statistics": lambda: ch.statistics(),
@@ -66,7 +66,7 @@ async def test_a_dropped_value_may_use_the_channel_that_drops_it(spawn: Spawn, a
                 await ch.send(Finalizer(do, failures))
             with contextlib.suppress(SendOnClosed):
                 ch.try_send(Finalizer(do, failures))
-        ch.try_recv_batch()
+        ch.try_recv_many()
     for capacity in (0, 1):
         ch = chan(capacity)
         do = tolerant(acts_on(ch)[act])
@@ -79,8 +79,8 @@ async def test_a_dropped_value_may_use_the_channel_that_drops_it(spawn: Spawn, a
         await settle()
         for s in senders[::2]:
             s.cancel()
-        ch.try_recv()
-        ch.try_recv_batch()
+        ch.try_recv_ok()
+        ch.try_recv_many()
         ch.close_once()
         await settle()
         assert waiting(ch) == (0, 0)
@@ -104,7 +104,7 @@ def test_a_channel_that_dies_may_be_used_by_its_values() -> None:
         ch: Chan[Any] = chan(4)
         for _ in range(3):
             ch.try_send(Finalizer(tolerant(acts_on(ch)[act]), failures))
-        ch.try_recv()
+        ch.try_recv_ok()
         del ch
         gc.collect()
     assert failures == []
@@ -141,8 +141,8 @@ async def test_the_collector_may_use_the_channel_that_is_being_used(spawn: Spawn
             if i % 2:
                 await select(ch.recv(), ch.send(i), over.recv())
             else:
-                ch.try_send_batch([i, i])
-                ch.try_recv_batch(3)
+                ch.try_send_many([i, i])
+                ch.try_recv_many(3)
                 litter()
                 try_select(ch.send(i), ch.recv())
             litter()
@@ -193,7 +193,7 @@ async def test_an_on_undelivered_that_fails_harms_nobody(spawn: Spawn, caplog: p
     ch: Chan[int] = chan(1, overflow="drop_oldest", on_undelivered=hook)
     assert await ch.send(1) is False
     assert await ch.send(2) is True
-    assert ch.try_recv() == (2, True)
+    assert ch.try_recv_ok() == (2, True)
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -212,13 +212,13 @@ async def test_a_signal_handler_may_use_the_channels_that_are_being_used(spawn: 
         calls += 1
         ch.try_send(-calls)
         mailbox.try_send(calls)
-        ch.try_recv()
+        ch.try_recv_ok()
 
     async def user(i: int) -> None:
         while calls < 30:
             await select(ch.recv(), ch.send(i))
             ch.try_send(i)
-            ch.try_recv_batch(2)
+            ch.try_recv_many(2)
             await gosched()
 
     async def reader() -> int:
@@ -272,7 +272,7 @@ async def test_values_are_never_looked_at(spawn: Spawn) -> None:
         assert (await select(ch.recv()))[1] is evil
         await s
         assert await select(ch.send(evil), default=True) is not None
-        assert len(ch.try_recv_batch()) == (capacity > 0)
+        assert len(ch.try_recv_many()) == (capacity > 0)
     heap: PriorityChan[Any] = PriorityChan(4)
     for _ in range(4):
         await heap.send(evil, priority=1.0)

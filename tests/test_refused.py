@@ -53,7 +53,7 @@ def test_go_at_the_recursion_limit_runs_or_raises(run: Any) -> None:
 WAKES: dict[str, Callable[[Chan[int], WaitGroup], object]] = {
     "try_send": lambda ch, _: ch.try_send(1),
     "close": lambda ch, _: ch.close(),
-    "batch": lambda ch, _: ch.try_send_batch([1]),
+    "batch": lambda ch, _: ch.try_send_many([1]),
     "done": lambda _, wg: wg.done(),
 }
 

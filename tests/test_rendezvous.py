@@ -27,7 +27,7 @@ async def test_its_length_is_zero_whoever_waits(spawn: Spawn) -> None:
     ch: Chan[int] = chan()
     await park_senders(spawn, ch, 100)
     assert (len(ch), ch.peek(), ch.cap, ch.statistics().buffered) == (0, 0, 0, 0)
-    assert sorted(ch.try_recv_batch()) == list(range(100))
+    assert sorted(ch.try_recv_many()) == list(range(100))
     await settle()
 
 
@@ -40,7 +40,7 @@ def test_its_length_is_zero_with_a_million_senders(run: Any) -> None:
     async def main() -> None:
         await park_senders(run.spawn, ch, n)
         assert len(ch) == 0
-        assert sum(1 for _ in ch.try_recv_batch()) == n
+        assert sum(1 for _ in ch.try_recv_many()) == n
         await until(lambda: waiting(ch) == (0, 0))
 
     run(main)
@@ -86,7 +86,7 @@ async def test_a_select_that_receives_is_a_receiver_that_waits(spawn: Spawn) -> 
     assert ch.try_send("it")
     assert not ch.try_send("too much")
     assert not other.try_send("too much")
-    assert not other.try_recv()
+    assert not other.try_recv_ok()
     index, value, ok = await s
     assert index in (1, 2)
     assert (value, ok) == ("it", True)
@@ -95,15 +95,15 @@ async def test_a_select_that_receives_is_a_receiver_that_waits(spawn: Spawn) -> 
 async def test_try_recv_takes_from_a_sender_that_waits(spawn: Spawn) -> None:
     """Rule 9: plain or select."""
     ch, other = chan(), chan()
-    assert ch.try_recv() is EMPTY
+    assert ch.try_recv_ok() is EMPTY
     plain = spawn(lambda: outcome(ch.send("plain")))
     await settle()
     choosing = spawn(lambda: outcome(select(other.recv(), ch.send("select"))))
     await settle()
     assert ch.peek_item() == "plain"
-    assert ch.try_recv() == ("plain", True)
-    assert ch.try_recv() == ("select", True)
-    assert ch.try_recv() is EMPTY
+    assert ch.try_recv_ok() == ("plain", True)
+    assert ch.try_recv_ok() == ("select", True)
+    assert ch.try_recv_ok() is EMPTY
     await settle()
     assert plain.result() is True
     assert choosing.result() == (1, None, True)
@@ -132,9 +132,9 @@ async def test_a_batch_needs_a_receiver_for_each_value(spawn: Spawn) -> None:
     await settle()
     choosing = spawn(lambda: outcome(select(ch.recv(), ch.recv())))
     await settle()
-    assert not ch.try_send_batch([1, 2, 3])
+    assert not ch.try_send_many([1, 2, 3])
     assert waiting(ch) == (0, 3)
-    assert ch.try_send_batch([1, 2])
+    assert ch.try_send_many([1, 2])
     assert await plain == 1
     assert (await choosing)[1] == 2
 

@@ -301,7 +301,7 @@ def test_survivors_are_named_and_abandoned(grace: float, loop: Any, caplog: pyte
             ended.append(1)
 
     async def main() -> str:
-        go.with_(name="stubborn")(stubborn)
+        go.options(name="stubborn")(stubborn)
         await gosched()
         return "result"
 

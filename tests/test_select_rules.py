@@ -30,7 +30,7 @@ def assert_uniform(draws: list[int], n: int) -> None:
 
 def filled(*values: Any) -> Chan[Any]:
     ch: Chan[Any] = chan(max(len(values), 1))
-    assert ch.try_send_batch(values)
+    assert ch.try_send_many(values)
     return ch
 
 
@@ -47,7 +47,7 @@ async def test_only_one_of_two_ready_cases_is_consumed() -> None:
         index, value, ok = await select(a.recv(), b.recv())
         assert (value, ok) == (i, True)
         assert (len(a), len(b)) == ((0, 1) if index == 0 else (1, 0))
-        (b if index == 0 else a).try_recv()
+        (b if index == 0 else a).try_recv_ok()
 
 
 @pytest.mark.slow
@@ -78,7 +78,7 @@ async def test_a_losing_sender_is_not_woken(spawn: Spawn) -> None:
     assert (value, ok) == (index, True)
     assert [s.done() for s in senders] == [index == 0, index == 1]
     assert waiting(channels[1 - index]) == (1, 0)
-    assert channels[1 - index].try_recv() == (1 - index, True)
+    assert channels[1 - index].try_recv_ok() == (1 - index, True)
     await settle()
 
 
@@ -110,8 +110,8 @@ async def test_a_parked_select_is_woken_once(spawn: Spawn) -> None:
     await settle()
     assert a.try_send("a")
     assert not b.try_send("b")
-    assert not a.try_recv()
-    assert not b.try_recv()
+    assert not a.try_recv_ok()
+    assert not b.try_recv_ok()
     assert await s == (0, "a", True)
     assert (waiting(a), waiting(b)) == ((0, 0), (0, 0))
 
@@ -139,9 +139,9 @@ async def test_the_values_of_losing_sends_stay_with_their_cases() -> None:
     assert sorted(got) == ["a", "b"]
     send = a.send("again")
     assert await select(send) == (0, None, True)
-    a.try_recv()
+    a.try_recv_ok()
     assert await select(send) == (0, None, True)
-    assert a.try_recv() == ("again", True)
+    assert a.try_recv_ok() == ("again", True)
 
 
 # ── rule 5: selects meeting selects ──
@@ -213,7 +213,7 @@ async def test_a_lone_select_on_both_ends_waits(spawn: Spawn) -> None:
     assert waiting(ch) == (0, 0)
     s = spawn(lambda: outcome(select(ch.send("out"), ch.recv())))
     await settle()
-    assert ch.try_recv() == ("out", True)
+    assert ch.try_recv_ok() == ("out", True)
     assert await s == (0, None, True)
 
 
@@ -547,7 +547,7 @@ async def test_default_is_never_taken_while_one_channel_is_ready(spawn: Spawn, c
         for _ in range(1000):
             assert there.try_send("token")
             await gosched()
-            assert here.try_recv()
+            assert here.try_recv_ok()
             await gosched()
             here, there = there, here
 
@@ -570,7 +570,7 @@ async def test_default_is_never_taken_while_a_channel_closes_and_another_empties
         s = spawn(looker)
         await gosched()
         b.close()
-        a.try_recv()
+        a.try_recv_ok()
         assert (await s)[0] >= 0
 
 

@@ -143,7 +143,7 @@ def test_second_interrupt_dumps_all_goroutines_and_ends_at_once(loop: Any) -> No
             await chan().recv()
 
         async def main():
-            go.with_(name="other")(other)
+            go.options(name="other")(other)
             await gosched()
             interrupt()
             try:

@@ -188,7 +188,7 @@ def test_a_worker_may_fork() -> None:
                 os._exit(0 if current_worker() is None and sync(spawn(int)) == 0 else 1)
             return os.waitpid(pid, 0)[1]
 
-        print(go_thread(fork).result(timeout=30))
+        print(go_thread(fork).result_blocking(timeout=30))
         """
     assert run_program(program).stdout == "0\n"
 
@@ -298,7 +298,7 @@ def test_in_an_atexit_handler_goish_works_or_says_that_it_is_the_end(used: str) 
             for use in (
                 lambda: run(main),
                 own,
-                lambda: go_thread(int).result(timeout=60),
+                lambda: go_thread(int).result_blocking(timeout=60),
                 lambda: sync(spawn(int)),
                 lambda: sync(submit(int)),
                 lambda: parallel_map(abs, [-1]),
@@ -351,9 +351,9 @@ def test_ctrl_c_while_a_worker_starts_does_not_lose_it() -> None:
                 time.sleep(0.01)
         except KeyboardInterrupt:
             print("KeyboardInterrupt")
-        print(sync(ex.submit(int)), ex.stats().workers)
+        print(sync(ex.submit(int)), ex.statistics().workers)
         ex.shutdown()
-        print(ex.stats().workers)
+        print(ex.statistics().workers)
         """
     assert run_program(program).stdout.splitlines() == ["KeyboardInterrupt", "0 1", "0"]
 
@@ -384,12 +384,12 @@ def test_a_function_that_gives_a_coroutine_fails_where_no_loop_can_be_had() -> N
         sync(submit(int))
         start, threading.Thread.start = threading.Thread.start, None
         try:
-            go_thread(lambda: body()).result(timeout=10)
+            go_thread(lambda: body()).result_blocking(timeout=10)
         except TypeError:
             print("no thread")
         print(sync(submit(int), timeout=10))
         threading.Thread.start = start
-        print(go_thread(lambda: body()).result(timeout=10))
+        print(go_thread(lambda: body()).result_blocking(timeout=10))
         """
     process = run_program(program)
     assert process.stdout.splitlines() == ["no thread", "0", "1"]
@@ -411,7 +411,7 @@ def test_tasks_left_on_a_worker_run_their_finally_blocks_at_the_end() -> None:
             kept.append(asyncio.create_task(left()))
             await asyncio.sleep(0)
 
-        go_thread(leave).result(timeout=10)
+        go_thread(leave).result_blocking(timeout=10)
         """
     process = run_program(program)
     assert process.stdout == "finally\n"

@@ -20,7 +20,7 @@ from goish import (
     PoolShutdown,
     adopt,
     chan,
-    done,
+    ended,
     go,
     go_thread,
     parallel_for,
@@ -167,12 +167,12 @@ async def test_a_future_of_a_thread_is_answered_by_wrap_future(elsewhere: concur
     assert await goish.wait_any(asyncio.wrap_future(future)) == (0, 0)
 
 
-async def test_select_of_a_handle_is_answered_by_done() -> None:
+async def test_select_of_a_handle_is_answered_by_ended() -> None:
     g, fv, task = go_thread(int), spawn(int), asyncio.ensure_future(fetch(1))
     for handle in (g, fv, task):
-        with pytest.raises(TypeError, match=r"is done\(it\)\.recv\(\)"):
+        with pytest.raises(TypeError, match=r"is ended\(it\)"):
             await select(handle)  # type: ignore[call-overload]
-        assert (await select(done(handle).recv()))[0] == 0
+        assert (await select(ended(handle)))[0] == 0
     await goish.wait_all(g, fv, task)
 
 
@@ -197,7 +197,7 @@ def test_an_executor_that_is_shut_down_takes_nothing() -> None:
     ex = Executor(workers=1)
     ex.shutdown()
     for use in (
-        ex.run_in_background,
+        ex.prestart,
         ex.__enter__,
         lambda: ex.set_workers(2),
         lambda: parallel_for(abs, [], executor=ex),
@@ -218,7 +218,7 @@ def test_a_scope_gives_work_to_its_executor_by_all_three_verbs(elsewhere: concur
 
     with Executor(workers=1, name="mine") as ex, sync_scope(ex) as scope:
         assert scope.submit(name).sync().startswith("mine")
-        assert scope.go_thread(name).result(timeout=PATIENCE).startswith("mine")
+        assert scope.go_thread(name).result_blocking(timeout=PATIENCE).startswith("mine")
         scope.spawn(name)
     with sync_scope(adopt(elsewhere)) as scope:
         for verb in (scope.spawn, scope.submit, scope.go_thread):
@@ -235,7 +235,7 @@ def test_who_has_too_few_threads_is_told_what_to_do() -> None:
     never: goish.Chan[None] = chan()
     with Executor(workers=1, max_threads=1) as ex:
         blocked = ex.submit(never.recv_ok_blocking)
-        until(lambda: ex.stats().blocked == 1)
+        until(lambda: ex.statistics().blocked == 1)
         with pytest.raises(PoolFull, match=r"be async def.*Executor\(max_threads=\.\.\.\)"):
             ex.submit(int)
         never.close()
@@ -274,6 +274,6 @@ def test_a_call_of_others_that_runs_cannot_be_cancelled_and_says_so() -> None:
             assert (runs.cancel(), waits.cancel()) == (False, True)
         finally:
             hold.set()
-        assert runs.result(timeout=PATIENCE) == "crunched"
+        assert runs.result_blocking(timeout=PATIENCE) == "crunched"
         assert waits.cancelled()
         assert runs.cancel() is False

@@ -84,7 +84,7 @@ def test_priorities_hold() -> None:
     jobs.send_blocking("later", priority=2)
     jobs.send_blocking("now", 1, priority=1)
     assert jobs.recv_blocking(timeout=1) == "now"
-    assert jobs.try_recv_batch() == ["later"]
+    assert jobs.try_recv_many() == ["later"]
 
 
 @pytest.mark.parametrize("capacity", [0, 1, 3])
@@ -105,7 +105,7 @@ def test_a_send_that_had_to_wait_says_so() -> None:
     ch: Chan[str] = chan()
     sender = Blocked(ch.send_blocking, "a", PATIENCE)
     until(lambda: waiting(ch) == (1, 0))
-    assert ch.try_recv() == ("a", True)
+    assert ch.try_recv_ok() == ("a", True)
     assert sender.join() is True
 
 
@@ -241,7 +241,7 @@ def test_biased_select_takes_the_first() -> None:
     for _ in range(20):
         a.try_send(1), b.try_send(1)
         assert select_blocking(a.recv(), b.recv(), biased=True)[0] == 0
-        b.try_recv()
+        b.try_recv_ok()
 
 
 # ── timeouts ──
@@ -412,7 +412,7 @@ def test_interrupt_after_a_send_has_happened_says_so() -> None:
     ch: Chan[int] = chan()
 
     def take(*_: object) -> None:
-        if ch.try_recv() == (5, True):
+        if ch.try_recv_ok() == (5, True):
             raise LookupError
         signal.setitimer(signal.ITIMER_REAL, 0.01)  # it does not block yet
 

@@ -80,7 +80,7 @@ def test_result_reaches_whoever_waits_for_it_elsewhere(home: Home, kind: str, lo
     answer = object()
     gate.send_blocking(answer, PATIENCE)
     assert all(waiter.join() is answer for waiter in waiters)
-    assert g.done() and g.result() is answer and g.result(1) is answer
+    assert g.done() and g.result() is answer and g.result_blocking(1) is answer
     assert Party(kind, loop, outcome_of, g).join() is answer, "one that is done may be asked again"
 
 
@@ -132,7 +132,7 @@ def test_cancelling_who_awaits_it_elsewhere_does_not_cancel_it(home: Home, kind:
     assert parked_on(g, 0), "nothing is left behind"
     assert not g.done()
     gate.send_blocking(1, PATIENCE)
-    assert g.result(PATIENCE) == 1
+    assert g.result_blocking(PATIENCE) == 1
 
 
 def test_many_loops_and_threads_wait_for_one(home: Home) -> None:
@@ -175,7 +175,7 @@ def test_join_meets_end_at_every_instant(home: Home, kind: str) -> None:
 def test_task_of_the_factory_keeps_to_asyncios_rule_in_other_loops(home: Home, kind: str, loop: str) -> None:
     """A plain thread has no loop that it could be attached to."""
     gate: Chan[Any] = chan()
-    task = home.go(make_task, gate).result(PATIENCE)
+    task = home.go(make_task, gate).result_blocking(PATIENCE)
     waiter = Party(kind, loop, outcome_of, task)
     if kind == "thread":
         until(lambda: parked_on(task, 1))
@@ -201,21 +201,21 @@ def test_result_with_a_timeout_gives_up_and_may_be_asked_again(home: Home) -> No
     g = home.go(recv, gate)
     for timeout in (0, 0.0, -1, 0.001):
         with pytest.raises(TimeoutError):
-            g.result(timeout)
+            g.result_blocking(timeout)
     assert parked_on(g, 0)
     with pytest.raises(asyncio.InvalidStateError):
         g.result()
     gate.send_blocking(5, PATIENCE)
-    assert g.result(timeout=None) == 5
+    assert g.result_blocking(timeout=None) == 5
 
 
 async def test_result_with_a_timeout_is_refused_on_a_loops_thread(drive: Any) -> None:
     g = go(recv, gate := chan())
     with pytest.raises(RuntimeError, match="await it"):
-        g.result(1)
+        g.result_blocking(1)
     await gate.send(3)
     assert await g == 3
-    assert g.result(1) == 3, "where it need not wait it may be asked"
+    assert g.result_blocking(1) == 3, "where it need not wait it may be asked"
 
 
 @pytest.mark.parametrize(
@@ -225,11 +225,11 @@ def test_timeout_that_is_none_is_refused(home: Home, timeout: Any, error: type[E
     gate: Chan[Any] = chan()
     g = home.go(recv, gate)
     with pytest.raises(error, match="timeout is a number of seconds or None"):
-        g.result(timeout)
+        g.result_blocking(timeout)
     gate.send_blocking(None, PATIENCE)
-    assert g.result(PATIENCE) is None
+    assert g.result_blocking(PATIENCE) is None
     with pytest.raises(error, match="timeout is a number"):
-        g.result(timeout)
+        g.result_blocking(timeout)
 
 
 # ── callbacks and cancel from other threads ──
@@ -291,7 +291,7 @@ def test_cancels_from_many_threads_end_it_once(home: Home) -> None:
     assert ended.peek() == 0
     for g in gs:
         with pytest.raises(asyncio.CancelledError):
-            g.result(PATIENCE)
+            g.result_blocking(PATIENCE)
 
 
 def test_handle_that_other_threads_held_goes_when_they_let_go(home: Home) -> None:
@@ -299,7 +299,7 @@ def test_handle_that_other_threads_held_goes_when_they_let_go(home: Home) -> Non
         return 1
 
     g = home.go(value)
-    assert g.result(PATIENCE) == 1
+    assert g.result_blocking(PATIENCE) == 1
     gone = weakref.ref(g)
     del g
     gc.collect()
@@ -331,7 +331,7 @@ def test_a_goroutine_whose_loop_is_closed_is_over() -> None:
     assert g.cancelled()
     assert g.cancel() is False
     with pytest.raises(asyncio.CancelledError, match="its event loop ended"):
-        g.result(PATIENCE)
+        g.result_blocking(PATIENCE)
 
 
 def test_cancel_of_a_goroutine_whose_loop_was_closed_behind_goish_says_so() -> None:

@@ -83,7 +83,7 @@ BROKEN = {
         1,
         history((0, 9, "close", None, True), (1, 2, "recv", None, CLOSED), (3, 4, "try_send", 1, REFUSED)),
     ),
-    "empty although a value is there": (1, history((0, 1, "send", 1, True), (2, 3, "try_recv", None, REFUSED))),
+    "empty although a value is there": (1, history((0, 1, "send", 1, True), (2, 3, "try_recv_ok", None, REFUSED))),
     "two that close it": (1, history((0, 1, "close", None, True), (2, 3, "close", None, True))),
     "given up, and yet received": (
         0,

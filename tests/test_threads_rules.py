@@ -133,7 +133,7 @@ def test_selects_meet_across_threads(one: str, other: str, loop: str, capacity: 
     parties = [Party(one, loop, meet, a, b, 0), Party(other, loop, meet, b, a, 1)]
     parties += [Party(other, loop, meet, a, b, 2), Party(one, loop, meet, b, a, 3)]
     outcomes = [party.join() for party in parties]
-    left = a.try_recv_batch() + b.try_recv_batch()
+    left = a.try_recv_many() + b.try_recv_many()
     assert_conserved([i for sent, _ in outcomes for i in sent], [v for _, got in outcomes for v in got], left)
     assert a.statistics()[2:] == b.statistics()[2:] == (0, 0, False)
 
@@ -163,7 +163,7 @@ def test_select_takes_exactly_one_of_many(kind: str, loop: str) -> None:
         ch.close()
     sent = [i * 10_000 + k for i, feeder in enumerate(feeders) for k in range(feeder.join())]
     assert len(chosen) == n
-    assert_conserved(sent, chosen, *(ch.try_recv_batch() for ch in chans))
+    assert_conserved(sent, chosen, *(ch.try_recv_many() for ch in chans))
 
 
 # ── rule 15: close wakes everyone ──
@@ -254,7 +254,7 @@ def test_what_was_sent_before_close_is_received_and_nothing_after(one: str, othe
                 try:
                     got.append(await party.recv(ch))
                 except ChanClosed:
-                    assert ch.try_recv() == (None, False), "closed and drained, for good"
+                    assert ch.try_recv_ok() == (None, False), "closed and drained, for good"
                     return got
 
         parties = [Party(one, LOOP, produce, 0), Party(other, LOOP, produce, 1_000_000)]
@@ -320,7 +320,7 @@ def test_loops_that_die_under_load_lose_nothing(kind: str, loop: str, rng: rando
             thread.join(PATIENCE)
     gc.collect()
     goish.run(nothing)  # a new loop lets go of what is left on closed ones
-    left = ch.try_recv_batch()
+    left = ch.try_recv_many()
     ch.close()
     assert len(sent) > 10
     assert_conserved(sent, received, undelivered, left)
@@ -367,7 +367,7 @@ def test_a_receive_with_a_timeout_happened_or_it_did_not(
         except TimeoutError:
             refused.append(i)
     got = receiver.join()
-    left = ch.try_recv_batch()
+    left = ch.try_recv_many()
     assert_conserved(sent, got, left, [value for value in undelivered if value not in refused])
     assert ch.statistics().receivers_waiting == 0
 
@@ -437,7 +437,7 @@ def test_cancel_that_races_a_hand_over_from_another_thread_loses_nothing(
         if ch.try_send(len(sent)):
             sent.append(len(sent))
     party.join()
-    assert_conserved(sent, got, ch.try_recv_batch())
+    assert_conserved(sent, got, ch.try_recv_many())
 
 
 # ── rule 22: re-entrancy ──
@@ -502,7 +502,7 @@ def test_signal_handler_at_a_kilohertz_uses_the_channel_that_is_waited_on() -> N
         signal.signal(signal.SIGALRM, before)
     assert got == sorted(set(got)), lost
     ch.close()
-    assert ch.try_recv() is not EMPTY
+    assert ch.try_recv_ok() is not EMPTY
 
 
 # ── wait groups ──

@@ -69,7 +69,7 @@ class Meeting:
         self.stop.close()
         for party in parties:
             party.join()
-        left = [ch.try_recv_batch() for ch in self.chans]
+        left = [ch.try_recv_many() for ch in self.chans]
         assert_conserved(itertools.chain(*self.sent), *self.received, *left)
         assert all(ch.statistics()[2:] == (0, 0, False) for ch in self.chans), "nobody waits any more"
         return sum(map(len, self.received))

@@ -20,7 +20,7 @@ import pytest
 from parties import PATIENCE, until
 
 import goish
-from goish import Executor, Panic, adopt, chan, go, go_thread, spawn_void, submit, sync_scope
+from goish import Executor, Panic, adopt, chan, go, go_thread, submit, sync_scope
 
 LOOPS = ["asyncio", "uvloop"]
 
@@ -64,7 +64,7 @@ def in_a_task_of_another_context(act: Act) -> object:
 
 
 def in_a_goroutine_of_another_context(act: Act) -> object:
-    return go.with_(context=contextvars.Context())(_handle, act)
+    return go.options(context=contextvars.Context())(_handle, act)
 
 
 def in_a_callback_of_another_context(act: Act) -> object:
@@ -111,7 +111,7 @@ def in_a_call_with_a_context_of_its_own(act: Act) -> None:
     def call() -> None:
         contextvars.Context().run(act)
 
-    go_thread.with_(context=contextvars.Context())(call)
+    go_thread.options(context=contextvars.Context())(call)
 
 
 PLACES: list[Place] = [
@@ -147,7 +147,7 @@ async def fail_in_a_child() -> None:
 
 
 async def fail_in_a_child_of_another_context() -> None:
-    go.with_(context=contextvars.Context())(fail_on_a_loop)
+    go.options(context=contextvars.Context())(fail_on_a_loop)
     await for_ever()
 
 
@@ -176,18 +176,17 @@ def verbs(stack: ExitStack) -> dict[str, Act]:
         "go_thread of a coroutine function": lambda: go_thread(fail_on_a_loop),
         "go_thread of a coroutine": lambda: go_thread(fail_on_a_loop()),
         "go on a worker": lambda: go_thread(fail_in_a_child),
-        "with a context": lambda: go_thread.with_(context=contextvars.Context())(fail),
-        "with a context, on a loop": lambda: go_thread.with_(context=contextvars.Context())(fail_on_a_loop),
-        "with a context, go": lambda: go_thread.with_(context=contextvars.Context())(fail_in_a_child),
+        "with a context": lambda: go_thread.options(context=contextvars.Context())(fail),
+        "with a context, on a loop": lambda: go_thread.options(context=contextvars.Context())(fail_on_a_loop),
+        "with a context, go": lambda: go_thread.options(context=contextvars.Context())(fail_in_a_child),
         "go with a context": lambda: go_thread(fail_in_a_child_of_another_context),
         "spawn": lambda: goish.spawn(fail),
-        "spawn_void": lambda: spawn_void(fail),
         "submit": lambda: submit(fail_on_a_loop),
         "go_thread of an executor": lambda: executor.go_thread(fail),
         "spawn of an executor": lambda: executor.spawn(fail_on_a_loop),
         "submit of an executor": lambda: executor.submit(fail),
         "go_thread of an adopted one": lambda: adopted.go_thread(fail),
-        "spawn_void of an adopted one": lambda: adopted.spawn_void(fail),
+        "spawn of an adopted one": lambda: adopted.spawn(fail),
         "parallel_map": lambda: go_thread(goish.parallel_map, lambda _: fail(), [1, 2, 3]),
         "in a scope": lambda: go_thread(_in_a_scope, scope),
     }
@@ -300,7 +299,7 @@ def test_what_the_call_leaves_on_workers_is_cancelled_at_the_end_of_main(place: 
 
     def leave() -> None:
         go_thread(block, "call")
-        go_thread.with_(context=contextvars.Context())(block, "call with a context")
+        go_thread.options(context=contextvars.Context())(block, "call with a context")
         go_thread(wait)
 
     async def main() -> None:
@@ -396,7 +395,7 @@ def test_a_context_that_is_given_is_left_as_it_is() -> None:
     given = contextvars.Context()
 
     async def main() -> None:
-        await go_thread.with_(context=given)(int)
+        await go_thread.options(context=given)(int)
 
     goish.run(main)
     assert len(given) == 0

@@ -60,7 +60,8 @@ cdef class RecvChan(End):
 
 
 @cython.final
-cdef class CancelToken(RecvChan):
+cdef class CancelToken:
+    cdef Chan chan
     cdef object reason       # None, or what the CancelledError says
 
 cdef enum:

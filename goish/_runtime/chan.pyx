@@ -185,7 +185,7 @@ cdef class Chan:
     def try_send(self, value, /):
         """Sends ``value`` if it can without waiting: to a receiver that waits, or into the buffer. Any thread.
 
-        True if it was sent; False if not: the value is still the caller's (so also with ``overflow`` ``"error"`` and
+        True if it was sent (``send`` gives True if it waited); False if not: the value is still the caller's (so also with ``overflow`` ``"error"`` and
         ``"drop_newest"``). Raises SendOnClosed. Go's ``select`` with ``default``.
 
         Example::
@@ -198,20 +198,32 @@ cdef class Chan:
     def try_recv(self):
         """Receives if it can without waiting: from the buffer, or from a sender that waits. Any thread.
 
-        Returns ``(value, True)``, ``(None, False)`` when closed and drained, or EMPTY (which is false) when nothing is
-        there.
+        Returns the value, or EMPTY when nothing is there. Raises ChanClosed when the channel is closed and drained.
 
         Example::
 
             ch = chan(1)
             print(ch.try_recv() is EMPTY)  # -> True
             ch.try_send("a")
-            if received := ch.try_recv():
+            print(ch.try_recv())  # -> a
+        """
+        return chan_try_recv(self, W_RECV)
+
+    def try_recv_ok(self):
+        """As ``try_recv``, with an ok as in Go: ``(value, True)``, or ``(None, False)`` when closed and drained.
+
+        EMPTY, which is false, when nothing is there. Any thread.
+
+        Example::
+
+            ch = chan(1)
+            ch.try_send("a")
+            if received := ch.try_recv_ok():
                 print(received)  # -> ('a', True)
         """
-        return chan_try_recv(self)
+        return chan_try_recv(self, W_RECV_OK)
 
-    def try_send_batch(self, values):
+    def try_send_many(self, values):
         """Sends all of ``values``, in order, if it can without waiting; otherwise none. Any thread.
 
         Nobody else's values come between. Returns True if they were sent. Raises SendOnClosed.
@@ -219,11 +231,11 @@ cdef class Chan:
         Example::
 
             ch = chan(2)
-            print(ch.try_send_batch("abc"), ch.try_send_batch("ab"))  # -> False True
+            print(ch.try_send_many("abc"), ch.try_send_many("ab"))  # -> False True
         """
         return chan_try_send_batch(self, values)
 
-    def try_recv_batch(self, max=None):
+    def try_recv_many(self, max=None):
         """What can be received without waiting, a list of at most ``max`` values (None: all), in order. Any thread.
 
         Empty if nothing is there, closed or not. ValueError if ``max`` is negative.
@@ -231,8 +243,8 @@ cdef class Chan:
         Example::
 
             ch = chan(3)
-            ch.try_send_batch("abc")
-            print(ch.try_recv_batch(2), ch.try_recv_batch())  # -> ['a', 'b'] ['c']
+            ch.try_send_many("abc")
+            print(ch.try_recv_many(2), ch.try_recv_many())  # -> ['a', 'b'] ['c']
         """
         return chan_try_recv_batch(self, max)
 
@@ -430,7 +442,7 @@ cdef class PriorityChan(Chan):
             jobs = PriorityChan()
             await jobs.send("later", 1)
             await jobs.send("now", -1)
-            print(jobs.try_recv_batch())  # -> ['now', 'later']
+            print(jobs.try_recv_many())  # -> ['now', 'later']
         """
         return send_op(self, prioritized(self, value, priority))
 

@@ -149,7 +149,7 @@ goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)
 for internal in (
     Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Seat, Handle, Extra, Wake, Step,
     TimerHandle, ChanExtra, Prioritized, Go,
-    GoThread, Call, Worker, Outcome, FlowVar, Pending,
+    GoThread, Call, Worker, FlowVar,
 ):
     goish_forbid_new(<PyTypeObject*>internal)
 del internal

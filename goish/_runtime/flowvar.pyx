@@ -16,8 +16,27 @@ cdef enum:
 cdef tuple HELPS = ("none", "descendants", "any")
 
 
-cdef class Outcome:
-    # What FlowVar and Pending have in common.
+@cython.final
+cdef class FlowVar:
+    """The result to come of ``spawn`` or ``submit``: ``sync`` it on a thread, or ``await`` it in an event loop, once.
+
+    Its result is handed over and not kept: a second ``sync`` or ``await`` raises FlowVarConsumed. It cannot be copied or
+    pickled. Any thread may use it. An exception of the call is raised where it is synced, with the traceback of the call
+    and a note that says where it was spawned; if it never is, it is a panic.
+
+    Example::
+
+        def main():
+            fv = spawn(sum, [1, 2, 3])
+            return sync(fv)
+
+        print(await go_thread(main))  # -> 6
+    """
+
+    @staticmethod
+    def empty():
+        """One that stands for no call: ``is_spawned`` is False, and ``sync`` raises NotSpawned."""
+        return FlowVar.__new__(FlowVar)
 
     def __await__(self):
         return awaited(self, take_result(self)).__await__()
@@ -41,7 +60,7 @@ cdef class Outcome:
                 case Err(ValueError()):
                     print("no number")  # -> no number
         """
-        cdef Outcome valued = Pending.__new__(Pending) if type(self) is Pending else FlowVar.__new__(FlowVar)
+        cdef FlowVar valued = FlowVar.__new__(FlowVar)
         valued.g = take_result(self)
         valued.as_value = True
         return valued
@@ -50,12 +69,10 @@ cdef class Outcome:
         """Whether there is a result, or an exception, so that ``sync`` would not block. NotSpawned if it is empty."""
         return goish_load_state(&need_spawned(self).state) == G_DONE
 
-    @property
     def is_spawned(self):
         """Whether it stands for a call; ``FlowVar.empty()`` does not."""
         return self.g is not None or self.consumed != 0
 
-    @property
     def is_consumed(self):
         """Whether its result was taken."""
         return self.consumed != 0
@@ -65,14 +82,13 @@ cdef class Outcome:
         return need_spawned(self).cancel(msg)
 
     def __getattr__(self, name):
-        kind = type(self).__name__
         if name in ("result", "exception"):
             hint = ": sync(x), x.sync(timeout) on a thread, await x in a coroutine, or x.outcome() for an error as a value"
         elif name in ("done", "cancelled", "add_done_callback"):
             hint = ": it has is_ready(); as_goroutine(x) has all that asyncio's tasks have"
         else:
             hint = ""
-        raise AttributeError(f"{kind!r} object has no attribute {name!r}{hint}", name=name, obj=self)
+        raise AttributeError(f"'FlowVar' object has no attribute {name!r}{hint}", name=name, obj=self)
 
     def __copy__(self):
         raise_no_copy(self)
@@ -90,37 +106,7 @@ cdef class Outcome:
     __class_getitem__ = classmethod(GenericAlias)
 
 
-@cython.final
-cdef class FlowVar(Outcome):
-    """The result to come of ``spawn``: ``sync`` it on a thread, or ``await`` it in an event loop, once.
-
-    Its result is handed over and not kept: a second ``sync`` or ``await`` raises FlowVarConsumed. It cannot be copied or
-    pickled. Any thread may use it. An exception of the call is raised where it is synced, with the traceback of the call
-    and a note that says where it was spawned; if it never is, it is a panic.
-
-    Example::
-
-        def main():
-            fv = spawn(sum, [1, 2, 3])
-            return sync(fv)
-
-        print(await go_thread(main))  # -> 6
-    """
-
-    @staticmethod
-    def empty():
-        """One that stands for no call: ``is_spawned`` is False, and ``sync`` raises NotSpawned."""
-        return FlowVar.__new__(FlowVar)
-
-
-@cython.final
-cdef class Pending(Outcome):
-    """The result to come of ``submit``: as a FlowVar, but its call is never run by the thread that asked for it.
-
-    Example::
-
-        print(await submit(sum, [1, 2, 3]))  # -> 6
-    """
+Pending = FlowVar  # the RFC's name for what submit() returns
 
 
 cdef int raise_no_copy(object fv) except -1:
@@ -130,20 +116,20 @@ cdef int raise_no_copy(object fv) except -1:
     )
 
 
-cdef Goroutine need_spawned(Outcome fv):
+cdef Goroutine need_spawned(FlowVar fv):
     cdef Goroutine g = fv.g
     if g is None:
         raise_consumed_or_empty(fv)
     return g
 
 
-cdef int raise_consumed_or_empty(Outcome fv) except -1:
+cdef int raise_consumed_or_empty(FlowVar fv) except -1:
     if fv.consumed:
         raise FlowVarConsumed(f"the result of this {type(fv).__name__} was taken already: it is there once; keep the result")
     raise NotSpawned("this FlowVar is empty: it stands for no call; spawn(fn, ...) gives one that does")
 
 
-cdef Goroutine take_result(Outcome fv):
+cdef Goroutine take_result(FlowVar fv):
     # The goroutine, for him who takes its result: the first.
     cdef Goroutine g
     if not goish_swap_state(&fv.consumed, 0, 1):
@@ -156,7 +142,7 @@ cdef Goroutine take_result(Outcome fv):
     return g
 
 
-async def awaited(Outcome fv, Goroutine g):
+async def awaited(FlowVar fv, Goroutine g):
     try:
         await quiet_join(g)
     except BaseException:  # it is who awaits that was cancelled: the result may be taken later
@@ -174,8 +160,8 @@ cdef object value_here(Goroutine g):
         return Err(exc)
 
 
-def goroutine_behind(Outcome fv):
-    """The goroutine of a FlowVar or Pending, whose result stays to be taken."""
+def goroutine_behind(FlowVar fv):
+    """The goroutine of a FlowVar, whose result stays to be taken."""
     return need_spawned(fv)
 
 
@@ -187,15 +173,15 @@ def join_helping(Goroutine g, timeout=None):
     await_blocking(g, timeout, "sync_scope" if timeout is None else "sync_all(timeout)", HELP_DESCENDANTS)
 
 
-def take(Outcome fv):
-    """The result of a FlowVar or Pending that is there, or its exception: nothing is waited for."""
+def take(FlowVar fv):
+    """The result of a FlowVar that is there, or its exception: nothing is waited for."""
     cdef Goroutine g = take_result(fv)
     return value_here(g) if fv.as_value else result_of(g)
 
 
-def outcome_of(Pool p, future, fn, context, bint pending):
-    """A FlowVar or Pending for a ``concurrent.futures.Future``, the result of ``fn``. See ``foreign_goroutine``."""
-    cdef Outcome fv = Pending.__new__(Pending) if pending else FlowVar.__new__(FlowVar)
+def outcome_of(Pool p, future, fn, context):
+    """A FlowVar for a ``concurrent.futures.Future``, the result of ``fn``. See ``foreign_goroutine``."""
+    cdef FlowVar fv = FlowVar.__new__(FlowVar)
     fv.g = foreign_goroutine(p, future, fn, context)
     return fv
 
@@ -208,7 +194,7 @@ cdef int checked_help(object help) except -1:
     return HELPS.index(help)
 
 
-cdef object sync_one(Outcome fv, object timeout, int help):
+cdef object sync_one(FlowVar fv, object timeout, int help):
     cdef Goroutine g = need_spawned(fv)
     if asyncio_running_loop() is not None:
         raise SyncOnLoop(f"sync() would block the event loop that runs on this thread: await the {type(fv).__name__}")
@@ -312,7 +298,7 @@ cdef void add_note(object error, str note) noexcept:
 
 
 def sync(fv, /, timeout=None, *, help="descendants"):
-    """Blocks this thread until the result of a FlowVar (or Pending) is there, takes it and returns it.
+    """Blocks this thread until the result of a FlowVar is there, takes it and returns it.
 
     A call that no worker has begun is run here and now; while one runs, this thread runs what that has spawned. In a
     worker that has to wait another worker takes its place. A cancel of the call that waits ends the wait.
@@ -334,40 +320,34 @@ def sync(fv, /, timeout=None, *, help="descendants"):
         print(await go_thread(fib, 12))  # -> 144
     """
     cdef int helping = checked_help(help)
-    if isinstance(fv, Outcome):
-        return sync_one(<Outcome>fv, timeout, helping)
+    if isinstance(fv, FlowVar):
+        return sync_one(<FlowVar>fv, timeout, helping)
     if isinstance(fv, Goroutine):
         if asyncio_running_loop() is not None and goish_load_state(&(<Goroutine>fv).state) != G_DONE:
             raise SyncOnLoop("sync() would block the event loop that runs on this thread: await the Goroutine")
-        return fv.result(timeout=timeout)
+        return fv.result_blocking(timeout)
     raise TypeError(f"sync() takes what spawn(), submit() or go_thread() returned, got {fv!r} of type {type(fv).__name__}")
 
 
-cdef FlowVar spawn_on(Pool p, object fn, tuple args, dict kwargs):
+cdef FlowVar spawn_on(Pool p, object fn, tuple args, dict kwargs, int where):
+    # ANYWHERE: also on the thread that syncs it. ELSEWHERE: on a worker.
     cdef FlowVar fv = FlowVar.__new__(FlowVar)
-    fv.g = new_pooled(p, fn, args, kwargs, None, None, ANYWHERE, p.children)
+    fv.g = new_pooled(p, fn, args, kwargs, None, None, where, p.children)
     pool_push(p, fv.g)
     return fv
 
 
-cdef Pending submit_to(Pool p, object fn, tuple args, dict kwargs):
-    cdef Pending pending = Pending.__new__(Pending)
-    pending.g = new_pooled(p, fn, args, kwargs, None, None, ELSEWHERE, p.children)
-    pool_push(p, pending.g)
-    return pending
-
-
 def as_goroutine(fv, /):
-    """The goroutine of a FlowVar (or Pending), which is consumed: it may be awaited any number of times.
+    """The goroutine of a FlowVar, which is consumed: it may be awaited any number of times.
 
     Example::
 
         g = as_goroutine(spawn(pow, 2, 10))
         print(await g, await g)  # -> 1024 1024
     """
-    if not isinstance(fv, Outcome):
+    if not isinstance(fv, FlowVar):
         raise TypeError(f"as_goroutine() takes what spawn() or submit() returned, got {fv!r} of type {type(fv).__name__}")
-    need_spawned(<Outcome>fv)
-    if (<Outcome>fv).as_value:
+    need_spawned(<FlowVar>fv)
+    if (<FlowVar>fv).as_value:
         raise TypeError("as_goroutine() takes what spawn() or submit() returned; an outcome() is awaited once")
-    return take_result(<Outcome>fv)
+    return take_result(<FlowVar>fv)

@@ -50,11 +50,11 @@ cdef object call_coroutine_function(object fn, PyObject** args, Py_ssize_t n, Py
 
 
 cdef dict ADVICE = {
-    "name": "a goroutine is named by go.with_(name=...)(fn), go_thread.with_(name=...)(fn)",
-    "context": "a context is given by go.with_(context=...)(fn), go_thread.with_(context=...)(fn)",
-    "on_panic": "what a panic does is said by go.with_(on_panic=...)(fn), go_thread.with_(on_panic=...)(fn)",
-    "children": "what becomes of the goroutines that a call leaves is said by go_thread.with_(children=...)(fn)",
-    "timeout": "a timeout is asyncio.timeout(seconds) around the await; on a thread, result(timeout=seconds)",
+    "name": "a goroutine is named by go.options(name=...)(fn), go_thread.options(name=...)(fn)",
+    "context": "a context is given by go.options(context=...)(fn), go_thread.options(context=...)(fn)",
+    "on_panic": "what a panic does is said by go.options(on_panic=...)(fn), go_thread.options(on_panic=...)(fn)",
+    "children": "what becomes of the goroutines that a call leaves is said by go_thread.options(children=...)(fn)",
+    "timeout": "a timeout is asyncio.timeout(seconds) around the await; on a thread, result_blocking(timeout=seconds)",
 }
 
 
@@ -132,7 +132,7 @@ cdef class Go:
     def __call__(self, /, *args, **kwargs):
         return PyVectorcall_Call(self, args, kwargs)
 
-    def with_(self, *, name=None, context=None, on_panic=None):
+    def options(self, *, name=None, context=None, on_panic=None):
         """A ``go`` with options.
 
         ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. ``on_panic``: what the
@@ -145,7 +145,7 @@ cdef class Go:
             async def who():
                 return current_goroutine().name
 
-            print(await go.with_(name="fetcher")(who))  # -> fetcher
+            print(await go.options(name="fetcher")(who))  # -> fetcher
         """
         cdef Go configured = Go.__new__(Go)
         if name is not None and not isinstance(name, str):

@@ -532,13 +532,14 @@ cdef object chan_recv_blocking(Chan ch, int kind, object timeout):
     if kind == W_RECV:
         return block(recv_op(ch, kind), timeout, "recv_blocking()", "use await ch.recv(), or ch.try_recv()")
     if kind == W_RECV_INFO:
-        return block(recv_op(ch, kind), timeout, "recv_info_blocking()", "use await ch.recv_info(), or ch.try_recv()")
-    return block(recv_op(ch, kind), timeout, "recv_ok_blocking()", "use await ch.recv_ok(), or ch.try_recv()")
+        return block(recv_op(ch, kind), timeout, "recv_info_blocking()", "use await ch.recv_info(), or ch.try_recv_ok()")
+    return block(recv_op(ch, kind), timeout, "recv_ok_blocking()", "use await ch.recv_ok(), or ch.try_recv_ok()")
 
 
 # ---- the operations that do not wait ----
 
-cdef object chan_try_recv(Chan ch):
+cdef object chan_try_recv(Chan ch, int kind):
+    # W_RECV: the value alone. W_RECV_OK: with True, or (None, False).
     cdef PyObject* value = NULL
     cdef Aside aside
     cdef int happened
@@ -553,11 +554,13 @@ cdef object chan_try_recv(Chan ch):
     if happened == WOULD_BLOCK:
         return EMPTY
     if happened == CLOSED:
+        if kind == W_RECV:
+            raise ChanClosed()
         return (None, False)
     received = <object>value
     Py_DECREF(received)
     chan_settle(ch, &aside)
-    return (received, True)
+    return received if kind == W_RECV else (received, True)
 
 
 cdef bint chan_try_send(Chan ch, object value) except -1:

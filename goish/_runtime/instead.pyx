@@ -19,6 +19,7 @@ cdef dict INSTEAD = {
     ("recv", "block"): "what does not wait is try_recv()",
     ("try_send", "timeout"): f"it does not wait; await send(value) does: {TIMEOUT}",
     ("try_recv", "timeout"): f"it does not wait; await recv() does: {TIMEOUT}",
+    ("try_recv_ok", "timeout"): f"it does not wait; await recv() does: {TIMEOUT}",
     ("wait", "timeout"): "asyncio.timeout(seconds) around the await; on a thread wait_blocking(timeout=seconds)",
 }
 INSTEAD.update({

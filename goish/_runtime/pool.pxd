@@ -54,21 +54,12 @@ cdef struct IdleList:
     Py_ssize_t count
 
 
-cdef class Outcome:
+@cython.final
+cdef class FlowVar:
     cdef object __weakref__
     cdef Goroutine g         # None: empty, or its result was taken
     cdef uint8_t consumed
     cdef bint as_value       # its result is an Ok or an Err
-
-
-@cython.final
-cdef class FlowVar(Outcome):
-    pass
-
-
-@cython.final
-cdef class Pending(Outcome):
-    pass
 
 
 cdef class Spawner:

@@ -611,7 +611,6 @@ cdef class Pool:
         goish_unlock(&self.lock)
         return n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]
 
-    @property
     def is_closed(self):
         """Whether it was shut down."""
         return self.closed

@@ -447,8 +447,8 @@ cdef object without_nil(object case):
 cdef object not_a_case(object case):
     if base_of(case) is not None:
         return TypeError(f"select takes operations, not channels: use ch.recv() or ch.send(v) instead of {case!r}")
-    if isinstance(case, (Goroutine, Outcome, asyncio.Future)):
-        return TypeError(f"select takes channel operations: the end of {case!r} is done(it).recv()")
+    if isinstance(case, (Goroutine, FlowVar, asyncio.Future)):
+        return TypeError(f"select takes channel operations: the end of {case!r} is ended(it)")
     return TypeError(
         f"select takes channel operations (ch.recv(), ch.recv_ok(), ch.send(v)), None or NIL; got {case!r} "
         f"of type {type(case).__name__}; a timeout is after(seconds).recv()"

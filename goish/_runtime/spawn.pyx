@@ -79,13 +79,13 @@ cdef class GoThread:
     def __cinit__(self):
         self.children = -1
 
-    def with_(self, *, name=None, context=None, children=None, on_panic=None):
+    def options(self, *, name=None, context=None, children=None, on_panic=None):
         """A ``go_thread`` with options.
 
         ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in.
         ``children``: what becomes of the goroutines that the call has started by ``go`` and that live when it is over, see
         ``Executor``; None: what its executor says. ``on_panic``: what an exception that
-        nobody takes does: as for ``go.with_``. A function is called on the thread of the loop of ``run``; without a program,
+        nobody takes does: as for ``go.options``. A function is called on the thread of the loop of ``run``; without a program,
         on any. TypeError or ValueError for anything else.
 
         Example::
@@ -93,7 +93,7 @@ cdef class GoThread:
             def who():
                 return current_goroutine().name
 
-            print(await go_thread.with_(name="cruncher")(who))  # -> cruncher
+            print(await go_thread.options(name="cruncher")(who))  # -> cruncher
         """
         cdef GoThread configured = GoThread.__new__(GoThread)
         if name is not None and not isinstance(name, str):
@@ -158,7 +158,7 @@ def spawn(fn, /, *args, **kwargs):
     others = others_by_default(fn)
     if others is not None:
         return others.spawn(fn, *args, **kwargs)
-    return spawn_on(pool_by_default(), fn, args, kwargs)
+    return spawn_on(pool_by_default(), fn, args, kwargs, ANYWHERE)
 
 
 def try_spawn(Spawner spawner, fn, /, *args):
@@ -168,25 +168,8 @@ def try_spawn(Spawner spawner, fn, /, *args):
     return fv if pool_push(spawner.pool, fv.g, offered=True) else None
 
 
-def spawn_void(fn, /, *args, **kwargs):
-    """Runs a call on the default executor, for what it does: nobody gets its result. See ``Executor.spawn_void``.
-
-    Example::
-
-        seen = []
-        async with sync_scope():
-            spawn_void(seen.append, 1)
-        print(seen)  # -> [1]
-    """
-    others = others_by_default(fn)
-    if others is not None:
-        others.spawn_void(fn, *args, **kwargs)
-    else:
-        spawn_on(pool_by_default(), fn, args, kwargs)
-
-
 def submit(fn, /, *args, **kwargs):
-    """Runs a call on the default executor, never on this thread; returns its ``Pending``. See ``Executor.submit``.
+    """Runs a call on the default executor, never on this thread; returns its ``FlowVar``. See ``Executor.submit``.
 
     Example::
 
@@ -195,7 +178,7 @@ def submit(fn, /, *args, **kwargs):
     others = others_by_default(fn)
     if others is not None:
         return others.submit(fn, *args, **kwargs)
-    return submit_to(pool_by_default(), fn, args, kwargs)
+    return spawn_on(pool_by_default(), fn, args, kwargs, ELSEWHERE)
 
 
 def pool_of(Spawner spawner):
@@ -227,25 +210,10 @@ cdef class Spawner:
             with Executor(workers=2) as ex:
                 print(sync(ex.spawn(pow, 2, 10)))  # -> 1024
         """
-        return spawn_on(self.pool, fn, args, kwargs)
-
-    def spawn_void(self, fn, /, *args, **kwargs):
-        """As ``spawn``, for a call that gives nothing back: it returns None, and nobody has to sync.
-
-        If it fails, that is a panic (see ``run``), or an error of the ``sync_scope`` it is in. Who wants to know when it is
-        over, or whether it was well, spawns a function that returns a bool.
-
-        Example::
-
-            seen = []
-            with Executor(workers=2) as ex:
-                ex.spawn_void(seen.append, 1)
-            print(seen)  # -> [1]
-        """
-        spawn_on(self.pool, fn, args, kwargs)
+        return spawn_on(self.pool, fn, args, kwargs, ANYWHERE)
 
     def submit(self, fn, /, *args, **kwargs):
-        """As ``spawn``, but the call never runs on this thread, not even when it is synced; returns its ``Pending``.
+        """As ``spawn``, but the call never runs on this thread, not even when it is synced; returns its ``FlowVar``.
 
         For a thread that must not be held up, such as that of a user interface.
 
@@ -254,7 +222,7 @@ cdef class Spawner:
             with Executor(workers=1) as ex:
                 print(sync(ex.submit(threading.get_ident)) == threading.get_ident())  # -> False
         """
-        return submit_to(self.pool, fn, args, kwargs)
+        return spawn_on(self.pool, fn, args, kwargs, ELSEWHERE)
 
     @property
     def go_thread(self):

@@ -111,14 +111,10 @@ cdef class Goroutine:
         """Whether it has ended, in whatever way. Any thread."""
         return goish_load_state(&self.state) == G_DONE
 
-    def result(self, timeout=...):
-        """Its result. Without ``timeout`` it does not wait, as asyncio has it: InvalidStateError while the goroutine runs.
+    def result(self):
+        """Its result, as asyncio has it: nothing is waited for. InvalidStateError while the goroutine runs.
 
-        With ``timeout`` (in seconds; None: for ever) it blocks the calling thread, which may be any that runs no event loop,
-        until the goroutine is done: TimeoutError if that takes longer, SyncOnLoop on a thread whose loop runs (there,
-        ``await`` it). The goroutine goes on in either case.
-
-        Raises its exception, and CancelledError if it was cancelled.
+        Raises its exception, and CancelledError if it was cancelled. Any thread.
 
         Example::
 
@@ -126,19 +122,35 @@ cdef class Goroutine:
                 return 2 * n
 
             g = go(double, 21)
-            print(await asyncio.to_thread(g.result, timeout=60))  # -> 42
+            await g
+            print(g.result())  # -> 42
         """
         if goish_load_state(&self.state) != G_DONE:
-            if timeout is ...:
-                raise InvalidStateError(f"{self!r} is not done: await it, or block a thread by result(timeout=...)")
-            return block(new_op(W_JOIN, self), timeout, "result(timeout)", "await it")
-        if timeout is not ...:
-            checked_timeout(timeout)
+            raise InvalidStateError(f"{self!r} is not done: await it, or block a thread by result_blocking()")
         if goish_load_state(&self.flags) & GF_CANCELLED:
             raise take_cancelled(self)
         if goish_load_state(&self.flags) & GF_FAILED:
             raise take_exception(self)
         return self.wait
+
+    def result_blocking(self, timeout=None):
+        """Blocks this thread until the goroutine is done; its result. On a thread that runs no event loop.
+
+        ``timeout``: seconds, None for ever; TimeoutError if it takes longer. SyncOnLoop on a thread whose loop runs: there,
+        ``await`` it. The goroutine goes on in either case. Raises its exception, and CancelledError if it was cancelled.
+
+        Example::
+
+            async def double(n):
+                return 2 * n
+
+            g = go(double, 21)
+            print(await asyncio.to_thread(g.result_blocking, timeout=60))  # -> 42
+        """
+        if goish_load_state(&self.state) != G_DONE:
+            return block(new_op(W_JOIN, self), timeout, "result_blocking()", "await it")
+        checked_timeout(timeout)
+        return self.result()
 
     def exception(self):
         """Its exception, or None if it has a result.

@@ -89,8 +89,8 @@ cdef class SendChan(End):
         """See ``Chan.try_send``."""
         return self.chan.try_send(value)
 
-    def try_send_batch(self, values):
-        """See ``Chan.try_send_batch``."""
+    def try_send_many(self, values):
+        """See ``Chan.try_send_many``."""
         return chan_try_send_batch(self.chan, values)
 
     def send_many(self, values):
@@ -163,10 +163,14 @@ cdef class RecvChan(End):
 
     def try_recv(self):
         """See ``Chan.try_recv``."""
-        return chan_try_recv(self.chan)
+        return chan_try_recv(self.chan, W_RECV)
 
-    def try_recv_batch(self, max=None):
-        """See ``Chan.try_recv_batch``."""
+    def try_recv_ok(self):
+        """See ``Chan.try_recv_ok``."""
+        return chan_try_recv(self.chan, W_RECV_OK)
+
+    def try_recv_many(self, max=None):
+        """See ``Chan.try_recv_many``."""
         return chan_try_recv_batch(self.chan, max)
 
     def recv_many(self, Py_ssize_t max, *, double linger=0.0):
@@ -182,12 +186,12 @@ cdef class RecvChan(End):
 
 
 @cython.final
-cdef class CancelToken(RecvChan):
+cdef class CancelToken:
     """CancelToken()\n--\n\n\
-    Tells many at once that they are to stop: a receive-only channel that ``cancel`` closes.
+    Tells many at once that they are to stop, whichever thread they are on.
 
-    What computes asks ``check`` from time to time; what waits takes ``token.recv_ok()`` as a case of ``select``, or awaits
-    it. Any thread may use it.
+    What computes asks ``check`` from time to time; what waits takes ``token.done().recv()`` as a case of ``select``.
+    Any thread may use it.
 
     Example::
 
@@ -204,9 +208,7 @@ cdef class CancelToken(RecvChan):
             print(error)  # -> enough
     """
 
-    def __init__(self):
-        if self.chan is not None:
-            raise TypeError("a CancelToken is made once; make another with CancelToken()")
+    def __cinit__(self):
         self.chan = Chan()
 
     def cancel(self, reason=None):
@@ -231,10 +233,20 @@ cdef class CancelToken(RecvChan):
         if goish_load_state(&self.chan.closed):
             raise cancelled_error(self.reason)
 
-    @property
     def cancelled(self):
         """Whether it was cancelled."""
         return goish_load_state(&self.chan.closed) != 0
+
+    def done(self):
+        """A channel that is closed when it is cancelled, as Go's ``ctx.Done()``: a case of ``select``.
+
+        Example::
+
+            token = CancelToken()
+            token.cancel()
+            print(await select(chan().recv(), token.done().recv()))  # -> (1, None, False)
+        """
+        return recv_view(self.chan)
 
     def __repr__(self):
         return f"<CancelToken{' cancelled' if self.chan.closed else ''}>"

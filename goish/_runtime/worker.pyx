@@ -387,7 +387,6 @@ cdef class Worker:
         finally:
             goish_tls_worker = NULL
 
-    @property
     def is_idle(self):
         """Whether it waits for work, and there is none: it wakes nobody. Not of one whose loop runs: that has more to do."""
         cdef bint idle

@@ -8,6 +8,7 @@ from typing import Any, Literal, assert_type
 
 import goish
 from goish import Chan, Err, FlowVar, Goroutine, Ok, Op, Pending, PriorityChan, Received, RecvChan, SendChan, WaitGroup
+from goish._runtime.values import _Empty  # pyright: ignore[reportPrivateUsage]
 
 
 async def fetch(url: str, *, retries: int = 0) -> bytes:
@@ -18,7 +19,7 @@ async def starting() -> None:
     assert_type(goish.go(fetch, "x", retries=2), Goroutine[bytes])
     assert_type(goish.go(fetch("x")), Goroutine[bytes])
     assert_type(await goish.go(fetch, "x"), bytes)
-    assert_type(goish.go.with_(name="fetcher")(fetch, "x"), Goroutine[bytes])
+    assert_type(goish.go.options(name="fetcher")(fetch, "x"), Goroutine[bytes])
     assert_type(WaitGroup().go(fetch, "x"), Goroutine[bytes])
     assert_type(await asyncio.gather(goish.go(fetch, "x"), goish.go(fetch, "y")), tuple[bytes, bytes])
     goish.go(fetch, 5)  # type: ignore[call-overload]  # pyright: ignore
@@ -75,10 +76,8 @@ async def threads(ints: list[int]) -> None:
             assert_type(value, int)
         case Err(error):
             assert_type(error, BaseException)
-    goish.spawn_void(add, 1, 2)
-    goish.spawn_void(add, "x", 2)  # type: ignore[arg-type]  # pyright: ignore
     goish.sync(goish.spawn(add, 1, 2), help="all")  # type: ignore[arg-type]  # pyright: ignore
-    assert_type(goish.done(goish.go(fetch, "x")), RecvChan[Any])
+    assert_type(goish.ended(goish.go(fetch, "x")), Op[None])
     assert_type(goish.parallel_map(str, ints), list[str])
     assert_type(goish.parallel_reduce(max, ints), int)
     assert_type(goish.parallel_reduce(add, ints, initial=5), int)
@@ -111,6 +110,7 @@ async def channels(ints: Chan[int]) -> None:
     assert_type(goish.chan(math.inf), Chan[Any])
     assert_type(ints.recv(), Op[int])
     assert_type(await ints.recv(), int)
+    assert_type(ints.try_recv(), int | Literal[_Empty.EMPTY])
     assert_type(await ints.send(1), bool)
     assert_type(await ints.recv_info(), Received[int])
     assert_type(ints.recv_info_blocking(), Received[int])
@@ -130,7 +130,7 @@ async def channels(ints: Chan[int]) -> None:
 async def comma_ok(ints: Chan[int]) -> int:
     value, ok = received = await ints.recv_ok()
     assert_type(received, tuple[int, Literal[True]] | tuple[None, Literal[False]])
-    taken = ints.try_recv()
+    taken = ints.try_recv_ok()
     if taken is goish.EMPTY:
         return 0
     assert_type(taken, tuple[int, Literal[True]] | tuple[None, Literal[False]])
@@ -156,7 +156,7 @@ def on_a_plain_thread(ints: Chan[int], g: goish.Goroutine[bytes]) -> None:
     assert_type(ints.sender.send_blocking(1, timeout=None), bool)
     assert_type(list(ints.receiver), list[int])
     assert_type(goish.select_blocking(ints.recv(), goish.NIL, timeout=0.5), tuple[int, Any, bool])
-    assert_type(g.result(timeout=1.5), bytes)
+    assert_type(g.result_blocking(timeout=1.5), bytes)
     goish.WaitGroup().wait_blocking(1)
     PriorityChan[str]().send_blocking("urgent", priority=-1)
     ints.send_blocking("x")  # type: ignore[arg-type]  # pyright: ignore

@@ -21,7 +21,8 @@ from time import perf_counter
 from typing import Any
 
 import goish
-from goish import Executor, chan, go_thread, spawn, submit, sync
+from goish import chan, go_thread
+from goish.parallel import Executor, spawn, submit, sync
 
 ROUNDS = 5
 CALLS = 5_000
@@ -89,7 +90,7 @@ def computing(run_all: Callable[[int], object]) -> float:
 
 def on_goish(workers: int) -> float:
     with Executor(workers=workers).prestart() as ex:
-        return computing(lambda n: goish.sync_all(*[ex.go_thread(compute, n) for _ in range(SHARES)]))
+        return computing(lambda n: goish.parallel.sync_all(*[ex.go_thread(compute, n) for _ in range(SHARES)]))
 
 
 def on_executor(make: Callable[[int], concurrent.futures.Executor], workers: int) -> float:
@@ -493,7 +494,7 @@ def pipeline(workers: int) -> float:
         if workers == 1:
             sync(ex.go_thread(both_stages))
         else:
-            goish.sync_all(ex.go_thread(first_stage, between), ex.go_thread(second_stage, between))
+            goish.parallel.sync_all(ex.go_thread(first_stage, between), ex.go_thread(second_stage, between))
         return (perf_counter() - began) / STEPS
 
 

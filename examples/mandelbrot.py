@@ -5,7 +5,7 @@ import sys
 import time
 import zlib
 
-from goish import default_executor, parallel_map
+from goish.parallel import default_executor, parallel_map
 
 WIDTH, HEIGHT = 360, 240
 LIMIT = 80  # steps after which a point counts as one of the set

@@ -2,7 +2,7 @@
 
 import random
 
-from goish import spawn, sync
+from goish.parallel import spawn, sync
 
 NUMBERS = 20_000
 SMALL = 500  # shorter runs are not worth a spawn

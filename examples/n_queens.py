@@ -1,6 +1,6 @@
 """N queens, in parallel: each square that is not under attack is a branch of the search, spawned on speculation."""
 
-from goish import FlowVar, spawn, sync
+from goish.parallel import FlowVar, spawn, sync
 
 SIZE = 8
 SPAWNED_ROWS = 3  # branches further down are too short to be worth a spawn

@@ -3,7 +3,8 @@
 import threading
 
 import goish
-from goish import go, go_thread, sync_all, wait_all
+from goish import go, go_thread, wait_all
+from goish.parallel import sync_all
 
 names: dict[int, str] = {}
 

@@ -5,7 +5,8 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 
 import goish
-from goish import AdoptedExecutor, Executor, adopt, go_thread, parallel_map
+from goish import go_thread
+from goish.parallel import AdoptedExecutor, Executor, adopt, parallel_map
 
 RANGES = [range(start, start + 5_000) for start in range(0, 40_000, 5_000)]
 

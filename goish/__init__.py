@@ -1,39 +1,42 @@
 """goish: Go's concurrency for Python's asyncio world.
 
-Running goroutines: ``run``, ``go``, ``Goroutine``, ``gosched``, ``sleep``, ``goexit``, ``num_goroutine``,
-``current_goroutine``. Channels: ``chan``, ``Chan``, ``PriorityChan``, ``SendChan``, ``RecvChan``, ``NIL``, ``EMPTY``,
-``after``, ``select``, ``try_select``, ``select_blocking``. Waiting for many: ``WaitGroup``, ``wait_all``, ``wait_any``,
-``ended``. On threads: ``go_thread``, ``spawn``, ``submit``, ``sync``, ``sync_scope``, ``Executor``, ``CancelToken``,
-``parallel_map``. With asyncio: ``new_event_loop``, ``task_factory``. What can go wrong: the errors, all of them
-``GoishError`` but ``Panic``.
+Running goroutines: ``run``, ``go``, ``go_thread``, ``Goroutine``, ``gosched``, ``sleep``, ``goexit``,
+``num_goroutine``, ``current_goroutine``. Channels: ``chan``, ``Chan``, ``PriorityChan``, ``SendChan``, ``RecvChan``,
+``NIL``, ``EMPTY``, ``after``, ``select``, ``try_select``, ``select_blocking``. Waiting for many: ``WaitGroup``,
+``wait_all``, ``wait_any``, ``ended``. Stopping: ``CancelToken``, ``check_cancel``. With asyncio: ``new_event_loop``,
+``task_factory``. What can go wrong: the errors, all of them ``GoishError`` but ``Panic``.
+
+Modules: ``goish.parallel`` (executors, ``spawn`` and ``sync``, parallel loops), ``goish.sync`` (Go's package),
+``goish.runtime``, ``goish.debug``, ``goish.loops``, ``goish.errors``, ``goish.anyio``.
 
 ``NIL`` is Go's nil channel: a send or receive on it waits for ever (a cancel ends it), a case of ``select`` on it is
 never ready, and closing it raises ``CloseOfNil``.
 """
 
 import os as _os
+import sys as _sys
 
 from goish import debug as debug
+from goish import errors as errors
+from goish import loops as loops
+from goish import parallel as parallel
 from goish import runtime as runtime
-from goish import workers as _workers
+from goish import sync as sync
+from goish._program.run import goexit, run
 from goish._runtime.core import (
     NIL,
     CancelToken,
     Chan,
-    FlowVar,
     Goroutine,
     Op,
-    Pending,
     PriorityChan,
     RecvChan,
     SendChan,
     WaitGroup,
     after,
-    as_goroutine,
     chan,
     check_cancel,
     current_goroutine,
-    current_worker,
     go,
     go_thread,
     gosched,
@@ -41,16 +44,15 @@ from goish._runtime.core import (
     select,
     select_blocking,
     sleep,
-    spawn,
-    submit,
-    sync,
     task_factory,
     try_select,
 )
+from goish._runtime.core import publish as _publish
 from goish._runtime.core import set_own_files as _set_own_files
-from goish._runtime.values import EMPTY, ChanStatistics, Err, Flavor, Ok, Received
-from goish.adopted import AdoptedExecutor, adopt
-from goish.default import default_executor, set_default_executor, set_workers
+from goish._runtime.values import EMPTY, ChanStatistics, Flavor, Received
+from goish._threads import workers as _workers
+from goish._threads.default import set_workers
+from goish._threads.handles import ended, wait_all, wait_any
 from goish.errors import (
     ChanClosed,
     ChanFull,
@@ -58,31 +60,17 @@ from goish.errors import (
     CloseOfClosed,
     CloseOfNil,
     DeadlockError,
-    FlavorError,
-    FlowVarConsumed,
     GoishError,
-    NotSpawned,
     Panic,
-    PoolFull,
-    PoolShutdown,
     SendOnClosed,
-    SyncOnLoop,
 )
-from goish.executor import Executor, ExecutorStatistics
-from goish.flow import ended, sync_all, sync_any, wait_all, wait_any
 from goish.loops import new_event_loop
-from goish.parallel import parallel_for, parallel_map, parallel_reduce
-from goish.runtime import goexit, run
-from goish.scope import sync_scope
 
 __version__ = "0.1.0"
-
-_set_own_files(_os.path.join(_os.path.dirname(__file__), ""), _workers.__file__)
 
 __all__ = [
     "EMPTY",
     "NIL",
-    "AdoptedExecutor",
     "CancelToken",
     "Chan",
     "ChanClosed",
@@ -92,37 +80,21 @@ __all__ = [
     "CloseOfClosed",
     "CloseOfNil",
     "DeadlockError",
-    "Err",
-    "Executor",
-    "ExecutorStatistics",
     "Flavor",
-    "FlavorError",
-    "FlowVar",
-    "FlowVarConsumed",
     "GoishError",
     "Goroutine",
-    "NotSpawned",
-    "Ok",
     "Op",
     "Panic",
-    "Pending",
-    "PoolFull",
-    "PoolShutdown",
     "PriorityChan",
     "Received",
     "RecvChan",
     "SendChan",
     "SendOnClosed",
-    "SyncOnLoop",
     "WaitGroup",
-    "adopt",
     "after",
-    "as_goroutine",
     "chan",
     "check_cancel",
     "current_goroutine",
-    "current_worker",
-    "default_executor",
     "ended",
     "go",
     "go_thread",
@@ -130,23 +102,18 @@ __all__ = [
     "gosched",
     "new_event_loop",
     "num_goroutine",
-    "parallel_for",
-    "parallel_map",
-    "parallel_reduce",
     "run",
     "select",
     "select_blocking",
-    "set_default_executor",
     "set_workers",
     "sleep",
-    "spawn",
-    "submit",
-    "sync",
-    "sync_all",
-    "sync_any",
-    "sync_scope",
     "task_factory",
     "try_select",
     "wait_all",
     "wait_any",
 ]
+
+_set_own_files(_os.path.join(_os.path.dirname(__file__), ""), _workers.__file__)
+for _module in ("parallel", "sync", "runtime", "debug", "loops"):
+    _publish(globals()[_module])
+_publish(_sys.modules[__name__])

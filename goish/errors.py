@@ -4,6 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+__all__ = [
+    "ChanClosed",
+    "ChanFull",
+    "ChanMisuse",
+    "CloseOfClosed",
+    "CloseOfNil",
+    "DeadlockError",
+    "FlavorError",
+    "FlowVarConsumed",
+    "GoishError",
+    "NotSpawned",
+    "Panic",
+    "PoolFull",
+    "PoolShutdown",
+    "SendOnClosed",
+    "SyncOnLoop",
+]
+
 
 class GoishError(Exception):
     """Base of every error that goish raises itself, but for ``Panic``.

@@ -31,7 +31,6 @@ from goish import (
     CloseOfClosed,
     CloseOfNil,
     Flavor,
-    FlavorError,
     PriorityChan,
     Received,
     RecvChan,
@@ -45,6 +44,7 @@ from goish import (
     sleep,
     try_select,
 )
+from goish.errors import FlavorError
 
 if TYPE_CHECKING:
     from conftest import Driver
@@ -1499,7 +1499,7 @@ def test_environment_turns_flavor_checks_on(environment: dict[str, str]) -> None
             async def other():
                 try:
                     await ch.send(2)
-                except goish.FlavorError:
+                except goish.errors.FlavorError:
                     print("refused")
 
             await goish.go(other)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ast
+import graphlib
+import importlib
+import inspect
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -101,7 +105,7 @@ def test_asyncio_is_met_at_its_doors_only() -> None:
         assert users <= allowed, call
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
 def test_the_api_uses_no_private_names_of_the_core(path: Path) -> None:
     tree = ast.parse(path.read_text())
     names = [
@@ -146,3 +150,68 @@ def test_every_lock_is_released_on_every_way_out(part: str) -> None:
                 unlocked_last = before.rfind("goish_unlock(") >= before.rfind("goish_lock(")
                 assert unlocked_last or "lock_all" in name, f"{part}.pyx: {name}: {line.strip()}"
         assert body.count("goish_unlock(") >= (1 if held and "lock_all" not in name else 0), f"{part}.pyx: {name}"
+
+
+# ── public and private ──
+
+MODULES = {
+    ".".join(("goish", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
+}
+PUBLIC = [name for name in MODULES if not re.search(r"\._|__main__", name)]
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of the package that one imports, but for the annotations."""
+    package = ".".join(("goish", *path.relative_to(PACKAGE).parent.parts))
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom):
+            parts = package.split(".")
+            base = parts[: len(parts) + 1 - node.level] if node.level else []
+            module = ".".join((*base, *(node.module or "").split("."))).rstrip(".")
+            found |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+    return found & MODULES.keys()
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_a_module_says_what_it_exports(name: str) -> None:
+    module = importlib.import_module(name)
+    if name in PUBLIC:
+        assert module.__all__, "a public module has __all__"
+    for exported in getattr(module, "__all__", ()):
+        assert hasattr(module, exported)
+
+
+def test_a_public_name_is_exported_by_one_module_beside_the_package() -> None:
+    exported = [name for module in PUBLIC if module != "goish" for name in importlib.import_module(module).__all__]
+    assert sorted(exported) == sorted(set(exported))
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_what_a_public_module_exports_says_that_it_is_public(name: str) -> None:
+    module = importlib.import_module(name)
+    for exported in map(partial(getattr, module), module.__all__):
+        if isinstance(exported, type) or inspect.isroutine(exported):
+            assert exported.__module__ in PUBLIC, exported
+            home = importlib.import_module(exported.__module__)
+            assert getattr(home, exported.__name__) is exported
+
+
+ORDER = ["goish._program", "goish._threads", "goish._inspect", "goish._checks", "goish._runtime", "goish.errors"]
+
+
+def place(module: str) -> int:
+    return next((i for i, part in enumerate(ORDER) if module == part or module.startswith(f"{part}.")), -1)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_a_module_imports_only_what_stands_below_it(name: str) -> None:
+    """Public modules stand on the private ones, and those in their order; within a folder there is no circle."""
+    for other in imported(MODULES[name]):
+        assert place(other) >= place(name) or other == "goish.errors", f"{name} imports {other}"
+
+
+def test_no_circle_of_imports() -> None:
+    graph = {name: imported(path) - {name} for name, path in MODULES.items()}
+    tuple(graphlib.TopologicalSorter(graph).static_order())

@@ -48,10 +48,9 @@ from goish import (
     run,
     select,
     sleep,
-    spawn,
-    submit,
     try_select,
 )
+from goish.parallel import spawn, submit
 
 if TYPE_CHECKING:
     from conftest import Driver
@@ -137,7 +136,7 @@ KEYWORDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "send, heap": (lambda _: PriorityChan().send(1, timeout=1), "asyncio.timeout(seconds)"),  # type: ignore[call-arg]
     "send, no heap": (lambda ch: ch.send(1, priority=1), "PriorityChan"),
     "send, block": (lambda ch: ch.send(1, block=False), "try_send(value)"),
-    "recv, block": (lambda ch: ch.recv(block=False), "try_recv_ok()"),
+    "recv, block": (lambda ch: ch.recv(block=False), "try_recv()"),
     "try_send": (lambda ch: ch.try_send(1, timeout=1), "await send(value)"),
     "try_recv_ok": (lambda ch: ch.try_recv_ok(timeout=1), "await recv()"),
     "wait_closed": (lambda ch: ch.wait_closed(timeout=1), "select_blocking(ch.wait_closed(), timeout=seconds)"),
@@ -651,14 +650,16 @@ async def test_channel_that_is_sent_to_a_process_is_told_of_results() -> None:
 async def test_sync_on_a_loop_is_refused_by_its_own_name() -> None:
     hold = threading.Event()
     g = goish.go_thread(hold.wait)
-    with pytest.raises(goish.SyncOnLoop, match=r"^sync\(\) would block .* await the Goroutine"):
-        goish.sync(g)
+    with pytest.raises(goish.errors.SyncOnLoop, match=r"^sync\(\) would block .* await the Goroutine"):
+        goish.parallel.sync(g)
     hold.set()
     assert await g
-    assert goish.sync(g)  # which does not block
+    assert goish.parallel.sync(g)  # which does not block
 
 
-@pytest.mark.parametrize("loop", [goish.parallel_for, goish.parallel_map, goish.parallel_reduce])
+@pytest.mark.parametrize(
+    "loop", [goish.parallel.parallel_for, goish.parallel.parallel_map, goish.parallel.parallel_reduce]
+)
 def test_arguments_of_a_parallel_loop_the_wrong_way_round_are_told(loop: Any) -> None:
     with pytest.raises(TypeError, match=rf"{loop.__name__}\(\w+, items.*the function comes first, got \[1, 2\]"):
         loop([1, 2], "ab")
@@ -666,13 +667,13 @@ def test_arguments_of_a_parallel_loop_the_wrong_way_round_are_told(loop: Any) ->
 
 def test_attributes_of_others_are_told_what_is_there() -> None:
     with pytest.raises(AttributeError, match=r"parallel_map\(fn, items, executor=ex\)"):
-        _ = goish.Executor().map  # type: ignore[attr-defined]  # pyright: ignore
+        _ = goish.parallel.Executor().map  # type: ignore[attr-defined]  # pyright: ignore
     with pytest.raises(AttributeError, match=r"attribute 'frobnicate'$"):
-        _ = goish.Executor().frobnicate  # type: ignore[attr-defined]  # pyright: ignore
-    fv = goish.submit(int)
+        _ = goish.parallel.Executor().frobnicate  # type: ignore[attr-defined]  # pyright: ignore
+    fv = goish.parallel.submit(int)
     with pytest.raises(AttributeError, match="as_goroutine"):
         _ = fv.cancelled  # type: ignore[attr-defined]  # pyright: ignore
-    assert goish.sync(fv) == 0
+    assert goish.parallel.sync(fv) == 0
 
 
 async def test_goroutine_can_be_neither_copied_nor_pickled(run: Driver) -> None:

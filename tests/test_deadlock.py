@@ -24,8 +24,8 @@ from helpers import collector
 
 import goish
 from goish import NIL, Chan, DeadlockError, WaitGroup, after, chan, go, goexit, run, select, sleep
+from goish._program.deadlock import FIRST_LOOK
 from goish._runtime.core import scheduler
-from goish.deadlock import FIRST_LOOK
 
 Program = Callable[[], Coroutine[Any, Any, Any]]
 LOOPS = ["asyncio", "uvloop"]
@@ -42,8 +42,8 @@ lives = collector(ALIVE)
 
 @pytest.fixture(autouse=True)
 def nothing_left_over() -> None:
-    goish.default_executor().shutdown()
-    goish.set_default_executor(None)
+    goish.parallel.default_executor().shutdown()
+    goish.parallel.set_default_executor(None)
     for thread in threading.enumerate():
         if thread is not threading.main_thread():
             thread.join(10)  # asyncio does not wait for the threads that have watched its subprocesses

@@ -26,25 +26,22 @@ from goish import (
     NIL,
     Chan,
     DeadlockError,
-    Executor,
     WaitGroup,
-    adopt,
     after,
     chan,
-    deadlock,
     go,
     goexit,
     run,
     select,
     sleep,
-    sync_any,
-    sync_scope,
     wait_all,
     wait_any,
 )
+from goish._program import deadlock
+from goish._program.deadlock import FIRST_LOOK
+from goish._program.stop_world import HOLD, Round
 from goish._runtime.core import scheduler
-from goish.deadlock import FIRST_LOOK
-from goish.standstill import HOLD, Round
+from goish.parallel import Executor, adopt, sync_any, sync_scope
 
 Program = Callable[[Executor], Coroutine[Any, Any, Any]]
 LOOPS = ["asyncio", "uvloop"]

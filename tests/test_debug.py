@@ -20,6 +20,7 @@ from helpers import FREE_THREADED
 
 import goish
 from goish import NIL, Chan, PriorityChan, WaitGroup, after, chan, debug, go, gosched, run, select, sleep
+from goish._inspect import leaks
 from goish.runtime import goroutines
 
 LOOPS: list[Any] = ["asyncio", "uvloop"]
@@ -405,7 +406,7 @@ def test_no_more_references_are_counted_than_a_suspended_frame_owns(fn: Callable
     with suppress(StopIteration):
         step.send(None)
     owned = sys.getrefcount(item) - before
-    counted = sum(part is item for part in debug._referents(suspended))
+    counted = sum(part is item for part in leaks._referents(suspended))
     assert 0 < counted <= owned
     if fn is not operand_of_yield:
         assert counted == owned

@@ -1,7 +1,8 @@
 """Every public name is documented, and the examples in the docstrings run and print what they say.
 
-An example is the indented block under a line ``Example::``. The names of goish and goish itself are there; an ``await``
-outside of any function stands in the body of main. After ``# ->`` stands what the prints on that line print, in a line.
+An example is the indented block under a line ``Example::``. The names of goish and of its modules, and goish itself,
+are there; an ``await`` outside of any function stands in the body of main. After ``# ->`` stands what the prints on
+that line print, in a line.
 """
 
 from __future__ import annotations
@@ -26,10 +27,17 @@ import goish.anyio
 import goish.debug
 
 MODULES = [
-    (goish, goish.__all__),
-    (goish.runtime, goish.runtime.__all__),
-    (goish.anyio, goish.anyio.__all__),
-    (goish.debug, ["dump", "leaks"]),
+    (module, [name for name in module.__all__ if name not in ("panics", "AnyExecutor")])
+    for module in (
+        goish,
+        goish.runtime,
+        goish.parallel,
+        goish.sync,
+        goish.loops,
+        goish.errors,
+        goish.anyio,
+        goish.debug,
+    )
 ]
 VIEWS = (goish.SendChan, goish.RecvChan, goish.SendChan.__base__)
 
@@ -115,7 +123,7 @@ def run_example(name: str, source: str) -> dict[int, str]:
     def note(*values: object) -> None:
         printed[sys._getframe(1).f_lineno].append(" ".join(map(str, values)))
 
-    namespace = {name: getattr(goish, name) for name in goish.__all__}
+    namespace = {name: getattr(module, name) for module, names in MODULES for name in names}
     namespace |= {"__name__": "__main__", "asyncio": asyncio, "concurrent": concurrent, "goish": goish, "print": note}
     namespace |= {"threading": threading, "time": time}
     code = compile(source, f"<{name}>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
@@ -129,4 +137,4 @@ def test_help_shows_what_a_type_is_made_with() -> None:
     assert str(inspect.signature(goish.Chan)) == "(capacity=0, *, overflow='block', flavor='mpmc', on_undelivered=None)"
     for cls in (goish.CancelToken, goish.WaitGroup):
         assert str(inspect.signature(cls)) == "()"
-    assert str(inspect.signature(goish.parallel_reduce).parameters["initial"]).endswith("= ...")
+    assert str(inspect.signature(goish.parallel.parallel_reduce).parameters["initial"]).endswith("= ...")

@@ -23,8 +23,10 @@ import pytest
 from parties import PATIENCE, until
 
 import goish
-from goish import Executor, PoolFull, PoolShutdown, SyncOnLoop, adopt, go_thread, sync
+from goish import go_thread
 from goish._runtime.core import everyone
+from goish.errors import PoolFull, PoolShutdown, SyncOnLoop
+from goish.parallel import Executor, adopt, sync
 
 
 @pytest.fixture
@@ -76,9 +78,9 @@ def test_set_workers_takes_a_whole_number(n: Any) -> None:
 
 
 def test_by_default_there_are_as_many_workers_as_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Executor().workers == goish.cpus.cpu_count() >= 1
-    monkeypatch.setattr(goish.cpus, "_cgroup_quota", lambda: 0.5)
-    assert goish.cpus.cpu_count() == 1
+    assert Executor().workers == goish._threads.cpus.cpu_count() >= 1
+    monkeypatch.setattr(goish._threads.cpus, "_cgroup_quota", lambda: 0.5)
+    assert goish._threads.cpus.cpu_count() == 1
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
@@ -111,7 +113,7 @@ def test_no_more_than_workers_run_at_once() -> None:
             running -= 1
 
     with Executor(workers=3) as ex:
-        goish.sync_all(*[ex.submit(body) for _ in range(100)])
+        goish.parallel.sync_all(*[ex.submit(body) for _ in range(100)])
     assert most == 3
 
 
@@ -119,7 +121,7 @@ def test_the_number_of_workers_may_change() -> None:
     meet = threading.Barrier(3)
     with Executor(workers=1) as ex:
         ex.set_workers(3)
-        assert sorted(goish.sync_all(*[ex.submit(meet.wait, PATIENCE) for _ in range(3)])) == [0, 1, 2]
+        assert sorted(goish.parallel.sync_all(*[ex.submit(meet.wait, PATIENCE) for _ in range(3)])) == [0, 1, 2]
         ex.set_workers(1)
         assert sync(ex.submit(int)) == 0
 
@@ -180,7 +182,7 @@ def test_stats_count_what_there_is(hold: threading.Event) -> None:
         assert goish.num_goroutine() == 5
         parked.close()
         hold.set()
-        goish.sync_all(*waiting)
+        goish.parallel.sync_all(*waiting)
         with pytest.raises(goish.ChanClosed):
             g.result_blocking(timeout=PATIENCE)
 
@@ -196,7 +198,7 @@ def test_a_full_queue_raises(hold: threading.Event) -> None:
             with pytest.raises(PoolFull, match="max_pending=2"):
                 verb(int)
         hold.set()
-        goish.sync_all(*waiting)
+        goish.parallel.sync_all(*waiting)
         assert sync(ex.submit(int)) == 0
 
 
@@ -294,7 +296,7 @@ def test_room_for_many_wakes_many(hold: threading.Event) -> None:
         until(lambda: sum(g.done() for g in waiting) == 2)
         assert ex.statistics().pending == 4
         hold.set()
-        goish.sync_all(running, *queued[2:], *(g.result_blocking(timeout=PATIENCE) for g in waiting))
+        goish.parallel.sync_all(running, *queued[2:], *(g.result_blocking(timeout=PATIENCE) for g in waiting))
 
 
 def test_who_waits_for_room_while_a_call_runs_is_in_no_deadlock() -> None:
@@ -388,7 +390,7 @@ def test_a_refusal_says_why_on_full_run_does_not_apply(hold: threading.Event) ->
 
 def test_workers_that_wait_for_room_in_their_own_queue_are_made_up_for() -> None:
     def fan_out(depth: int) -> int:
-        return 1 if depth == 0 else sum(goish.sync_all(*[ex.spawn(fan_out, depth - 1) for _ in range(3)]))
+        return 1 if depth == 0 else sum(goish.parallel.sync_all(*[ex.spawn(fan_out, depth - 1) for _ in range(3)]))
 
     with Executor(workers=1, max_pending=1, on_full="block") as ex:
         assert sync(ex.submit(fan_out, 4)) == 81
@@ -570,13 +572,13 @@ def test_an_executor_of_others_is_used_as_ones_own(make: Any) -> None:
         assert g.result_blocking(timeout=PATIENCE) == g.result() == 9
         with pytest.raises(ZeroDivisionError):
             sync(ex.spawn(divmod, 1, 0))
-        assert goish.parallel_map(abs, range(-9, 0), executor=ex) == list(range(9, 0, -1))
-        assert goish.sync_all(ex.spawn(abs, -1), goish.spawn(abs, -2)) == (1, 2)
+        assert goish.parallel.parallel_map(abs, range(-9, 0), executor=ex) == list(range(9, 0, -1))
+        assert goish.parallel.sync_all(ex.spawn(abs, -1), goish.parallel.spawn(abs, -2)) == (1, 2)
 
         async def main() -> list[int]:
             assert await ex.spawn(abs, -3) == 3
             assert await asyncio.wait_for(ex.go_thread(abs, -3), PATIENCE) == 3
-            return await go_thread(goish.parallel_map, abs, [-1, -2], executor=ex)
+            return await go_thread(goish.parallel.parallel_map, abs, [-1, -2], executor=ex)
 
         assert goish.run(main) == [1, 2]
     assert goish.num_goroutine() == 0
@@ -590,7 +592,7 @@ def test_an_adopted_executor_that_is_shut_down_says_so() -> None:
             verb(int)
         assert type(caught.value.__cause__) is RuntimeError
     with pytest.raises(PoolShutdown):
-        goish.parallel_map(abs, [-1], executor=ex)
+        goish.parallel.parallel_map(abs, [-1], executor=ex)
 
 
 def test_a_call_on_an_executor_of_others_is_cancelled_while_it_waits(hold: threading.Event) -> None:
@@ -605,20 +607,20 @@ def test_a_call_on_an_executor_of_others_is_cancelled_while_it_waits(hold: threa
 
 
 def test_another_executor_may_be_the_default_one() -> None:
-    before = goish.default_executor()
+    before = goish.parallel.default_executor()
     with Executor(workers=1, name="mine") as ex:
-        goish.set_default_executor(ex)
+        goish.parallel.set_default_executor(ex)
         try:
-            assert goish.default_executor() is ex
-            for verb in (goish.spawn, goish.submit, go_thread):
-                assert sync(verb(lambda: goish.current_worker().name), help="none").startswith("mine")  # type: ignore
+            assert goish.parallel.default_executor() is ex
+            for verb in (goish.parallel.spawn, goish.parallel.submit, go_thread):
+                assert sync(verb(lambda: goish.runtime.current_worker().name), help="none").startswith("mine")  # type: ignore
         finally:
-            goish.set_default_executor(before)
-    assert goish.default_executor() is before
+            goish.parallel.set_default_executor(before)
+    assert goish.parallel.default_executor() is before
     with pytest.raises(TypeError, match=r"takes an Executor, adopt.* or None"):
-        goish.set_default_executor(5)  # type: ignore[arg-type]
+        goish.parallel.set_default_executor(5)  # type: ignore[arg-type]
     with pytest.raises(PoolShutdown):
-        goish.set_default_executor(ex)
+        goish.parallel.set_default_executor(ex)
 
 
 @pytest.mark.parametrize(("workers", "error"), [(0, ValueError), (True, TypeError), ("2", TypeError)])
@@ -639,7 +641,7 @@ def test_dask_is_an_executor() -> None:
         with distributed.Client(cluster) as client, adopt(client.get_executor()) as ex:
             assert ex.workers == 6
             assert sync(ex.spawn(pow, 3, 2)) == 9
-            assert goish.parallel_map(abs, [-1, -2], executor=ex) == [1, 2]
+            assert goish.parallel.parallel_map(abs, [-1, -2], executor=ex) == [1, 2]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ray needs more than a test gives it there")
@@ -694,7 +696,7 @@ def test_adopted_executors_run_functions_of_others_only() -> None:
             with pytest.raises(TypeError, match=r"runs plain functions .* go_thread\(fn\)"):
                 give(body)
     with pytest.raises(TypeError, match="one of goish already"):
-        adopt(goish.default_executor())  # type: ignore[arg-type]
+        adopt(goish.parallel.default_executor())  # type: ignore[arg-type]
 
 
 def test_fewer_workers_are_fewer_threads() -> None:
@@ -737,9 +739,9 @@ def test_an_error_of_an_adopted_executor_names_the_line_of_the_caller(verb: str)
 def test_the_creator_is_who_has_called_goish() -> None:
     with adopt(concurrent.futures.ThreadPoolExecutor(1)) as others, Executor(workers=1) as ex:
         created = [others.go_thread(int).created_by, ex.go_thread(int).created_by]
-        with goish.sync_scope() as scope:
+        with goish.parallel.sync_scope() as scope:
             fv = scope.spawn(int)
-            created.append(goish.as_goroutine(fv).created_by)
+            created.append(goish.parallel.as_goroutine(fv).created_by)
     for by in created:
         assert by is not None
         assert by[0].co_filename == __file__
@@ -754,7 +756,7 @@ def test_the_pieces_of_a_parallel_loop_are_of_who_has_called_it() -> None:
 
     with Executor(workers=2) as ex:
         first = here() + 1
-        goish.parallel_for(look, range(64), grain=1, executor=ex)
+        goish.parallel.parallel_for(look, range(64), grain=1, executor=ex)
     assert {by[0].co_filename for by in seen if by} == {__file__}
     assert {by[1] for by in seen if by} == {first}
 
@@ -798,7 +800,7 @@ def test_a_verb_holds_its_executor(make: Any, verb: str) -> None:
     gc.collect()
     assert sync(give(abs, -1)) == 1
     assert sync(verbs_of(make())[verb](abs, -2)) == 2
-    with goish.sync_scope(make()) as scope:
+    with goish.parallel.sync_scope(make()) as scope:
         give = verbs_of(scope)[verb]
         gc.collect()
         result = give(abs, -3)
@@ -832,11 +834,11 @@ async def test_an_executor_that_is_left_by_an_exception_warns_of_nothing(recwarn
 
 @pytest.fixture
 def others() -> Generator[Any]:
-    before = goish.default_executor()
+    before = goish.parallel.default_executor()
     with adopt(concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="others")) as ex:
-        goish.set_default_executor(ex)
+        goish.parallel.set_default_executor(ex)
         yield ex
-        goish.set_default_executor(before)
+        goish.parallel.set_default_executor(before)
 
 
 def thread_name(*_: object) -> str:
@@ -848,26 +850,26 @@ async def thread_name_async() -> str:
 
 
 def test_an_adopted_executor_may_be_the_default_one(others: Any) -> None:
-    assert goish.default_executor() is others
-    names = [sync(verb(thread_name)) for verb in (goish.spawn, goish.submit, go_thread)]
+    assert goish.parallel.default_executor() is others
+    names = [sync(verb(thread_name)) for verb in (goish.parallel.spawn, goish.parallel.submit, go_thread)]
     names += [go_thread.options(name="x")(thread_name).result_blocking(timeout=PATIENCE)]
-    names += goish.parallel_map(thread_name, range(3))
-    with goish.sync_scope() as scope:
+    names += goish.parallel.parallel_map(thread_name, range(3))
+    with goish.parallel.sync_scope() as scope:
         given = [verb(thread_name) for verb in (scope.spawn, scope.submit, scope.go_thread)]
     names += [sync(each) for each in given]
     ran: list[str] = []
-    with goish.sync_scope():
-        goish.spawn(lambda: ran.append(thread_name()))
+    with goish.parallel.sync_scope():
+        goish.parallel.spawn(lambda: ran.append(thread_name()))
     assert all(name.startswith("others") for name in names + ran)
     assert go_thread.options(name="x")(int).name == "x"
 
 
 def test_beside_an_adopted_default_coroutine_functions_stay_with_goish(others: Any) -> None:
-    for verb in (goish.spawn, goish.submit, go_thread):
+    for verb in (goish.parallel.spawn, goish.parallel.submit, go_thread):
         assert sync(verb(thread_name_async)).startswith("goish-")
     assert sync(go_thread(thread_name_async())).startswith("goish-")
-    assert goish.default_executor() is others
-    assert goish.sync_any(go_thread(pow, 2, 3)) == (0, 8)
+    assert goish.parallel.default_executor() is others
+    assert goish.parallel.sync_any(go_thread(pow, 2, 3)) == (0, 8)
 
 
 def test_the_size_of_an_adopted_default_is_its_own_matter(others: Any) -> None:
@@ -878,10 +880,10 @@ def test_the_size_of_an_adopted_default_is_its_own_matter(others: Any) -> None:
 def test_an_adopted_default_that_is_shut_down_says_so(others: Any) -> None:
     others.shutdown()
     with pytest.raises(PoolShutdown):
-        goish.spawn(int)
+        goish.parallel.spawn(int)
     with pytest.raises(PoolShutdown):
-        goish.set_default_executor(others)
-    assert "AdoptedExecutor" not in repr(goish.default_executor())
+        goish.parallel.set_default_executor(others)
+    assert "AdoptedExecutor" not in repr(goish.parallel.default_executor())
 
 
 var: contextvars.ContextVar[int] = contextvars.ContextVar("var", default=0)
@@ -896,7 +898,7 @@ def test_an_adopted_executor_of_threads_carries_the_context() -> None:
     try:
         with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
             assert [sync(verb(read)) for verb in verbs_of(ex).values()] == [7] * 4
-            assert goish.parallel_map(read, range(4), executor=ex) == [7] * 4
+            assert goish.parallel.parallel_map(read, range(4), executor=ex) == [7] * 4
             assert ex.go_thread(read).get_context()[var] == 7
             context = contextvars.Context()
             assert ex.go_thread.options(context=context)(read).result_blocking(timeout=PATIENCE) == 0
@@ -913,7 +915,7 @@ def test_where_no_context_is_carried_none_is_taken() -> None:
 
 def test_a_call_on_an_adopted_executor_may_have_a_name() -> None:
     with adopt(concurrent.futures.ThreadPoolExecutor(1)) as ex:
-        with goish.sync_scope(ex) as scope:
+        with goish.parallel.sync_scope(ex) as scope:
             g = scope.go_thread.options(name="x")(int)
         assert (g.name, ex.go_thread.options(name="y")(int).name) == ("x", "y")
 
@@ -923,8 +925,8 @@ def test_a_call_on_an_adopted_executor_may_have_a_name() -> None:
 
 def test_the_number_of_processors_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
     processors = [1]
-    monkeypatch.setattr(goish.executor, "cpu_count", lambda: processors[0])
-    monkeypatch.setattr(goish.executor, "LOOKS_AGAIN", 0.0)
+    monkeypatch.setattr(goish._threads.executor, "cpu_count", lambda: processors[0])
+    monkeypatch.setattr(goish._threads.executor, "LOOKS_AGAIN", 0.0)
     with Executor() as ex, Executor(workers=1) as fixed, Executor(max_threads=2) as limited, Executor() as said:
         said.set_workers(3)
         for number in (5, 2, 1):
@@ -939,14 +941,14 @@ def test_the_number_of_processors_is_looked_at_again(monkeypatch: pytest.MonkeyP
 def test_whoever_cannot_find_out_stays_with_what_it_was(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(goish.executor, "LOOKS_AGAIN", 0.0)
+    monkeypatch.setattr(goish._threads.executor, "LOOKS_AGAIN", 0.0)
     with Executor() as ex:
         before = ex.workers
 
         def fail() -> int:
             raise OSError("on purpose")
 
-        monkeypatch.setattr(goish.executor, "cpu_count", fail)
+        monkeypatch.setattr(goish._threads.executor, "cpu_count", fail)
         assert sync(ex.submit(int)) == 0
         assert ex.workers == before
     assert "could not find out how many processors there are" in caplog.text
@@ -956,10 +958,12 @@ def test_whoever_cannot_find_out_stays_with_what_it_was(
 def test_the_environment_says_how_many_workers_the_default_executor_has(given: str, told: str) -> None:
     program = """
         import goish
-        workers = goish.default_executor().workers
-        print("as many as processors" if workers == goish.cpus.cpu_count() == 1009 else workers)
+        workers = goish.parallel.default_executor().workers
+        print("as many as processors" if workers == goish._threads.cpus.cpu_count() == 1009 else workers)
         """
-    program = "import goish.cpus\ngoish.cpus.cpu_count.__code__ = (lambda: 1009).__code__\n" + textwrap.dedent(program)
+    program = "from goish._threads import cpus\ncpus.cpu_count.__code__ = (lambda: 1009).__code__\n" + textwrap.dedent(
+        program
+    )
     process = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, "GOISH_WORKERS": given}
     )
@@ -969,14 +973,14 @@ def test_the_environment_says_how_many_workers_the_default_executor_has(given: s
 @pytest.mark.parametrize("given", ["0", "-1", "two", "1.5", "²"])
 def test_a_number_of_workers_that_is_none_is_refused(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOISH_WORKERS", given)
-    before = goish.default_executor()
-    goish.set_default_executor(None)
+    before = goish.parallel.default_executor()
+    goish.parallel.set_default_executor(None)
     try:
-        for use in (goish.default_executor, lambda: goish.spawn(int)):
+        for use in (goish.parallel.default_executor, lambda: goish.parallel.spawn(int)):
             with pytest.raises(ValueError, match=f"GOISH_WORKERS is a whole number .* got '{given}'"):
                 use()
     finally:
-        goish.set_default_executor(before)
+        goish.parallel.set_default_executor(before)
 
 
 # ── who is it? ──

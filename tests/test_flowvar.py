@@ -21,26 +21,19 @@ import pytest
 from parties import PATIENCE, until
 
 import goish
-from goish import (
+from goish import chan, check_cancel, go, go_thread, wait_all, wait_any
+from goish.errors import FlowVarConsumed, NotSpawned, SyncOnLoop
+from goish.parallel import (
     Executor,
     FlowVar,
-    FlowVarConsumed,
-    NotSpawned,
     Pending,
-    SyncOnLoop,
     as_goroutine,
-    chan,
-    check_cancel,
-    go,
-    go_thread,
     spawn,
     submit,
     sync,
     sync_all,
     sync_any,
     sync_scope,
-    wait_all,
-    wait_any,
 )
 
 pytestmark = pytest.mark.usefixtures("two_workers")
@@ -213,7 +206,7 @@ async def test_an_await_that_is_cancelled_leaves_the_result_to_be_taken(start: A
 
 async def test_an_await_of_a_cancelled_call_has_taken_its_result() -> None:
     hold = threading.Event()
-    blocker = [submit(hold.wait) for _ in range(goish.default_executor().workers)]
+    blocker = [submit(hold.wait) for _ in range(goish.parallel.default_executor().workers)]
     fv = submit(int)
     fv.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -488,9 +481,9 @@ BLOCKING_CALLS: dict[str, Any] = {
     "for": lambda: next(iter(chan())),
     "select_blocking": lambda: goish.select_blocking(chan().recv()),
     "wait_blocking": lambda: goish.WaitGroup().wait_blocking(),
-    "parallel_for": lambda: goish.parallel_for(int, []),
-    "parallel_map": lambda: goish.parallel_map(int, []),
-    "parallel_reduce": lambda: goish.parallel_reduce(max, []),
+    "parallel_for": lambda: goish.parallel.parallel_for(int, []),
+    "parallel_map": lambda: goish.parallel.parallel_map(int, []),
+    "parallel_reduce": lambda: goish.parallel.parallel_reduce(max, []),
     "shutdown": lambda: Executor(workers=1).shutdown(),
     "with Executor": lambda: Executor(workers=1).__enter__(),
     "with sync_scope": lambda: sync_scope().__enter__(),
@@ -587,7 +580,7 @@ def test_a_cancel_of_who_blocks_for_all_takes_nothing() -> None:
     ready, ch = submit(str, "ready"), goish.Chan[str]()
     until(ready.is_ready)
     late = submit(ch.recv_blocking)
-    blocked = goish.Executor(workers=1)
+    blocked = goish.parallel.Executor(workers=1)
     with blocked:
         g = blocked.go_thread(sync_all, ready, late)
         until(lambda: g.wait_reason == "goroutine")
@@ -668,7 +661,7 @@ def test_a_scope_leaves_a_call_alone_until_it_is_queued() -> None:
     # A spawn that waits for room is no call yet: the scope that ends meanwhile must not take it out of the queue.
     gate = threading.Event()
     waits = threading.Event()
-    with goish.Executor(workers=1, max_pending=1, on_full="block") as ex:
+    with goish.parallel.Executor(workers=1, max_pending=1, on_full="block") as ex:
         ex.spawn(gate.wait)
         until(lambda: ex.statistics().running == 1)
         second = ex.spawn(int)
@@ -681,7 +674,7 @@ def test_a_scope_leaves_a_call_alone_until_it_is_queued() -> None:
             with sync_scope():
                 spawn(third)
                 waits.wait()
-                until(lambda: goish.default_executor().statistics().blocked == 1)
+                until(lambda: goish.parallel.default_executor().statistics().blocked == 1)
                 threading.Timer(0.1, gate.set).start()
                 raise ValueError("leaves")
 

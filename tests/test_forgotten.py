@@ -25,9 +25,9 @@ from goish import (
     select,
     select_blocking,
     sleep,
-    spawn,
     try_select,
 )
+from goish.parallel import spawn
 
 FORGOTTEN: dict[str, Callable[[Chan[int]], object]] = {
     "chan send": lambda ch: ch.send(1),
@@ -219,7 +219,7 @@ def test_a_thread_that_is_refused_has_forgotten_nothing(declared: str) -> None:
         go(taken, ch, done)
         await gosched()
         for call in calls:
-            with pytest.raises(goish.FlavorError):
+            with pytest.raises(goish.errors.FlavorError):
                 await go_thread(call, ch)
         done.close()
 

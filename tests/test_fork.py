@@ -23,6 +23,8 @@ HEAD = """
 import asyncio, os, warnings
 import goish
 from goish import *
+from goish.errors import *
+from goish.parallel import *
 
 warnings.simplefilter("ignore", DeprecationWarning)  # the program has threads when it forks
 

@@ -12,18 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from helpers import assert_conserved, settle, until, waiting
 
-from goish import (
-    EMPTY,
-    NIL,
-    Chan,
-    SendOnClosed,
-    WaitGroup,
-    chan,
-    go,
-    gosched,
-    select,
-    try_select,
-)
+from goish import EMPTY, NIL, Chan, SendOnClosed, WaitGroup, chan, go, gosched, select, try_select
 
 if TYPE_CHECKING:
     from conftest import Driver

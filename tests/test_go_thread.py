@@ -18,8 +18,10 @@ from helpers import FREE_THREADED, REAL_LOOPS
 from parties import PATIENCE, until
 
 import goish
-from goish import Goroutine, chan, check_cancel, current_goroutine, current_worker, go, go_thread, panics, sleep
+from goish import Goroutine, chan, check_cancel, current_goroutine, go, go_thread, sleep
+from goish._program import panics
 from goish._runtime.core import seated
+from goish.runtime import current_worker
 
 this_thread = threading.get_ident
 
@@ -284,13 +286,13 @@ async def test_bodies_that_block_are_made_up_for() -> None:
     senders = [go_thread(results.send_blocking, i) for i in range(n)]
     assert sorted([await results.recv() for _ in range(n)]) == list(range(n))
     await goish.wait_all(*senders)
-    until(lambda: goish.default_executor().statistics().workers <= 7)  # those in excess leave
+    until(lambda: goish.parallel.default_executor().statistics().workers <= 7)  # those in excess leave
 
 
 @pytest.mark.parametrize(("kind", "n"), [("goroutine", 10_000), ("worker's goroutine", 10_000), ("blocking", 400)])
 async def test_many_producers_and_one_consumer(kind: str, n: int) -> None:
     """Go's TestChan_ManyGoroutines: far more producers than a pool has threads, on an unbuffered channel."""
-    async with goish.Executor(workers=2) as ex:
+    async with goish.parallel.Executor(workers=2) as ex:
         ch: goish.Chan[int] = chan()
 
         async def produce(i: int) -> None:
@@ -307,13 +309,13 @@ async def test_many_producers_and_one_consumer(kind: str, n: int) -> None:
 
 
 def test_one_blocked_producer_more_than_threads_is_refused_and_the_others_deliver() -> None:
-    with goish.Executor(workers=2, max_threads=8) as ex:
+    with goish.parallel.Executor(workers=2, max_threads=8) as ex:
         ch: goish.Chan[int] = chan()
         producers = []
         for i in range(8):
             producers.append(ex.go_thread(ch.send_blocking, i))
             until(lambda i=i: ex.statistics().blocked == i + 1)  # type: ignore[misc]
-        with pytest.raises(goish.PoolFull, match="all 8 workers"):
+        with pytest.raises(goish.errors.PoolFull, match="all 8 workers"):
             ex.go_thread(ch.send_blocking, 8)
         assert sorted(ch.recv_blocking(timeout=PATIENCE) for _ in producers) == list(range(8))
         for producer in producers:
@@ -327,7 +329,7 @@ async def test_waiting_bodies_are_spread_over_the_loops_of_all_workers(n: int) -
         await gate.recv_ok()
         return threading.get_ident()
 
-    async with goish.Executor(workers=4) as ex:
+    async with goish.parallel.Executor(workers=4) as ex:
         gate: goish.Chan[None] = chan()
         group = goish.WaitGroup()
         group.add(n)
@@ -338,7 +340,7 @@ async def test_waiting_bodies_are_spread_over_the_loops_of_all_workers(n: int) -
     assert len(counts) == min(n, 4), counts
 
 
-async def all_idle(ex: goish.Executor) -> None:
+async def all_idle(ex: goish.parallel.Executor) -> None:
     while ex.statistics().idle < ex.statistics().workers:
         await asyncio.sleep(0.001)
 
@@ -348,7 +350,7 @@ async def test_bodies_one_after_the_other_are_spread_too() -> None:
         await started.send(threading.get_ident())
         await gate.recv_ok()
 
-    async with goish.Executor(workers=3) as ex:
+    async with goish.parallel.Executor(workers=3) as ex:
         gate: goish.Chan[None] = chan()
         started: goish.Chan[int] = chan()
         counts: collections.Counter[int] = collections.Counter()
@@ -371,7 +373,7 @@ async def test_what_a_body_starts_counts_as_its_workers() -> None:
         await gate.recv_ok()
         return threading.get_ident()
 
-    async with goish.Executor(workers=2) as ex:
+    async with goish.parallel.Executor(workers=2) as ex:
         gate: goish.Chan[None] = chan()
         group = goish.WaitGroup()
         group.add(50)
@@ -460,7 +462,7 @@ def test_recycled_workers_keep_nothing_and_do_not_multiply() -> None:
     for i in range(5000):
         for one in (body, body_async):
             assert contextvars.Context().run(go_thread, one, i).result_blocking(timeout=PATIENCE) == "unset"
-    assert goish.default_executor().statistics().workers <= 6
+    assert goish.parallel.default_executor().statistics().workers <= 6
 
 
 def test_recycled_workers_let_go_of_contexts() -> None:
@@ -612,11 +614,11 @@ def _result() -> Any:
 
 
 def _sync() -> Any:
-    return _wait_for_goroutine(goish.sync)
+    return _wait_for_goroutine(goish.parallel.sync)
 
 
 def _sync_any() -> Any:
-    return _wait_for_goroutine(goish.sync_any)
+    return _wait_for_goroutine(goish.parallel.sync_any)
 
 
 def _with_goroutines() -> Any:
@@ -649,7 +651,7 @@ BLOCKED = [
 
 
 async def blocked(n: int = 1) -> None:
-    while goish.default_executor().statistics().blocked < n:
+    while goish.parallel.default_executor().statistics().blocked < n:
         await asyncio.sleep(0.001)
 
 
@@ -734,7 +736,7 @@ async def one_round_of_send_against_cancel(selects: bool) -> None:
 
 async def test_a_scope_whose_body_fails_ends_calls_that_are_blocked() -> None:
     def body() -> None:
-        with goish.sync_scope():
+        with goish.parallel.sync_scope():
             go_thread(_receive)
             raise LookupError("of the body")
 
@@ -746,7 +748,7 @@ async def test_a_cancelled_scope_outlives_none_of_its_calls() -> None:
     inner: list[Goroutine[Any]] = []
 
     def body() -> None:
-        with goish.sync_scope():
+        with goish.parallel.sync_scope():
             inner.extend(go_thread(_receive) for _ in range(3))
 
     g = go_thread(body)
@@ -763,10 +765,10 @@ async def test_a_cancel_reaches_the_call_that_a_function_runs_while_it_waits_for
 
     def nested(depth: int) -> Any:
         seen.append(threading.get_ident())
-        return goish.sync(goish.spawn(nested, depth - 1)) if depth else _receive()
+        return goish.parallel.sync(goish.parallel.spawn(nested, depth - 1)) if depth else _receive()
 
     g = go_thread(nested, 20)
-    while len(seen) < 21 or not goish.default_executor().statistics().blocked:
+    while len(seen) < 21 or not goish.parallel.default_executor().statistics().blocked:
         await asyncio.sleep(0.001)
     g.cancel("enough")
     with pytest.raises(asyncio.CancelledError, match="enough"):
@@ -776,7 +778,7 @@ async def test_a_cancel_reaches_the_call_that_a_function_runs_while_it_waits_for
 
 async def test_a_cancelled_parallel_loop_ends_its_pieces() -> None:
     never: goish.Chan[Any] = chan()
-    g = go_thread(goish.parallel_for, lambda _: never.recv_blocking(), range(4), grain=1)
+    g = go_thread(goish.parallel.parallel_for, lambda _: never.recv_blocking(), range(4), grain=1)
     await blocked(2)
     g.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -1050,7 +1052,7 @@ def test_a_call_that_runs_may_wake_somebody() -> None:
 # ── failed, and held ──
 
 
-@pytest.mark.parametrize("start", [go_thread, goish.spawn, goish.submit])
+@pytest.mark.parametrize("start", [go_thread, goish.parallel.spawn, goish.parallel.submit])
 def test_a_plain_call_that_failed_and_is_held_is_told_of(
     start: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1059,14 +1061,14 @@ def test_a_plain_call_that_failed_and_is_held_is_told_of(
     until(lambda: "failed and nobody has awaited it so far" in caplog.text)
     assert "ZeroDivisionError" in caplog.text
     with pytest.raises(ZeroDivisionError):
-        goish.sync(held)
+        goish.parallel.sync(held)
 
 
 def test_one_that_was_seen_to_is_not_told_of(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(panics, "REMIND_AFTER", 0.5)
     for _ in range(20):
         with pytest.raises(ZeroDivisionError):
-            goish.sync(goish.submit(divmod, 1, 0))
+            goish.parallel.sync(goish.parallel.submit(divmod, 1, 0))
     until(lambda: not panics._reminding)
     assert not caplog.records
 

@@ -131,7 +131,7 @@ async def test_go_takes_generator_based_coroutines(run: Driver) -> None:
         assert await go_thread(fn, 7) == 7
     assert await go(body(7)) == 7
     assert await go_thread(body(7)) == 7
-    assert await goish.spawn(body(7)) == 7
+    assert await goish.parallel.spawn(body(7)) == 7
     wg = WaitGroup()
     assert await wg.go(body, 7) == 7
 

@@ -18,7 +18,8 @@ from helpers import REAL_LOOPS
 from parties import PATIENCE, until
 
 import goish
-from goish import Executor, adopt, chan, go, go_thread, gosched, sync
+from goish import chan, go, go_thread, gosched
+from goish.parallel import Executor, adopt, sync
 
 here = threading.get_ident
 
@@ -356,7 +357,7 @@ def test_one_call_may_differ_from_its_executor() -> None:
     with Executor(workers=1, children="cancel") as ex:
         ex.go_thread.options(children="keep")(lambda: go(park, hold, [])).result_blocking(timeout=PATIENCE)
         assert ex.statistics().goroutines == 1
-        with goish.sync_scope(ex) as scope:
+        with goish.parallel.sync_scope(ex) as scope:
             scope.go_thread.options(children="cancel")(lambda: go(park, hold, []))
         assert ex.statistics().goroutines == 1
         hold.close()

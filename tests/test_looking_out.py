@@ -13,9 +13,10 @@ from helpers import REAL_LOOPS
 from parties import KINDS, Party, until
 
 import goish
-from goish import Chan, Executor, chan, go_thread
+from goish import Chan, chan, go_thread
 from goish._runtime.core import let_spin
-from goish.cpus import cpu_count
+from goish._threads.cpus import cpu_count
+from goish.parallel import Executor
 
 ROUNDS = 300
 
@@ -69,7 +70,7 @@ def test_calls_one_after_another_all_come_back() -> None:
 def test_more_threads_than_may_look_all_go_on() -> None:
     with Executor(workers=8).prestart() as ex:
         rounds = [ex.submit(lambda i=i: i) for i in range(ROUNDS) for _ in range(8)]
-        assert sum(goish.sync_all(*rounds)) == 8 * sum(range(ROUNDS))
+        assert sum(goish.parallel.sync_all(*rounds)) == 8 * sum(range(ROUNDS))
 
 
 @pytest.mark.serial

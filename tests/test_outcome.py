@@ -17,32 +17,33 @@ import goish
 from goish import (
     CancelToken,
     Chan,
-    Err,
-    Executor,
-    FlowVar,
-    FlowVarConsumed,
-    NotSpawned,
-    Ok,
-    Pending,
-    adopt,
-    as_goroutine,
     chan,
     ended,
     go,
     go_thread,
     select,
     select_blocking,
-    spawn,
-    submit,
-    sync,
-    sync_all,
-    sync_scope,
     try_select,
     wait_all,
     wait_any,
 )
 from goish._runtime.core import goroutine_behind
-from goish.flow import _end_channel
+from goish._threads.handles import _end_channel
+from goish.errors import FlowVarConsumed, NotSpawned
+from goish.parallel import (
+    Err,
+    Executor,
+    FlowVar,
+    Ok,
+    Pending,
+    adopt,
+    as_goroutine,
+    spawn,
+    submit,
+    sync,
+    sync_all,
+    sync_scope,
+)
 
 pytestmark = pytest.mark.usefixtures("two_workers")
 
@@ -390,7 +391,7 @@ def test_one_of_a_coroutine_on_a_worker_is_called_on_its_loop() -> None:
     gate: Chan[None] = chan()
     called: Chan[object] = chan(1)
     g = go_thread(recv_ok, gate)
-    g.add_done_callback(lambda g: called.try_send(goish.current_worker()))
+    g.add_done_callback(lambda g: called.try_send(goish.runtime.current_worker()))
     gate.close()
     assert called.recv_blocking(PATIENCE) is not None
 

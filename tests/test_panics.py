@@ -31,12 +31,10 @@ from goish import (
     gosched,
     run,
     sleep,
-    sync_all,
-    sync_any,
-    sync_scope,
     wait_all,
     wait_any,
 )
+from goish.parallel import sync_all, sync_any, sync_scope
 
 LOOPS = ["asyncio", "uvloop"]
 pytestmark = pytest.mark.parametrize("loop", LOOPS)
@@ -677,11 +675,11 @@ async def by_a_coroutine_that_is_closed(g: Goroutine[None]) -> None:
 
 
 async def by_a_thread(g: Goroutine[None]) -> None:
-    await asyncio.to_thread(g.result, timeout=0.001)
+    await asyncio.to_thread(g.result_blocking, timeout=0.001)
 
 
 async def by_a_thread_that_does_not_wait(g: Goroutine[None]) -> None:
-    await asyncio.to_thread(g.result, timeout=0)
+    await asyncio.to_thread(g.result_blocking, timeout=0)
 
 
 async def by_sync_all_that_waits_for_another(g: Goroutine[None]) -> None:

@@ -17,7 +17,9 @@ import pytest
 from parties import PATIENCE, until
 
 import goish
-from goish import Executor, PoolShutdown, SyncOnLoop, adopt, go_thread, parallel_for, parallel_map, parallel_reduce
+from goish import go_thread
+from goish.errors import PoolShutdown, SyncOnLoop
+from goish.parallel import Executor, adopt, parallel_for, parallel_map, parallel_reduce
 
 
 @pytest.fixture(params=[1, 3])

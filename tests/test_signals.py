@@ -19,6 +19,8 @@ pytestmark = [
 HEAD = """
 import asyncio, logging, os, signal, sys, threading, time
 from goish import *
+from goish.errors import *
+from goish.parallel import *
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs in its background
 

@@ -14,6 +14,8 @@ HEAD = """
 import asyncio, os, sys, threading, time, warnings
 import goish
 from goish import *
+from goish.errors import *
+from goish.parallel import *
 warnings.simplefilter("ignore", DeprecationWarning)
 
 def busy(started=threading.Event()):
@@ -106,8 +108,8 @@ def test_a_program_ends_though_a_function_computes_for_ever() -> None:
 
 def test_who_was_given_up_once_is_not_waited_for_again() -> None:
     program = """
-        import goish.workers
-        goish.workers.GRACE = 3600
+        import goish._threads.workers
+        goish._threads.workers.GRACE = 3600
 
         async def main():
             started = threading.Event()
@@ -277,7 +279,9 @@ def test_in_an_atexit_handler_goish_works_or_says_that_it_is_the_end(used: str) 
 
         def late():
             import goish
-            from goish import Executor, PoolShutdown, chan, go, go_thread, parallel_map, run, spawn, submit, sync
+            from goish import chan, go, go_thread, run
+            from goish.errors import PoolShutdown
+            from goish.parallel import Executor, parallel_map, spawn, submit, sync
 
             async def send(ch):
                 await ch.send("sent")
@@ -312,7 +316,7 @@ def test_in_an_atexit_handler_goish_works_or_says_that_it_is_the_end(used: str) 
 
         atexit.register(late)
         if used == "before":
-            goish.sync(goish.submit(int))
+            goish.parallel.sync(goish.parallel.submit(int))
         """
     source = f"used = {used!r}\n" + textwrap.dedent(program)
     process = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60)

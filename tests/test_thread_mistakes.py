@@ -14,19 +14,14 @@ import pytest
 from parties import PATIENCE, until
 
 import goish
-from goish import (
+from goish import chan, ended, go, go_thread, select
+from goish.errors import PoolFull, PoolShutdown
+from goish.parallel import (
     Executor,
-    PoolFull,
-    PoolShutdown,
     adopt,
-    chan,
-    ended,
-    go,
-    go_thread,
     parallel_for,
     parallel_map,
     parallel_reduce,
-    select,
     spawn,
     submit,
     sync,
@@ -136,10 +131,10 @@ def test_a_flow_var_that_is_taken_for_a_future_says_what_it_has(verb: Any) -> No
 
 def test_flow_vars_are_made_by_spawn() -> None:
     with pytest.raises(TypeError, match=r"spawn\(fn\)"):
-        goish.FlowVar()
+        goish.parallel.FlowVar()
 
 
-WAITS: list[Callable[..., Any]] = [goish.wait_all, goish.wait_any, goish.sync_all, goish.sync_any]
+WAITS: list[Callable[..., Any]] = [goish.wait_all, goish.wait_any, goish.parallel.sync_all, goish.parallel.sync_any]
 
 
 @pytest.mark.parametrize("wait", WAITS)
@@ -261,7 +256,7 @@ def test_a_call_of_others_is_shown_by_the_name_of_its_function(elsewhere: concur
         ] * 2
     finally:
         hold.set()
-    assert goish.sync_all(*handles) == ("crunched", "crunched", None)
+    assert goish.parallel.sync_all(*handles) == ("crunched", "crunched", None)
 
 
 def test_a_call_of_others_that_runs_cannot_be_cancelled_and_says_so() -> None:

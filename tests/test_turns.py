@@ -91,6 +91,16 @@ programs = strategies.recursive(
 ).filter(bool)
 
 
+class InOrder(dict[Any, None]):
+    """A task group cancels its tasks in the order of a set, which depends on their addresses: not here."""
+
+    def add(self, task: Any) -> None:
+        self[task] = None
+
+    def discard(self, task: Any) -> None:
+        self.pop(task, None)
+
+
 class Program:
     """One run of a program."""
 
@@ -303,6 +313,7 @@ class Program:
 
     async def do_task_group(self, bodies: list[Body]) -> None:
         async with asyncio.TaskGroup() as group:
+            group._tasks = InOrder()  # type: ignore[attr-defined]
             for body in bodies:
                 name = self.name("task")
                 self.tasks.append(group.create_task(self.run(name, body), name=name))

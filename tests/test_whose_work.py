@@ -20,7 +20,8 @@ import pytest
 from parties import PATIENCE, until
 
 import goish
-from goish import Executor, Panic, adopt, chan, go, go_thread, submit, sync_scope
+from goish import Panic, chan, go, go_thread
+from goish.parallel import Executor, adopt, submit, sync_scope
 
 LOOPS = ["asyncio", "uvloop"]
 
@@ -180,14 +181,14 @@ def verbs(stack: ExitStack) -> dict[str, Act]:
         "with a context, on a loop": lambda: go_thread.options(context=contextvars.Context())(fail_on_a_loop),
         "with a context, go": lambda: go_thread.options(context=contextvars.Context())(fail_in_a_child),
         "go with a context": lambda: go_thread(fail_in_a_child_of_another_context),
-        "spawn": lambda: goish.spawn(fail),
+        "spawn": lambda: goish.parallel.spawn(fail),
         "submit": lambda: submit(fail_on_a_loop),
         "go_thread of an executor": lambda: executor.go_thread(fail),
         "spawn of an executor": lambda: executor.spawn(fail_on_a_loop),
         "submit of an executor": lambda: executor.submit(fail),
         "go_thread of an adopted one": lambda: adopted.go_thread(fail),
         "spawn of an adopted one": lambda: adopted.spawn(fail),
-        "parallel_map": lambda: go_thread(goish.parallel_map, lambda _: fail(), [1, 2, 3]),
+        "parallel_map": lambda: go_thread(goish.parallel.parallel_map, lambda _: fail(), [1, 2, 3]),
         "in a scope": lambda: go_thread(_in_a_scope, scope),
     }
 
@@ -290,8 +291,8 @@ def test_what_the_call_leaves_on_workers_is_cancelled_at_the_end_of_main(place: 
             raise
 
     async def wait() -> None:
-        await asyncio.to_thread(begun.wait, PATIENCE)
         try:
+            await asyncio.to_thread(begun.wait, PATIENCE)
             await for_ever()
         except asyncio.CancelledError:
             ended.append("goroutine")
@@ -307,11 +308,11 @@ def test_what_the_call_leaves_on_workers_is_cancelled_at_the_end_of_main(place: 
         await asyncio.to_thread(begun.wait, PATIENCE)
 
     with Executor(workers=4) as ex:
-        goish.set_default_executor(ex)
+        goish.parallel.set_default_executor(ex)
         try:
             goish.run(main, loop=loop, grace=PATIENCE, deadlock="off")
         finally:
-            goish.set_default_executor(None)
+            goish.parallel.set_default_executor(None)
         assert sorted(ended) == ["call", "call with a context", "goroutine"]
 
 

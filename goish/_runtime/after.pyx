@@ -134,7 +134,7 @@ cdef void close_once(object ended) noexcept:
 close_ended = close_once
 
 
-def end_channel(Goroutine g):
+def goroutine_end_channel(Goroutine g):
     """The channel that is closed when ``g`` is done: there is one for each goroutine, whoever asks how often. Any thread."""
     cdef Extra extra
     cdef Chan fresh = chan()

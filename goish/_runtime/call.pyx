@@ -131,6 +131,19 @@ def set_own_files(str directory, str beginning):
     goish_know_own_files(<PyObject*>directory, <PyObject*>beginning)
 
 
+def publish(module):
+    """Has all that a public module exports name that module as its own."""
+    for name in module.__all__:
+        exported = getattr(module, name)
+        if getattr(exported, "__name__", None) != name or not isinstance(exported, (type, FunctionType, BuiltinFunctionType)):
+            continue
+        if not isinstance(exported, type) or goish_is_heap_type(<PyObject*>exported):
+            exported.__module__ = module.__name__
+        else:
+            public = f"{module.__name__}.{name}"
+            goish_name_type(<PyObject*>exported, <PyObject*>public)
+
+
 # The sync_scope that this code is in: copied with the context, so what a call spawns belongs to it too.
 current_scope = ContextVar("goish.scope", default=None)
 

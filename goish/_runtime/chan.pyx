@@ -185,8 +185,8 @@ cdef class Chan:
     def try_send(self, value, /):
         """Sends ``value`` if it can without waiting: to a receiver that waits, or into the buffer. Any thread.
 
-        True if it was sent (``send`` gives True if it waited); False if not: the value is still the caller's (so also with ``overflow`` ``"error"`` and
-        ``"drop_newest"``). Raises SendOnClosed. Go's ``select`` with ``default``.
+        True if it was sent (``send`` gives True if it waited); False if not: the value is still the caller's, also with
+        ``overflow`` ``"error"`` and ``"drop_newest"``. Raises SendOnClosed. Go's ``select`` with ``default``.
 
         Example::
 

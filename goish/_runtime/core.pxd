@@ -91,6 +91,8 @@ cdef extern from "slots.h":
     ) except -1
     PyObject* goish_caller(int* lasti) noexcept
     void goish_know_own_files(PyObject* directory, PyObject* beginning) noexcept
+    void goish_name_type(PyObject* type, PyObject* name) noexcept
+    bint goish_is_heap_type(PyObject* type) noexcept
     PyObject* goish_client(int* lasti) noexcept
 
 # Floor 0: data structures; they know nothing of goroutines.

@@ -13,7 +13,7 @@ from logging import getLogger
 from operator import attrgetter
 from threading import RLock, current_thread, main_thread
 from time import sleep as nap
-from types import BuiltinFunctionType, GenericAlias, ModuleType
+from types import BuiltinFunctionType, FunctionType, GenericAlias, ModuleType
 from weakref import ref as weak_reference
 
 import atexit

@@ -953,6 +953,18 @@ static inline PyObject *goish_caller(int *lasti) {
 static PyObject *goish_own_directory;
 static PyObject *goish_beginning;
 
+static inline int goish_is_heap_type(PyObject *type) {
+    return (((PyTypeObject *)type)->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0;
+}
+
+/* A static type's public name, with its module. `name` lives as long as the type: for ever. */
+static void goish_name_type(PyObject *type, PyObject *name) {
+    const char *text = PyUnicode_AsUTF8(Py_NewRef(name));
+    if (text != NULL) {
+        ((PyTypeObject *)type)->tp_name = text;
+    }
+}
+
 static void goish_know_own_files(PyObject *directory, PyObject *beginning) {
     goish_own_directory = Py_NewRef(directory);
     goish_beginning = Py_NewRef(beginning);

@@ -7,8 +7,9 @@ import math
 from typing import Any, Literal, assert_type
 
 import goish
-from goish import Chan, Err, FlowVar, Goroutine, Ok, Op, Pending, PriorityChan, Received, RecvChan, SendChan, WaitGroup
+from goish import Chan, Goroutine, Op, PriorityChan, Received, RecvChan, SendChan, WaitGroup
 from goish._runtime.values import _Empty  # pyright: ignore[reportPrivateUsage]
+from goish.parallel import Err, FlowVar, Ok, Pending
 
 
 async def fetch(url: str, *, retries: int = 0) -> bytes:
@@ -33,75 +34,80 @@ def add(a: int, b: int) -> int:
 async def threads(ints: list[int]) -> None:
     assert_type(goish.go_thread(add, 1, b=2), Goroutine[int])
     assert_type(await goish.go_thread(fetch, "x"), bytes)
-    assert_type(goish.spawn(add, 1, 2), FlowVar[int])
-    assert_type(goish.submit(fetch, "x"), Pending[bytes])
-    assert_type(goish.sync(goish.spawn(add, 1, 2)), int)
-    assert_type(await goish.spawn(add, 1, 2), int)
-    assert_type(goish.sync_all(goish.spawn(add, 1, 2), goish.spawn(fetch, "x")), tuple[int, bytes])
+    assert_type(goish.parallel.spawn(add, 1, 2), FlowVar[int])
+    assert_type(goish.parallel.submit(fetch, "x"), Pending[bytes])
+    assert_type(goish.parallel.sync(goish.parallel.spawn(add, 1, 2)), int)
+    assert_type(await goish.parallel.spawn(add, 1, 2), int)
+    assert_type(
+        goish.parallel.sync_all(goish.parallel.spawn(add, 1, 2), goish.parallel.spawn(fetch, "x")), tuple[int, bytes]
+    )
     assert_type(await goish.wait_all(goish.go_thread(add, 1, 2), goish.go(fetch, "x")), tuple[int, bytes])
     assert_type(
         await goish.wait_all(
             goish.go(fetch, "x"),
-            goish.spawn(add, 1, 2),
-            goish.submit(str, 1),
+            goish.parallel.spawn(add, 1, 2),
+            goish.parallel.submit(str, 1),
             goish.go_thread(add, 1, 2),
             goish.go(fetch, "x"),
-            goish.spawn(add, 1, 2),
-            goish.submit(str, 1),
+            goish.parallel.spawn(add, 1, 2),
+            goish.parallel.submit(str, 1),
             asyncio.ensure_future(fetch("x")),
         ),
         tuple[bytes, int, str, int, bytes, int, str, bytes],
     )
     assert_type(await goish.wait_any(goish.go_thread(add, 1, 2), goish.go(fetch, "x")), tuple[int, int | bytes])
     assert_type(await goish.wait_any(*[goish.go_thread(add, n, n) for n in ints]), tuple[int, int])
-    assert_type(goish.sync_any(goish.spawn(add, 1, 2), goish.submit(fetch, "x"), timeout=1), tuple[int, int | bytes])
+    assert_type(
+        goish.parallel.sync_any(goish.parallel.spawn(add, 1, 2), goish.parallel.submit(fetch, "x"), timeout=1),
+        tuple[int, int | bytes],
+    )
     assert_type(
         await goish.wait_any(
             goish.go(fetch, "x"),
-            goish.spawn(add, 1, 2),
-            goish.submit(str, 1),
+            goish.parallel.spawn(add, 1, 2),
+            goish.parallel.submit(str, 1),
             goish.go_thread(float, 1),
             asyncio.ensure_future(fetch("x")),
             goish.go(fetch, "x"),
-            goish.spawn(add, 1, 2),
-            goish.submit(str, 1),
+            goish.parallel.spawn(add, 1, 2),
+            goish.parallel.submit(str, 1),
         ),
         tuple[int, bytes | int | str | float],
     )
-    assert_type(goish.spawn(add, 1, 2).outcome(), FlowVar[Ok[int] | Err])
-    assert_type(goish.submit(add, 1, 2).outcome(), Pending[Ok[int] | Err])
-    assert_type(await goish.spawn(add, 1, 2).outcome(), Ok[int] | Err)
-    match goish.sync(goish.spawn(add, 1, 2).outcome(), help="any"):
+    assert_type(goish.parallel.spawn(add, 1, 2).outcome(), FlowVar[Ok[int] | Err])
+    assert_type(goish.parallel.submit(add, 1, 2).outcome(), Pending[Ok[int] | Err])
+    assert_type(await goish.parallel.spawn(add, 1, 2).outcome(), Ok[int] | Err)
+    match goish.parallel.sync(goish.parallel.spawn(add, 1, 2).outcome(), help="any"):
         case Ok(value):
             assert_type(value, int)
         case Err(error):
             assert_type(error, BaseException)
-    goish.sync(goish.spawn(add, 1, 2), help="all")  # type: ignore[arg-type]  # pyright: ignore
+    goish.parallel.sync(goish.parallel.spawn(add, 1, 2), help="all")  # type: ignore[arg-type]  # pyright: ignore
     assert_type(goish.ended(goish.go(fetch, "x")), Op[None])
-    assert_type(goish.parallel_map(str, ints), list[str])
-    assert_type(goish.parallel_reduce(max, ints), int)
-    assert_type(goish.parallel_reduce(add, ints, initial=5), int)
-    assert_type(goish.parallel_reduce(add, ["x"], map=len), int)
-    assert_type(goish.parallel_reduce(add, ["x"], map=len, initial=5), int)
-    async with goish.sync_scope() as scope:
+    assert_type(goish.parallel.parallel_map(str, ints), list[str])
+    assert_type(goish.parallel.parallel_reduce(max, ints), int)
+    assert_type(goish.parallel.parallel_reduce(add, ints, initial=5), int)
+    assert_type(goish.parallel.parallel_reduce(add, ["x"], map=len), int)
+    assert_type(goish.parallel.parallel_reduce(add, ["x"], map=len, initial=5), int)
+    async with goish.parallel.sync_scope() as scope:
         assert_type(scope.spawn(add, 1, 2), FlowVar[int])
         assert_type(scope.spawn(fetch, "x"), FlowVar[bytes])
         assert_type(scope.submit(add, 1, 2), Pending[int])
         assert_type(scope.go_thread(fetch, "x"), Goroutine[bytes])
         scope.spawn(add, "x")  # type: ignore[call-overload]  # pyright: ignore
-    assert_type(goish.Executor(workers=2).spawn(add, 1, 2), FlowVar[int])
-    ex = goish.Executor(max_pending=1, on_full="block")
+    assert_type(goish.parallel.Executor(workers=2).spawn(add, 1, 2), FlowVar[int])
+    ex = goish.parallel.Executor(max_pending=1, on_full="block")
     assert_type(await goish.go_thread(ex.submit, add, 1, b=2), Pending[int])
     assert_type(await goish.go_thread(ex.submit, fetch, "x", retries=2), Pending[bytes])
     assert_type(await goish.go_thread(ex.spawn, add, 1, 2), FlowVar[int])
     assert_type(await goish.go_thread(ex.go_thread, add, 1, 2), Goroutine[int])
     assert_type(await goish.go_thread(ex.go_thread, fetch, "x"), Goroutine[bytes])
-    assert_type(await goish.go_thread(goish.submit, add, 1, 2), Pending[int])
-    assert_type(await goish.go_thread(goish.sync, goish.spawn(add, 1, 2)), int)
-    assert_type(await goish.go_thread(goish.parallel_map, str, ints, executor=ex), list[str])
+    assert_type(await goish.go_thread(goish.parallel.submit, add, 1, 2), Pending[int])
+    assert_type(await goish.go_thread(goish.parallel.sync, goish.parallel.spawn(add, 1, 2)), int)
+    assert_type(await goish.go_thread(goish.parallel.parallel_map, str, ints, executor=ex), list[str])
     goish.go_thread(ex.submit, add, "x", 2)  # type: ignore[call-overload]  # pyright: ignore
     goish.go_thread(ex.go_thread, add)  # type: ignore[call-overload]  # pyright: ignore
-    goish.spawn(add, "x")  # type: ignore[call-overload]  # pyright: ignore
+    goish.parallel.spawn(add, "x")  # type: ignore[call-overload]  # pyright: ignore
     goish.go_thread(5)  # type: ignore[call-overload]  # pyright: ignore
 
 

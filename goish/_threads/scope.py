@@ -11,9 +11,9 @@ from contextvars import Context
 from inspect import Signature
 from threading import get_ident
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, cast, overload
 
-from ._runtime.core import (
+from .._runtime.core import (
     FlowVar,
     Goroutine,
     GoThread,
@@ -25,10 +25,13 @@ from ._runtime.core import (
     spawn,
     submit,
 )
+from ..errors import DeadlockError, SyncOnLoop
 from .adopted import AnyExecutor, check_executor
 from .children import Children
-from .errors import DeadlockError, SyncOnLoop
-from .panics import OnPanic, waiting
+from .handles import joint_waits
+
+if TYPE_CHECKING:
+    from .._runtime.core import OnPanic
 
 __all__ = ["sync_scope"]
 
@@ -232,11 +235,11 @@ class sync_scope:  # noqa: N801
         current_scope.reset(self._token)
         if exc is not None:
             self._cancel()
-        waiting[id(self)] = sync_scope.will_raise, self
+        joint_waits[id(self)] = sync_scope.will_raise, self
         try:
             yield
         finally:
-            del waiting[id(self)]
+            del joint_waits[id(self)]
             with self._lock:
                 self._over = True
             self._failed.clear()  # those whose errors were not raised are panics

@@ -14,29 +14,28 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from time import monotonic
 from typing import Any, Final, TypeAlias, TypeVar, overload
 
-from ._runtime.core import (
+from .._checks import check_no_loop, check_timeout
+from .._runtime.core import (
     Chan,
     FlowVar,
     Goroutine,
     Op,
     RecvChan,
     chan,
-    end_channel,
     end_of,
     given_up,
     go,
     go_thread,
     goroutine_behind,
+    goroutine_end_channel,
     join_helping,
     scheduler,
     select,
     sync,
     take,
 )
-from .errors import SyncOnLoop
-from .panics import waiting
 
-__all__ = ["Handle", "ended", "sync_all", "sync_any", "wait_all", "wait_any"]
+__all__ = ["Handle", "ended", "joint_waits", "sync_all", "sync_any", "wait_all", "wait_any"]
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -47,6 +46,10 @@ T5 = TypeVar("T5")
 T6 = TypeVar("T6")
 T7 = TypeVar("T7")
 T8 = TypeVar("T8")
+
+# Waits for several that will raise what fails among them, by the id of what they wait for: that, and a function that
+# says whether a goroutine is part of it.
+joint_waits: Final[dict[int, tuple[Callable[[Any, Goroutine[Any]], bool], object]]] = {}
 
 Handle: TypeAlias = Goroutine[T] | FlowVar[T] | asyncio.Future[T]
 
@@ -122,18 +125,17 @@ def sync_all(*handles: Any, timeout: float | None = None) -> tuple[Any, ...]:
         print(await go_thread(main))  # -> (8, 9)
     """
     _check(handles, "sync_all")
-    _check_no_loop("sync_all", "wait_all")
+    check_no_loop("sync_all()", "await wait_all(...)")
     _join_all(handles, timeout)
     return _results(handles, "sync_all")
 
 
 def _join_all(handles: Sequence[Handle[Any]], timeout: float | None) -> None:
     """Until all are done, taking nothing."""
-    if timeout is not None:
-        _check_timeout(timeout)
+    check_timeout(timeout)
     deadline = math.inf if timeout is None else monotonic() + timeout
     key = id(handles)
-    waiting[key] = _are_behind, handles
+    joint_waits[key] = _are_behind, handles
     try:
         for handle in handles:
             if _is_over(handle):
@@ -148,7 +150,7 @@ def _join_all(handles: Sequence[Handle[Any]], timeout: float | None) -> None:
         _give_up(handles)
         raise
     finally:
-        waiting.pop(key, None)
+        joint_waits.pop(key, None)
 
 
 def _join(future: asyncio.Future[Any], timeout: float | None) -> None:
@@ -236,7 +238,7 @@ def sync_any(*handles: Any, timeout: float | None = None) -> tuple[int, Any]:
     """
     _check(handles, "sync_any")
     _check_not_empty(handles, "sync_any")
-    _check_no_loop("sync_any", "wait_any")
+    check_no_loop("sync_any()", "await wait_any(...)")
     first = go_thread(_first, handles)
     try:
         i = first.result_blocking(timeout)
@@ -295,7 +297,7 @@ async def wait_all(*handles: Any) -> tuple[Any, ...]:
     """
     _check(handles, "wait_all")
     key = id(handles)
-    waiting[key] = _are_behind, handles
+    joint_waits[key] = _are_behind, handles
     try:
         for handle in handles:
             if not _is_over(handle):
@@ -304,7 +306,7 @@ async def wait_all(*handles: Any) -> tuple[Any, ...]:
         _give_up(handles)
         raise
     finally:
-        waiting.pop(key, None)
+        joint_waits.pop(key, None)
     return _results(handles, "wait_all")
 
 
@@ -370,8 +372,9 @@ async def wait_any(*handles: Any) -> tuple[int, Any]:
 def ended(handle: Handle[Any], /) -> Op[None]:
     """Waits for the end of ``handle``; await it, or give it to ``select``. Its result, or exception, stays to be taken.
 
-    Gives None; in a ``select`` it is the case ``(i, None, False)``, as a closed channel is. A cancel ends the wait and leaves the handle as it is. Any number may wait, again and again: nothing is
-    left behind by a ``select`` that another case has won. TypeError for other things. Any thread.
+    Gives None; in a ``select`` it is the case ``(i, None, False)``, as a closed channel is. A cancel ends the wait and
+    leaves the handle as it is. Any number may wait, again and again: a ``select`` that another case has won leaves
+    nothing behind. TypeError for other things. Any thread.
 
     Example::
 
@@ -386,7 +389,7 @@ def ended(handle: Handle[Any], /) -> Op[None]:
 
 def _end_channel(behind: Goroutine[Any] | asyncio.Future[Any]) -> RecvChan[Any]:
     """Closed at the end. There is one for each, however often it is asked for."""
-    return end_channel(behind) if isinstance(behind, Goroutine) else _end_of_future(behind)
+    return goroutine_end_channel(behind) if isinstance(behind, Goroutine) else _end_of_future(behind)
 
 
 def _end_of_future(future: asyncio.Future[Any]) -> RecvChan[Any]:
@@ -426,7 +429,7 @@ async def _first(handles: Sequence[Handle[Any]]) -> int:
                 behind = go(_end_of, behind)
                 watchers.append(behind)
             watched.append(behind)
-        return (await select(*[end_channel(g).wait_closed() for g in watched], biased=True))[0]
+        return (await select(*[goroutine_end_channel(g).wait_closed() for g in watched], biased=True))[0]
     finally:
         for watcher in watchers:
             watcher.cancel()
@@ -539,20 +542,6 @@ def _instead(handle: object, what: str) -> str:
     if isinstance(handle, concurrent.futures.Future):
         return ": asyncio.wrap_future(future), or adopt(...) its executor"
     return f": {what}(*handles)" if isinstance(handle, Iterable) else ""
-
-
-def _check_no_loop(what: str, instead: str) -> None:
-    if asyncio._get_running_loop() is not None:
-        raise SyncOnLoop(f"{what}() would block the event loop that runs on this thread: await {instead}(...)")
-
-
-def _check_timeout(timeout: object) -> None:
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        raise TypeError(
-            f"timeout is a number of seconds or None (wait for ever), got {timeout!r} of type {type(timeout).__name__}"
-        )
-    if math.isnan(timeout):
-        raise ValueError("timeout is a number of seconds or None (wait for ever), not NaN")
 
 
 def _check_not_empty(handles: Sequence[object], what: str) -> None:

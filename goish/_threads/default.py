@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from ._runtime.core import interpreter_ends, pool_of, set_default_pool
+from .._checks import check_whole
+from .._runtime.core import interpreter_ends, pool_of, set_default_pool
 from .adopted import AdoptedExecutor, AnyExecutor
-from .cpus import whole_number
 from .executor import Executor, check_open
 
 __all__ = ["default_executor", "set_default_executor", "set_workers"]
@@ -75,7 +75,7 @@ def set_workers(n: int) -> None:
 
         set_workers(4)
     """
-    size = whole_number("workers", n)
+    size = check_whole("workers", n)
     executor = default_executor()
     if isinstance(executor, AdoptedExecutor):
         raise RuntimeError(

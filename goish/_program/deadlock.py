@@ -38,10 +38,10 @@ from time import perf_counter
 from types import BuiltinMethodType, MethodType
 from typing import Any, Final, cast
 
-from . import debug as _debug
-from ._runtime.core import Goroutine, Op, Scheduler, calls_await_others, pooled, seated, woken
-from .standstill import HOLD, Round
-from .workers import is_idle, running_loops
+from .._inspect.dump import describe, describe_thread
+from .._runtime.core import Goroutine, Op, Scheduler, calls_await_others, pooled, seated, woken
+from .._threads.workers import is_idle, running_loops, thread_of
+from .stop_world import HOLD, Round
 
 FIRST_LOOK: Final = 0.02  # seconds; long enough that a program with short pauses is hardly ever looked into
 LAST_LOOK: Final = 1.0  # looks at a program that waits for the outside world get this rare
@@ -187,7 +187,12 @@ class Detector:
 
     def _report(self, elsewhere: list[str]) -> str:
         """What all goroutines wait for: those of this loop, of the workers' loops, functions on workers, threads."""
-        texts = [_debug.describe(self._sched.goroutines()), *elsewhere, _debug.describe(pooled()), *_blocked_threads()]
+        texts = [
+            describe(self._sched.goroutines(), thread_of),
+            *elsewhere,
+            describe(pooled(), thread_of),
+            *_blocked_threads(),
+        ]
         return "\n\n".join(filter(None, texts))
 
 
@@ -216,7 +221,7 @@ def _blocked_threads() -> Iterator[str]:
     waiting = seated()
     for thread in threading.enumerate():
         if thread.native_id in waiting and is_idle(thread) is None:
-            yield _debug.describe_thread(thread)
+            yield describe_thread(thread)
 
 
 # ── threads ──

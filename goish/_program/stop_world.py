@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Final
 
-from . import debug as _debug
-from ._runtime.core import Scheduler
+from .._inspect.dump import describe
+from .._runtime.core import Scheduler
+from .._threads.workers import thread_of
 
 __all__ = ["HOLD", "Round"]
 
@@ -88,7 +89,7 @@ class Round:
     def _answer(self, one: Scheduler) -> None:
         started = perf_counter()
         source = "the round is over" if self.over else self._source(one)
-        text = _debug.describe(one.goroutines()) if self.holds and source is None else ""
+        text = describe(one.goroutines(), thread_of) if self.holds and source is None else ""
         with self._lock:
             self.spent = max(self.spent, perf_counter() - started)
             self.unanswered.discard(one)

@@ -6,6 +6,7 @@ A panic ends the program first and is printed afterwards: whatever the printing 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import sysconfig
 import threading
@@ -16,9 +17,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Literal, NoReturn, TypeAlias
 
-from . import debug
-from ._runtime.core import Goroutine, panic_options, program_of, tell_if_forsaken
-from .errors import Panic
+from .._inspect.names import exc_info, origin, title
+from .._runtime.core import (
+    Goroutine,
+    panic_options,
+    program_of,
+    set_failure_watch,
+    set_panic_hearers,
+    set_program_end,
+    tell_if_forsaken,
+)
+from .._threads.handles import joint_waits
+from ..errors import Panic
+
+__all__ = ["OnPanic", "Panics", "write_error"]
 
 Listener: TypeAlias = Callable[[Goroutine[Any], BaseException], object]
 OnPanic: TypeAlias = Literal["crash", "log"] | Listener
@@ -93,26 +105,21 @@ def _failure_of(listener: Listener, g: Goroutine[Any], exc: BaseException) -> Ex
 
 def _log_failure(g: Goroutine[Any], failure: Exception) -> None:
     with suppress(Exception):  # the panic itself is still to be told
-        logger.error("on_panic failed for %s", debug.title(g), exc_info=exc_info(failure))
+        logger.error("on_panic failed for %s", title(g), exc_info=exc_info(failure))
 
 
 def _log(g: Goroutine[Any], exc: BaseException) -> None:
     await_given_up = panic_options(g)[1]
-    created = debug.origin(g) or "main"
+    created = origin(g) or "main"
     if await_given_up is None:
-        logger.error("%s panicked (%s)", debug.title(g), created, exc_info=exc_info(exc))
+        logger.error("%s panicked (%s)", title(g), created, exc_info=exc_info(exc))
         return
     where = ""
     if await_given_up:
         code, line = await_given_up
         where = f"awaited by {code.co_qualname} at {code.co_filename}:{line}; "
-    who = debug.title(g)
+    who = title(g)
     logger.error("%s failed after an await of it was given up (%s%s)", who, where, created, exc_info=exc_info(exc))
-
-
-def exc_info(exc: BaseException) -> tuple[type[BaseException], BaseException, Any]:
-    """For logging, which would ask an exception whether it is true, and some do not know."""
-    return type(exc), exc, exc.__traceback__
 
 
 # ── printing ──
@@ -120,13 +127,13 @@ def exc_info(exc: BaseException) -> tuple[type[BaseException], BaseException, An
 
 def print_panic(g: Goroutine[Any], exc: BaseException) -> None:
     """Say what, who and whence on standard error, and have ``sys.excepthook`` show the exception."""
-    written = write_error(f"panic: {_summary(exc)}\n\n{debug.title(g)} [running]:")
+    written = write_error(f"panic: {_summary(exc)}\n\n{title(g)} [running]:")
     _call_hook(exc)
-    if created := debug.origin(g):
+    if created := origin(g):
         write_error(created)
     if not written:
         with suppress(Exception):
-            logger.error("%s panicked (%s)", debug.title(g), created or "main", exc_info=exc_info(exc))
+            logger.error("%s panicked (%s)", title(g), created or "main", exc_info=exc_info(exc))
 
 
 def write_error(text: str) -> bool:
@@ -170,8 +177,8 @@ def _call_hook(exc: BaseException) -> None:
     try:
         sys.excepthook(*exc_info(exc))
     except Exception as failure:
-        for title, one in (("Error in sys.excepthook:", failure), ("\nOriginal exception was:", exc)):
-            write_error(title)
+        for heading, one in (("Error in sys.excepthook:", failure), ("\nOriginal exception was:", exc)):
+            write_error(heading)
             with suppress(Exception):
                 sys.__excepthook__(*exc_info(one))
 
@@ -199,7 +206,7 @@ def route(g: Goroutine[Any], exc: BaseException) -> None:
 
 def elsewhere(g: Goroutine[Any], exc: BaseException) -> None:
     """The same of one on a loop that no program owns, whose exception handler is told. On the thread of the loop."""
-    created = debug.origin(g)
+    created = origin(g)
     by = f"; {created}" if created else ""
     if not _dealt_with(g, exc):
         context = {"message": f"{g!r} failed and nobody awaited it{by}", "exception": exc, "goroutine": g}
@@ -208,7 +215,7 @@ def elsewhere(g: Goroutine[Any], exc: BaseException) -> None:
 
 def _tell_without_program(g: Goroutine[Any], exc: BaseException) -> None:
     if not _dealt_with(g, exc):
-        logger.error("%s failed and nobody awaited it (%s)", debug.title(g), debug.origin(g), exc_info=exc_info(exc))
+        logger.error("%s failed and nobody awaited it (%s)", title(g), origin(g), exc_info=exc_info(exc))
 
 
 def _dealt_with(g: Goroutine[Any], exc: BaseException) -> bool:
@@ -227,9 +234,6 @@ def _dealt_with(g: Goroutine[Any], exc: BaseException) -> bool:
 # ── failed, and still held ──
 
 
-# Waits for several that will raise what fails among them, by the id of what they wait for: that, and a function that
-# says whether a goroutine is part of it.
-waiting: Final[dict[int, tuple[Callable[[Any, Goroutine[Any]], bool], object]]] = {}
 REMIND_AFTER: Final = 1.0  # seconds
 AT_ONCE: Final = 0.05  # seconds; what is due within them is told together
 FREE_THREADED: Final = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
@@ -242,7 +246,7 @@ _reminding = False
 
 def remind(g: Goroutine[Any]) -> None:
     """Log that ``g`` has failed a while ago, unless its exception is seen or will be. Any thread."""
-    if not g._log_traceback or any(part_of(several, g) for part_of, several in list(waiting.values())):
+    if not g._log_traceback or any(part_of(several, g) for part_of, several in list(joint_waits.values())):
         return
     exc = g._exception
     assert exc is not None
@@ -250,7 +254,7 @@ def remind(g: Goroutine[Any]) -> None:
         g._log_traceback = False  # it is told of once
         _log(g, exc)
         return
-    created = debug.origin(g)
+    created = origin(g)
     by = f"; {created}" if created else ""
     # As text: who keeps what is logged must not keep the goroutine.
     logger.error("%s failed and nobody has awaited it so far%s", repr(g), by, exc_info=exc_info(exc))
@@ -306,10 +310,17 @@ def _wait(until: float) -> None:
                 tell_if_forsaken(known)
 
 
-def after_fork() -> None:
+def _after_fork() -> None:
     """In a forked child: the thread that reminds is the parent's, and so is what it would remind of."""
     global _lock, _unseen, _reminding
     _lock = threading.Lock()
     _unseen = {}
     _reminding = False
-    waiting.clear()
+    joint_waits.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+set_panic_hearers(route, elsewhere, remind)
+set_program_end(end_program)
+set_failure_watch(watch)

@@ -23,8 +23,8 @@ from contextvars import Context
 from time import monotonic
 from typing import Any, Final, TypeVar
 
-from . import panics
-from ._runtime.core import (
+from .._inspect.names import exc_info, log_names, name_of
+from .._runtime.core import (
     Chan,
     Goroutine,
     Op,
@@ -38,19 +38,15 @@ from ._runtime.core import (
     new_worker,
     scheduler,
     select,
-    set_failure_watch,
-    set_panic_hearers,
-    set_program_end,
     tell_panic,
 )
 from .cpus import cpu_count
-from .survivors import name_of, tell
 
 with suppress(ImportError):
     # Not when a worker makes its loop: a fork in the midst of an import leaves its lock taken in the child.
     import uvloop as _uvloop  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
-__all__ = ["Threads", "end_goroutines", "is_idle", "running_loops"]
+__all__ = ["Threads", "end_goroutines", "is_idle", "running_loops", "thread_of"]
 
 T = TypeVar("T")
 
@@ -165,7 +161,7 @@ class Threads:
             if index == 1:
                 patience = None
                 names = [name_of(g) for g in self.pool.running()]
-                tell(
+                log_names(
                     f"call(s) of {self.name!r} were cancelled and go on, and are waited for; Ctrl-C ends the wait",
                     names,
                 )
@@ -269,7 +265,7 @@ def _run_for_ever(loop: asyncio.AbstractEventLoop) -> None:
         try:
             loop.run_forever()
         except BaseException as exc:
-            logger.error("a callback of a worker's loop raised", exc_info=panics.exc_info(exc))
+            logger.error("a callback of a worker's loop raised", exc_info=exc_info(exc))
         else:
             return
 
@@ -283,7 +279,7 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
         _run_until(loop, loop.shutdown_asyncgens())
         scheduler(loop).abandon()
     except BaseException as exc:
-        logger.error("the loop of a worker did not end well", exc_info=panics.exc_info(exc))
+        logger.error("the loop of a worker did not end well", exc_info=exc_info(exc))
     finally:
         loop.close()
 
@@ -380,12 +376,12 @@ def _at_exit() -> None:
     for threads in list(_all):
         threads.pool._close()
         dropped += threads.pool.queued()
-    tell(
+    log_names(
         "call(s) had not begun when the program ended, and never will; wait for them, as `with Executor()` does",
         [name_of(g, begun=False) for g in dropped if not g.cancelling()],
     )
     left = end_goroutines(lambda g: not g.cancelling(), GRACE)  # one that was cancelled before has had its time
-    tell(f"goroutine(s) did not end within {GRACE:g} s of the program's end", [name_of(g) for g in left])
+    log_names(f"goroutine(s) did not end within {GRACE:g} s of the program's end", [name_of(g) for g in left])
     busy = any(threads.pool.running() for threads in list(_all))
     deadline = monotonic() + (BRIEF if busy else GRACE)
     for threads in list(_all):
@@ -398,7 +394,6 @@ def _at_exit() -> None:
 
 def _after_fork() -> None:
     after_fork()
-    panics.after_fork()
     for threads in list(_all):
         threads.forget()
 
@@ -410,7 +405,4 @@ except RuntimeError:  # imported by an atexit handler
     interpreter_ends(True)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-set_panic_hearers(panics.route, panics.elsewhere, panics.remind)
-set_program_end(panics.end_program)
-set_failure_watch(panics.watch)
 let_spin(cpu_count() // 2)

@@ -6,19 +6,18 @@ of the verbs without an executor (default.py), several results at once (flow.py)
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias
 
-from ._runtime.core import Pool, Spawner, pool_of
+from .._checks import check_choice, check_no_loop, check_text, check_whole
+from .._runtime.core import Pool, Spawner, pool_of
 from .children import Children
-from .cpus import cpu_count, whole_number
-from .errors import SyncOnLoop
+from .cpus import cpu_count
 from .workers import Threads
 
-__all__ = ["Executor", "ExecutorStatistics", "OnFull"]
+__all__ = ["Executor", "ExecutorStatistics", "OnFull", "check_open"]
 
 OnFull: TypeAlias = Literal["raise", "block", "run"]
 
@@ -93,16 +92,15 @@ class Executor(Spawner):
         children: Children = "keep",
         name: str | None = None,
     ) -> None:
-        given = None if max_threads is None else whole_number("max_threads", max_threads)
-        size = _by_itself(given) if workers is None else whole_number("workers", workers)
+        given = None if max_threads is None else check_whole("max_threads", max_threads)
+        size = _by_itself(given) if workers is None else check_whole("workers", workers)
         most = size + MORE_THREADS if given is None else given
         if most < size:
             raise ValueError(f"max_threads is at least workers, which is {size}; got {most}")
         if max_pending is not None:
-            whole_number("max_pending", max_pending)
-        if on_full not in _ON_FULL:
-            raise ValueError(f'on_full is one of "raise", "block", "run"; got {on_full!r}')
-        self._name: str = f"executor-{next(_names)}" if name is None else _text("name", name)
+            check_whole("max_pending", max_pending)
+        check_choice("on_full", on_full, _ON_FULL)
+        self._name: str = f"executor-{next(_names)}" if name is None else check_text("name", name)
         self._pool: Pool = pool_of(self)
         self._more = most - size
         self._threads = Threads(self._name, self._pool)
@@ -136,7 +134,7 @@ class Executor(Spawner):
             with Executor(workers=1) as ex:
                 ex.set_workers(4)
         """
-        size = whole_number("workers", n)
+        size = check_whole("workers", n)
         check_open(self)
         self._pool._follow(None)
         self._pool._resize(size, size + self._more)
@@ -184,11 +182,8 @@ class Executor(Spawner):
             ex.shutdown()
             print(fv.is_ready())  # -> True
         """
-        if wait and asyncio._get_running_loop() is not None:
-            raise SyncOnLoop(
-                "shutdown() would block the event loop that runs on this thread: "
-                "use `async with`, or shutdown(wait=False)"
-            )
+        if wait:
+            check_no_loop("shutdown()", "use `async with`, or shutdown(wait=False)")
         self._pool._close()
         if cancel:
             self._threads.cancel_all()
@@ -196,8 +191,7 @@ class Executor(Spawner):
             self._threads.join()
 
     def __enter__(self) -> Self:
-        if asyncio._get_running_loop() is not None:
-            raise SyncOnLoop("an Executor's end would block the event loop that runs on this thread: use `async with`")
+        check_no_loop("an Executor's end", "use `async with`")
         check_open(self)
         return self
 
@@ -243,9 +237,3 @@ def _follow(max_threads: int | None, pool: Pool) -> None:
 def check_open(executor: Executor) -> None:
     """PoolShutdown if it is shut down."""
     pool_of(executor)._check_open()
-
-
-def _text(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be a str, got {type(value).__name__}")
-    return value

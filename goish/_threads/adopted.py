@@ -11,7 +11,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeAlias, TypeVar, cast
 
-from ._runtime.core import (
+from .._checks import check_no_loop, check_whole
+from .._runtime.core import (
     FlowVar,
     Goroutine,
     GoThread,
@@ -22,19 +23,14 @@ from ._runtime.core import (
     go_thread_of,
     outcome_of,
 )
-from .cpus import cpu_count, whole_number
-from .errors import PoolShutdown, SyncOnLoop
+from ..errors import PoolShutdown
+from .cpus import cpu_count
 from .executor import Executor
 
-__all__ = ["AdoptedExecutor", "adopt"]
+__all__ = ["AdoptedExecutor", "AnyExecutor", "adopt", "check_executor"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
-
-
-def _check_no_loop(what: str, instead: str) -> None:
-    if asyncio._get_running_loop() is not None:
-        raise SyncOnLoop(f"{what} would block the event loop that runs on this thread: {instead}")
 
 
 class AdoptedExecutor:
@@ -172,7 +168,7 @@ class AdoptedExecutor:
             adopt(concurrent.futures.ThreadPoolExecutor(2)).shutdown()
         """
         if wait:
-            _check_no_loop("shutdown", "use `async with`, or shutdown(wait=False)")
+            check_no_loop("shutdown", "use `async with`, or shutdown(wait=False)")
         self._is_shutdown = True
         if cancel:
             for g in self._pool.running():
@@ -182,7 +178,7 @@ class AdoptedExecutor:
         self._executor.shutdown(wait, **({"cancel_futures": True} if cancel and knows else {}))
 
     def __enter__(self) -> Self:
-        _check_no_loop("with adopt(...)", "use `async with`")
+        check_no_loop("with adopt(...)", "use `async with`")
         return self
 
     def __exit__(
@@ -247,7 +243,7 @@ def adopt(executor: concurrent.futures.Executor, *, workers: int | None = None) 
         raise TypeError(
             f"adopt() takes a concurrent.futures.Executor, got {executor!r} of type {type(executor).__name__}"
         )
-    return AdoptedExecutor(executor, None if workers is None else whole_number("workers", workers))
+    return AdoptedExecutor(executor, None if workers is None else check_whole("workers", workers))
 
 
 def _workers_of(executor: concurrent.futures.Executor) -> int | None:

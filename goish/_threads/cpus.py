@@ -1,9 +1,11 @@
-"""How many: processors for this process, workers for a pool."""
+"""How many processors this process may use."""
 
 from __future__ import annotations
 
 import math
 import os
+
+__all__ = ["cpu_count"]
 
 
 def cpu_count() -> int:
@@ -30,11 +32,3 @@ def _cgroup_quota() -> float | None:
             return None if quota_us < 0 else quota_us / int(file.read())
     except (OSError, ValueError):
         return None
-
-
-def whole_number(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} is a whole number, 1 or more; got {value!r} of type {type(value).__name__}")
-    if value < 1:
-        raise ValueError(f"{name} is 1 or more; got {value}")
-    return value

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextvars import ContextVar
 from typing import Any, Final, Literal, TypeAlias
 
-from ._runtime.core import (
+from .._runtime.core import (
     GoExit,
     Goroutine,
     current_goroutine,

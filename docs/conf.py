@@ -1,7 +1,7 @@
 """How Sphinx builds these pages (make docs); each of them reads well as a plain file too.
 
-The pages of docs/reference get their text from docstrings: by autodoc, or where autodoc cannot look, as into a method of
-``goish.go``, by a line ``@docstring goish.go.options``.
+The pages of docs/reference get their text from docstrings. autodoc puts it there; where autodoc cannot look, as into
+``goish.go``, a line ``@docstring goish.go.options`` does.
 """
 
 from __future__ import annotations

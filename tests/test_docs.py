@@ -174,7 +174,9 @@ def test_every_public_name_is_in_the_docs() -> None:
     assert set(goish.__all__) - words == set()
 
 
-DIRECTIVE = re.compile(r"^\.\. (?:auto(?:function|class|exception)|data):: ([\w.]+)$(?:\n +:module: ([\w.]+)$)?", re.MULTILINE)
+DIRECTIVE = re.compile(
+    r"^\.\. (?:auto(?:function|class|exception)|data):: ([\w.]+)$(?:\n +:module: ([\w.]+)$)?", re.MULTILINE
+)
 
 
 def test_every_public_name_is_in_the_reference_once() -> None:

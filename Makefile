@@ -4,7 +4,7 @@
 PY ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-CORE := setup.py pyproject.toml $(wildcard goish/_runtime/*.pyx goish/_runtime/*.pxd goish/_runtime/*.h)
+CORE := setup.py pyproject.toml $(wildcard goish/_runtime/*.h goish/_runtime/*.p[yx][xd] goish/_runtime/*/*.p[yx][xd])
 ARGS ?=
 # So that type checkers find it too.
 EDITABLE := --config-settings editable_mode=compat
@@ -42,7 +42,7 @@ histories: build
 	$(BIN)/python -m tests.linearizability $(ARGS)
 
 # Is each of a dozen mistakes, planted into the core, caught by the tests of histories? Ten minutes.
-mutants: build
+mutants: $(VENV)/.build
 	$(BIN)/python -m tests.mutants $(ARGS)
 
 # Suites that others wrote, on goroutines: docs/conformance.md (ARGS="anyio janus" for these two).
@@ -52,7 +52,7 @@ conformance: build
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	PATH="$(abspath $(BIN)):$$PATH" cython-lint goish/_runtime
+	PATH="$(abspath $(BIN)):$$PATH" cython-lint $(filter %.pyx %.pxd,$(CORE))
 	$(BIN)/codespell
 
 types: $(VENV)/.types

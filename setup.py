@@ -6,6 +6,7 @@ that sanitizer.
 
 import os
 import sys
+from glob import glob
 from shutil import which
 
 from Cython.Build import cythonize
@@ -37,7 +38,7 @@ class BuildWithCompiler(build_ext):
 core = Extension(
     "goish._runtime.core",
     ["goish/_runtime/core.pyx"],
-    depends=["goish/_runtime/slots.h"],
+    depends=["goish/_runtime/slots.h", *glob("goish/_runtime/*/*.p[yx][xd]")],
     include_dirs=["goish/_runtime"],
     define_macros=[("GOISH_DEBUG", "1")] if debug else [("CYTHON_WITHOUT_ASSERTIONS", "1")],
     extra_compile_args=[*compile_args, "-fvisibility=hidden", "-Wno-unused-function"],

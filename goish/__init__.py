@@ -47,7 +47,7 @@ from goish._runtime.core import (
     task_factory,
     try_select,
 )
-from goish._runtime.core import publish as _publish
+from goish._runtime.core import publish_module as _publish
 from goish._runtime.core import set_own_files as _set_own_files
 from goish._runtime.values import EMPTY, ChanStatistics, Flavor, Received
 from goish._threads import workers as _workers

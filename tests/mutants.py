@@ -105,7 +105,7 @@ def plant(mutant: Mutant, where: Path) -> None:
     shutil.copytree(ROOT / "goish", where / "goish", ignore=shutil.ignore_patterns("*.so", "core.c", "__pycache__"))
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, where)
-    part = where / "goish" / "_runtime" / f"{mutant.part}.pyx"
+    part = next((where / "goish" / "_runtime").glob(f"*/{mutant.part}.pyx"))
     text = part.read_text()
     assert text.count(mutant.right) == mutant.times, f"{part.name} has changed: {mutant.right!r} is not there"
     text = text.replace(mutant.right, mutant.wrong)

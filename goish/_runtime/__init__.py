@@ -1,8 +1,8 @@
-"""The runtime: a compiled core on three floors, and the plain values it hands out.
+"""The runtime: a compiled core, and the plain values it hands out.
 
-Floor 0, data structures: ``ring``, ``waitq``. Floor 1, running goroutines: ``op``, ``goroutine``, ``task``,
-``go``, ``timers``, ``inbox``, ``sched``, ``waitgroup``. Floor 2, communication: ``handoff``, ``flavor``, ``after``,
-``batch``, ``chan``, ``view``, ``select``. Each file uses its own floor and those below it.
+The core is one extension module of several folders. Each is a floor, and uses itself and those before it: ``data``
+(rings, queues of waiters), ``run`` (how goroutines run and wait), ``threads`` (calls on workers, threads that wait),
+``chan`` (what they say to each other), ``aio`` (what asyncio sees of them). ``core.pyx`` is the table of contents.
 """
 
 try:

@@ -1,4 +1,4 @@
-# core.pxd - the floor plan of the runtime, floor by floor. An arrow may only point to the same floor or down.
+# core.pxd - the types of the runtime, and the C that Cython cannot say. The folders are floors: see core.pyx.
 #
 # The floors are files of their own and one translation unit: calls between them are plain C calls, freelists keep working
 # for every type, and types may refer to each other (measured: a buffered send + recv costs a sixth less than with one
@@ -72,7 +72,9 @@ cdef extern from "slots.h":
         PyTypeObject* goroutine_type, Py_ssize_t offset,
         void (*attribute_set)(PyObject*) noexcept, void (*own_up)(PyObject*) noexcept
     ) noexcept
-    void goish_install_finalizer(PyTypeObject* goroutine_type, bint (*unseen)(PyObject*) noexcept, void (*hear)(PyObject*) noexcept) noexcept
+    void goish_install_finalizer(
+        PyTypeObject* goroutine_type, bint (*is_unretrieved)(PyObject*) noexcept, void (*report)(PyObject*) noexcept
+    ) noexcept
     void goish_forbid_new(PyTypeObject* type) noexcept
     void goish_forbid_subclasses(PyTypeObject* type) noexcept
     uint64_t goish_next_id() noexcept
@@ -95,21 +97,18 @@ cdef extern from "slots.h":
     bint goish_is_heap_type(PyObject* type) noexcept
     PyObject* goish_user_frame(int* lasti) noexcept
 
-# Floor 0: data structures; they know nothing of goroutines.
-include "ring.pxd"
-include "waitq.pxd"
-# Floor 1: running goroutines; knows nothing of channels.
-include "op.pxd"
-include "goroutine.pxd"
-include "timers.pxd"
-include "turn.pxd"
-include "clock.pxd"
-include "inbox.pxd"
-include "pool.pxd"
-include "lend.pxd"
-include "sched.pxd"
-include "thread_wait.pxd"
-# Floor 2: communication.
-include "waitgroup.pxd"
-include "chan.pxd"
-include "select.pxd"
+include "data/ring.pxd"
+include "data/waitq.pxd"
+include "run/op.pxd"
+include "run/goroutine.pxd"
+include "run/timers.pxd"
+include "run/turn.pxd"
+include "aio/clock.pxd"
+include "run/inbox.pxd"
+include "threads/pool.pxd"
+include "run/lend.pxd"
+include "run/sched.pxd"
+include "threads/thread_wait.pxd"
+include "chan/waitgroup.pxd"
+include "chan/chan.pxd"
+include "chan/select.pxd"

@@ -100,47 +100,54 @@ class GoExit(BaseException):
     """Raised by ``goexit()``: ends the goroutine without a panic."""
 
 
-# Floor 0
-include "ring.pyx"
-include "waitq.pyx"
-# Floor 1
-include "op.pyx"
-include "goroutine.pyx"
-include "join.pyx"
-include "task.pyx"
-include "go.pyx"
-include "timers.pyx"
-include "turn.pyx"
-include "clock.pyx"
-include "inbox.pyx"
-include "lend.pyx"
-include "sched.pyx"
-include "current.pyx"
-include "panic.pyx"
-include "pool.pyx"
-include "call.pyx"
-include "worker.pyx"
-include "factory.pyx"
-include "thread_wait.pyx"
-include "flowvar.pyx"
-include "spawn.pyx"
-include "waitgroup.pyx"
-# Floor 2
-include "handoff.pyx"
-include "flavor.pyx"
-include "after.pyx"
-include "batch.pyx"
-include "chan.pyx"
-include "view.pyx"
-include "select.pyx"
-include "instead.pyx"
+# data: they know nothing of goroutines.
+include "data/ring.pyx"
+include "data/waitq.pyx"
+# run: how goroutines run and wait.
+include "run/op.pyx"
+include "run/goroutine.pyx"
+include "run/join.pyx"
+include "run/program.pyx"
+include "run/go.pyx"
+include "run/timers.pyx"
+include "run/turn.pyx"
+include "run/inbox.pyx"
+include "run/lend.pyx"
+include "run/sched.pyx"
+include "run/current.pyx"
+include "run/panic.pyx"
+# threads: calls on workers, and threads that wait.
+include "threads/pool.pyx"
+include "threads/call.pyx"
+include "threads/worker.pyx"
+include "threads/thread_wait.pyx"
+include "threads/flowvar.pyx"
+include "threads/spawn.pyx"
+# chan: what they say to each other.
+include "chan/waitgroup.pyx"
+include "chan/handoff.pyx"
+include "chan/flavor.pyx"
+include "chan/after.pyx"
+include "chan/batch.pyx"
+include "chan/chan.pyx"
+include "chan/view.pyx"
+include "chan/select.pyx"
+include "chan/instead.pyx"
+# aio: what asyncio sees of a goroutine and a loop.
+include "aio/task.pyx"
+include "aio/clock.pyx"
+include "aio/factory.pyx"
 
+above = Above(
+    worker_feed, worker_awake, worker_idle, scheduler_of_worker_here, calls_in_pools, live_in_pools, thread_wake,
+    forget_parked_threads, wg_leave, loops_call_later,
+)
 on_blocking(before_blocking_here, after_blocking_here)
 
 goish_install_slots(<PyTypeObject*>Op, op_step)
 goish_free_goroutines_flat(<PyTypeObject*>Goroutine)
 goish_recycle_ops(<PyTypeObject*>Op, op_fate, op_name, op_forsake, op_finalized, op_taken_apart)
-goish_take_attributes(<PyTypeObject*>Goroutine, <Py_ssize_t>&(<Goroutine>NULL).attributes, attribute_set, retrack)
+goish_take_attributes(<PyTypeObject*>Goroutine, <Py_ssize_t>&(<Goroutine>NULL).attributes, attribute_set, goroutine_retrack)
 goish_install_finalizer(<PyTypeObject*>Goroutine, is_unretrieved, report_unretrieved)
 goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)
 goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)

@@ -1,0 +1,113 @@
+# batch.pyx - many values at once: one critical section and one pass of wake-ups for all.
+#
+# Not here: send_many and recv_many, which wait (many.py).
+# Threads: under the lock no list is made and nothing dropped, as in handoff.pyx.
+
+cdef bint chan_try_send_batch(Chan ch, object values) except -1:
+    # All or nothing, in one critical section and one pass of wake-ups.
+    cdef list given = list(values)
+    cdef list items = given
+    cdef Py_ssize_t n = len(items)
+    cdef Py_ssize_t i
+    cdef AfterUnlock aside
+    cdef PyObject* woken = NULL
+    cdef PyObject** last = &woken
+    cdef list dropped = []
+    cdef int happened = HAPPENED
+    if ch.flags & C_HEAP:
+        items = [with_priority(<PriorityChan>ch, value, 0.0) for value in items]
+    if ch.flags & C_SINGLE_SENDER:
+        check_flavor(ch, True)
+    waitq_prune(ch, &ch.receivers)
+    goish_lock(&ch.lock)
+    if ch.closed:
+        goish_unlock(&ch.lock)
+        raise SendOnClosed(given)
+    # One value needs no count: putting it tells, and may decide a select without the GIL too.
+    if ch.overflow != DROP_OLDEST and (n != 1 or ch.overflow == DROP_NEWEST) and not room_for(ch, n):
+        goish_unlock(&ch.lock)
+        return False
+    for i in range(n):
+        happened = chan_put(ch, PyList_GET_ITEM(items, i), &aside)
+        if aside.wake != NULL:
+            last[0] = aside.wake
+            last = &(<Op>aside.wake).next
+        if aside.dropped != NULL:
+            dropped.append(<object>aside.dropped)
+            Py_DECREF(<object>aside.dropped)
+        if happened != HAPPENED and happened != DROPPED:
+            break  # no memory, or one value that nobody takes
+    last[0] = NULL
+    goish_unlock(&ch.lock)
+    wake_chain(woken)
+    for value in dropped:
+        value_undelivered(<PyObject*>ch, value)
+    if happened < 0:
+        raise pending_exception()
+    return happened == HAPPENED or happened == DROPPED
+
+
+cdef Py_ssize_t check_at_least_one(Py_ssize_t most) except -1:
+    if most < 1:
+        raise ValueError(f"max must be one or more, got {most}")
+    return most
+
+
+cdef bint room_for(Chan ch, Py_ssize_t n) noexcept:
+    # Whether n values can be sent at once: buffer slots and distinct receivers that wait (a select counts once). Without the
+    # GIL a select may be decided elsewhere at any instant, so there it cannot be counted on.
+    cdef Py_ssize_t missing = n - (ch.capacity - ch.buffer.count)
+    cdef PyObject* op
+    cdef PyObject* owner
+    if missing <= 0:
+        return True
+    op = ch.receivers.head
+    while op != NULL and missing > 0:
+        owner = <PyObject*>(<Op>op).owner
+        if not goish_is(owner, <PyObject*>Op):
+            missing -= 1
+        elif not GOISH_LOCKS and (<Op>owner).state == OP_WAITING and not (<Op>owner).flags & F_MARK:
+            (<Op>owner).flags |= F_MARK
+            missing -= 1
+        op = (<Op>op).next
+    op = NULL if GOISH_LOCKS else ch.receivers.head
+    while op != NULL:
+        owner = <PyObject*>(<Op>op).owner
+        if goish_is(owner, <PyObject*>Op):
+            (<Op>owner).flags &= ~F_MARK
+        op = (<Op>op).next
+    return missing <= 0
+
+
+cdef list chan_try_recv_batch(Chan ch, object most):
+    # In one critical section: the list is made before, because making it may run the collector, which runs user code.
+    cdef Py_ssize_t limit = PY_SSIZE_T_MAX if most is None else most
+    cdef Py_ssize_t n = 0
+    cdef AfterUnlock aside
+    cdef PyObject* value = NULL
+    cdef PyObject* woken = NULL
+    cdef PyObject** last = &woken
+    cdef list values
+    if limit < 0:
+        raise ValueError(f"max must be zero or more, got {most}")
+    if ch.flags & (C_TIMER | C_SINGLE_RECEIVER):
+        check_flavor(ch, False)
+        if ch.flags & C_TIMER:
+            timer_poll(ch)
+    limit = min(limit, ch.buffer.count + ch.senders.count)
+    values = [None] * limit
+    waitq_prune(ch, &ch.senders)
+    goish_lock(&ch.lock)
+    while n < limit and chan_take(ch, &value, &aside) == HAPPENED:
+        Py_DECREF(None)
+        PyList_SET_ITEM(values, n, value)
+        n += 1
+        if aside.wake != NULL:
+            last[0] = aside.wake
+            last = &(<Op>aside.wake).next
+    last[0] = NULL
+    goish_unlock(&ch.lock)
+    if n < limit:
+        del values[n:]
+    wake_chain(woken)
+    return values

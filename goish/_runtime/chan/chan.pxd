@@ -1,0 +1,77 @@
+# A channel.
+
+cdef enum:
+    BLOCK
+    ERROR
+    DROP_OLDEST
+    DROP_NEWEST
+
+cdef enum:
+    C_NIL = 1            # parks whoever sends or receives
+    C_HEAP = 2           # a PriorityChan: the ring is a heap of Prioritized
+    C_TIMER = 4          # made by after()
+    C_SINGLE_SENDER = 8
+    C_SINGLE_RECEIVER = 16
+    C_MADE = 32          # __init__ has run
+
+
+cdef class Chan:
+    cdef object __weakref__
+    cdef Ring buffer
+    cdef Py_ssize_t capacity     # PY_SSIZE_T_MAX: unbounded
+    cdef WaitQueue receivers
+    cdef WaitQueue senders
+    cdef object cold            # None or a ChanCold
+    cdef uint8_t overflow
+    cdef uint8_t flags           # C_*, for good
+    cdef uint8_t closed
+    cdef goish_mutex lock        # guards every field; with the GIL it is the GIL
+
+
+@cython.final
+cdef class ChanCold:
+    # What few channels have.
+    cdef object on_undelivered
+    cdef object sender           # weak references to the declared single producer and consumer
+    cdef object receiver
+    cdef double deadline         # of an after() channel, loop time; infinite once received
+    cdef Scheduler sched
+    cdef Op alarm
+    cdef Chan closing            # ends with the channel; None until somebody waits for that
+
+
+@cython.final
+cdef class PriorityChan(Chan):
+    cdef uint64_t order
+
+
+cdef class ChanView:
+    cdef Chan chan
+    cdef object __weakref__
+
+
+@cython.final
+cdef class SendChan(ChanView):
+    pass
+
+
+cdef class RecvChan(ChanView):
+    pass
+
+
+@cython.final
+cdef class CancelToken:
+    cdef Chan chan
+    cdef object reason       # None, or what the CancelledError says
+
+cdef enum:
+    WOULD_BLOCK = 0
+    HAPPENED = 1
+    CLOSED = 2
+    DROPPED = 3          # happened by dropping an item
+    FULL = 4             # overflow="error"
+
+# Both need the lock; what they hand over or drop goes to `aside`, to be dealt with after unlocking.
+cdef struct AfterUnlock:
+    PyObject* wake       # owned Op decided by this operation
+    PyObject* dropped    # owned value that will never be received

@@ -1,0 +1,166 @@
+# waitgroup.pyx - waits until a counter is back at zero. Go's sync.WaitGroup.
+#
+# Invariants: n >= 0; n == 0 implies that nobody waits.
+# Threads: `lock` guards both fields.
+
+cdef int wg_add(WaitGroup wg, Py_ssize_t n) except -1:
+    cdef PyObject* woken = NULL
+    cdef PyObject** last = &woken
+    goish_lock(&wg.lock)
+    if wg.n + n < 0:
+        goish_unlock(&wg.lock)
+        raise ValueError(
+            f"negative WaitGroup counter: the counter is {wg.n} and {-n} done; call add() (or go()) before the work starts, "
+            "and done() once for each"
+        )
+    wg.n += n
+    if wg.n == 0:
+        last = claim_all(&wg.waiters, last)
+    last[0] = NULL
+    goish_unlock(&wg.lock)
+    wake_chain(woken)
+    return 0
+
+
+cdef int wg_attempt(Op op, PyObject** result) noexcept:
+    cdef WaitGroup wg = <WaitGroup>op.target
+    cdef bint waits
+    goish_lock(&wg.lock)  # also to see what was done before the last done()
+    waits = wg.n != 0
+    goish_unlock(&wg.lock)
+    if waits:
+        return 0
+    Py_INCREF(None)
+    result[0] = <PyObject*>None
+    return 1
+
+
+cdef bint wg_arm(Op op) noexcept:
+    cdef WaitGroup wg = <WaitGroup>op.target
+    cdef bint linked
+    goish_lock(&wg.lock)
+    linked = wg.n != 0
+    if linked:
+        waitq_push(&wg.waiters, op)
+    else:
+        op.state = OP_DONE
+    goish_unlock(&wg.lock)
+    return linked  # not read from the op: once unlocked, another thread may have woken it
+
+
+cdef bint wg_withdraw(Op op) noexcept:
+    cdef WaitGroup wg = <WaitGroup>op.target
+    return op_unlink(op, &wg.waiters, &wg.lock)
+
+
+waits[<int>W_WAITGROUP] = Wait("wait group", True, wg_attempt, NULL, wg_arm, wg_withdraw, finish_none, NULL, NULL, NULL, NULL)
+
+
+cdef int wg_leave(object wg) except -1:
+    return wg_add(<WaitGroup>wg, -1)
+
+
+cdef class WaitGroup:
+    """WaitGroup()\n--\n\n\
+    Waits until a number of goroutines are done. Go's ``sync.WaitGroup``.
+
+    Starts at zero and may be used again and again. ``add``, ``done`` and ``count`` from any thread; ``wait`` and ``go``
+    need an event loop on this one.
+
+    Example::
+
+        async def work(n):
+            await sleep(0.001 * n)
+
+        wg = WaitGroup()
+        for n in range(3):
+            wg.go(work, n)
+        await wg.wait()
+        print(wg.count)  # -> 0
+    """
+
+    def __init__(self):
+        pass
+
+    def add(self, Py_ssize_t n=1):
+        """Adds ``n`` to the counter; ``n`` may be negative. At zero everybody who waits is woken. Any thread.
+
+        ValueError if the counter would become negative; it then stays as it is. Call it before the work starts, not in
+        it.
+
+        Example::
+
+            wg = WaitGroup()
+            wg.add(2)
+            wg.done()
+            print(wg.count)  # -> 1
+        """
+        wg_add(self, n)
+
+    def done(self):
+        """Takes one off the counter, as ``add(-1)``: ValueError below zero, any thread."""
+        wg_add(self, -1)
+
+    def wait(self):
+        """Waits until the counter is zero; await it. Gives None, at once if it is zero.
+
+        A cancel ends the wait only: the counter stays, and the goroutines go on. Any number may wait, on any loop.
+
+        Example::
+
+            wg = WaitGroup()
+            await wg.wait()
+        """
+        return new_op(W_WAITGROUP, self)
+
+    def wait_blocking(self, timeout=None):
+        """``wait`` for threads without an event loop: blocks the calling thread until the counter is zero.
+
+        ``timeout``: seconds, None to wait for ever. TimeoutError if it was not zero by then; SyncOnLoop on a thread whose
+        event loop runs. Ctrl-C ends the wait.
+
+        Example::
+
+            wg = WaitGroup()
+            wg.wait_blocking(timeout=1)
+        """
+        thread_block(new_op(W_WAITGROUP, self), timeout, "wait_blocking()", "use await wg.wait()")
+
+    def go(self, fn, /, *args, **kwargs):
+        """Starts ``fn(*args, **kwargs)`` as a goroutine that counts here until it ends, also when it is cancelled.
+
+        Returns its Goroutine; raises what ``go`` raises, and then counts nothing. Go's ``WaitGroup.Go``. As there, an
+        exception is a panic and does not release ``wait``; where the program goes on (``on_panic="log"``), the counter
+        is taken down.
+
+        Example::
+
+            async def work():
+                return wg.count
+
+            wg = WaitGroup()
+            print(await wg.go(work))  # -> 1
+        """
+        raise NotImplementedError  # wg_go below takes its place
+
+    @property
+    def count(self):
+        """The counter: how many are still to be done."""
+        return self.n
+
+    def __repr__(self):
+        return f"<WaitGroup count={self.n} waiting={self.waiters.count}>"
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError("a WaitGroup cannot be copied or pickled: its copies would count apart")
+
+
+cdef PyObject* wg_go(PyObject* self, PyObject** args, size_t n, PyObject* kwnames) noexcept:
+    try:
+        g = go_start(args, <Py_ssize_t>n, kwnames, None, <object>self)
+        wg_add(<WaitGroup>self, 1)
+    except BaseException as exc:
+        goish_raise(<PyObject*>exc)
+        return NULL
+    Py_INCREF(g)
+    return <PyObject*>g

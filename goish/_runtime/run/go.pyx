@@ -1,0 +1,209 @@
+# go.pyx - starting goroutines.
+
+cdef Goroutine go_start(PyObject** args, Py_ssize_t n, PyObject* kwnames, object context, object cold):
+    # go(*args) as the interpreter hands a call over: `n` positional arguments, behind them those named in `kwnames`.
+    cdef Scheduler s = scheduler_here()
+    cdef bint bare = n == 1 and kwnames == NULL
+    coro = None
+    if n == 0:
+        raise TypeError("go() needs a positional argument: a coroutine function, or a coroutine")
+    if kwnames == NULL and goish_deferrable(args[0], n - 1):
+        return new_call(s, <object>args[0], args + 1, n - 1, context, cold)
+    if bare and (PyCoro_CheckExact(<object>args[0]) or not callable(<object>args[0])):
+        coro = check_coroutine(<object>args[0])
+    if coro is None:
+        coro = call_coroutine_function(<object>args[0], args + 1, n - 1, kwnames)
+    return new_goroutine(s, coro, context, cold)
+
+
+cdef object call_coroutine_function(object fn, PyObject** args, Py_ssize_t n, PyObject* kwnames):
+    cdef PyObject* made
+    if not callable(fn):
+        if is_coro(fn):
+            raise with_advice(
+                TypeError(f"go() takes no arguments or keywords beside a coroutine, whose own are bound already; got {fn!r}"),
+                () if kwnames == NULL else <object>kwnames,
+            )
+        refuse_op(fn)
+        raise TypeError(
+            f"go() takes a coroutine function and its arguments, or a coroutine; got {fn!r} of type {type(fn).__name__}"
+        )
+    # What cannot give a coroutine is not called: go(time.sleep, 5) would block the loop before it was refused.
+    coro = None
+    if not (isinstance(fn, BuiltinFunctionType) and isinstance(getattr(fn, "__self__", None), ModuleType)):
+        made = PyObject_Vectorcall(<PyObject*>fn, args, n, kwnames)
+        if made == NULL:
+            raise with_advice(pending_exception(), () if kwnames == NULL else <object>kwnames)
+        coro = <object>made
+        Py_DECREF(coro)
+    if is_coro(coro):
+        return coro
+    name = getattr(fn, "__qualname__", fn)
+    if refuse_op(coro):
+        raise TypeError(f"go() takes a coroutine function (async def); {name!r} gives an operation: await it in an async def")
+    if isasyncgen(coro):
+        raise TypeError(f"go() takes a coroutine function (async def); {name!r} is an async generator: use it with async for")
+    raise TypeError(
+        f"go() takes a coroutine function (async def); {name!r} returned "
+        f"{type(coro).__name__}. A plain function that computes belongs on a thread: go_thread(fn, ...)"
+    )
+
+
+cdef dict ADVICE = {
+    "name": "a goroutine is named by go.options(name=...)(fn), go_thread.options(name=...)(fn)",
+    "context": "a context is given by go.options(context=...)(fn), go_thread.options(context=...)(fn)",
+    "on_panic": "what a panic does is said by go.options(on_panic=...)(fn), go_thread.options(on_panic=...)(fn)",
+    "children": "what becomes of the goroutines that a call leaves is said by go_thread.options(children=...)(fn)",
+    "timeout": "a timeout is asyncio.timeout(seconds) around the await; on a thread, result_blocking(timeout=seconds)",
+}
+
+
+cdef object with_advice(object error, object keywords):
+    # The caller meant the keyword for goish, and the function does not take it.
+    if type(error) is TypeError and error.args and "keyword" in f"{error.args[0]}":
+        for keyword in keywords:
+            if keyword in ADVICE:
+                error.add_note(f"goish: keywords go to the function; {ADVICE[keyword]}")
+    return error
+
+
+cdef object check_coroutine(object coro):
+    if not is_coro(coro):
+        return None
+    state = state_of(coro)
+    if state is not None:
+        raise RuntimeError(f"go() needs a coroutine that has not started; {coro!r} {state}")
+    return coro
+
+
+def is_coroutine(value):
+    """Whether ``go`` takes it as a coroutine, started or not."""
+    return is_coro(value)
+
+
+cdef inline bint is_coro(object o) except -1:
+    # A generator of types.coroutine is a coroutine in all but its type. asyncio.Task takes it up to 3.11 only.
+    return PyCoro_CheckExact(o) or other_coroutine(o)
+
+
+cdef bint other_coroutine(object o) except -1:
+    if PyGen_CheckExact(o):
+        return <int>o.gi_code.co_flags & CO_ITERABLE_COROUTINE != 0
+    return goish_has_await(<PyObject*>o) and isinstance(o, Coroutine)
+
+
+cdef str state_of(object coro):
+    # Why it cannot be started; None: it can. A class of the program's own that does not tell counts as new.
+    cdef str prefix = "gi_" if PyGen_CheckExact(coro) else "cr_"
+    if getattr(coro, prefix + "running", False):
+        return "is running already"
+    if getattr(coro, prefix + "suspended", False) or getattr(coro, "cr_await", None) is not None:  # Cython's have the latter only
+        return "was started already"
+    return "is finished" if getattr(coro, prefix + "frame", coro) is None else None
+
+
+@cython.final
+cdef class Go:
+    """``go(fn, *args, **kwargs)`` starts a goroutine and returns its ``Goroutine``. Go's ``go`` statement.
+
+    ``fn`` is a coroutine function; ``go(coro)`` takes a coroutine that has not started. It runs on this thread's event
+    loop and not before ``go`` returns. An exception that nobody awaits is a panic: see ``run``.
+
+    Raises RuntimeError if no event loop runs on this thread or the coroutine was started already, TypeError if ``fn``
+    makes no coroutine.
+
+    Example::
+
+        async def greet(name):
+            print("hello", name)  # -> hello ann
+
+        go(greet, "ann")
+        await gosched()
+    """
+
+    cdef object name
+    cdef object context
+    cdef object on_panic
+    cdef void* call
+
+    def __cinit__(self):
+        self.call = <void*>go_call
+
+    def __call__(self, /, *args, **kwargs):
+        return PyVectorcall_Call(self, args, kwargs)
+
+    def options(self, *, name=None, context=None, on_panic=None):
+        """A ``go`` with options.
+
+        ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. ``on_panic``: what the
+        goroutine's exception does if nobody awaits it, or if each await of it was given up: ``"crash"``, ``"log"`` or a
+        function that takes ``(goroutine, exception)``, as for ``run``, whose own setting is for all other goroutines.
+        TypeError or ValueError for anything else.
+
+        Example::
+
+            async def who():
+                return current_goroutine().name
+
+            print(await go.options(name="fetcher")(who))  # -> fetcher
+        """
+        cdef Go configured = Go.__new__(Go)
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name must be a str, got {type(name).__name__}")
+        configured.name = name
+        configured.context = None if context is None else checked_context(context)
+        configured.on_panic = checked_on_panic(on_panic)
+        return configured
+
+    @property
+    def __signature__(self):
+        return go_signature()
+
+    def __repr__(self):
+        return "<go>" if self.name is None else f"<go name={self.name!r}>"
+
+
+cdef PyObject* go_call(PyObject* self, PyObject** args, size_t nargsf, PyObject* kwnames) noexcept:
+    cdef GoroutineCold cold = None
+    try:
+        if (<Go>self).name is not None:
+            cold = new_cold()
+            cold.name = (<Go>self).name
+        g = go_start(args, PyVectorcall_NARGS(nargsf), kwnames, (<Go>self).context, cold)
+        if (<Go>self).on_panic is not None:
+            fate_of(g).on_panic = (<Go>self).on_panic
+        if (<Goroutine>g).sched.worker is not None:
+            find_program(g, (<Go>self).context is not None)
+    except BaseException as exc:
+        goish_raise(<PyObject*>exc)
+        return NULL
+    Py_INCREF(g)
+    return <PyObject*>g
+
+
+go = Go.__new__(Go)
+
+
+def current_goroutine():
+    """The goroutine that runs on this thread; None in asyncio tasks, in callbacks and on threads that run none.
+
+    Example::
+
+        async def who():
+            return current_goroutine()
+
+        g = go(who)
+        print(await g is g)  # -> True
+    """
+    cdef PyObject* g = running_here()
+    return None if g == NULL else <object>g
+
+
+cdef object go_signature():
+    return Signature(
+        [
+            Parameter("fn", Parameter.POSITIONAL_ONLY),
+            Parameter("args", Parameter.VAR_POSITIONAL),
+            Parameter("kwargs", Parameter.VAR_KEYWORD),
+        ]
+    )

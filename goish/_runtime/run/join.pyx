@@ -1,0 +1,206 @@
+# join.pyx - await g: waiting for the end of a goroutine.
+#
+# Who waits is linked in its `cold` until it is DONE; the outcome stays with the goroutine, for any number of those who ask.
+# Threads: end_lock(g) guards the joiners and the step to DONE.
+
+cdef int join_attempt(Op op, PyObject** result) noexcept:
+    cdef Goroutine g = <Goroutine>op.target
+    if goish_load_state(&g.state) == G_DONE:
+        return join_finish(op, result)
+    if is_of_parent(g):
+        PyErr_SetString(RuntimeError, "this call was made before the fork and is the parent process's: it never ends here")
+        return -1
+    if <PyObject*>g.sched != goish_tls_sched:
+        if not op.used & U_QUIET and is_task(g) and not is_here(g.sched) and asyncio_running_loop() is not None:
+            return join_refused(g)
+    elif g.sched.current == <PyObject*>g:
+        PyErr_SetString(
+            RuntimeError,
+            "Task cannot await on itself: it would wait for ever" if is_task(g)
+            else "a goroutine cannot await itself: it would wait for ever",
+        )
+        return -1
+    cold_of(g)  # here, where nothing is linked yet: the collector may run user code in it
+    return 0
+
+
+cdef int join_refused(Goroutine g) noexcept:
+    try:
+        error = RuntimeError(
+            f"{g!r} is attached to a different loop, which asyncio's tasks cannot be awaited from: "
+            "start it by go(), or let it send its result through a channel"
+        )
+    except BaseException as exc:
+        error = exc
+    goish_raise_here(<PyObject*>error)
+    return -1
+
+
+cdef bint join_arm(Op op) noexcept:
+    cdef Goroutine g = <Goroutine>op.target
+    cdef GoroutineCold cold = cold_of(g)
+    cdef bint linked
+    goish_lock(end_lock(g))
+    linked = goish_load_state(&g.state) != G_DONE
+    if linked:
+        if not goish_is(<PyObject*>op.owner, <PyObject*>Op):
+            op.index = asked_so_far(cold)
+        waitq_push(&cold.joiners, op)
+    else:
+        op.state = OP_DONE
+    goish_unlock(end_lock(g))
+    return linked
+
+
+cdef inline uint32_t asked_so_far(GoroutineCold cold) noexcept:
+    return (cold.callback_context is not None) + (0 if cold.callbacks is None else <uint32_t>len(cold.callbacks))
+
+
+cdef bint join_withdraw(Op op) noexcept:
+    if not op_unlink(op, &cold_of(<Goroutine>op.target).joiners, end_lock(<Goroutine>op.target)):
+        return False
+    give_up_on(<Goroutine>op.target, op)
+    return True
+
+
+cdef void join_drop(Op op) noexcept:
+    cdef Goroutine g = <Goroutine>op.target
+    if op.state == OP_DONE and is_task(g):
+        if not op.used & U_QUIET:
+            goish_set_bits(&g.flags, GF_RETRIEVED)  # asyncio's manners: it was told
+        return
+    if op.state == OP_DONE and not op.used & U_QUIET and not goish_load_state(&g.flags) & GF_HANDED:
+        goish_clear_bits(&g.flags, GF_RETRIEVED)  # this awaiter was to be told
+    give_up_on(g, op)
+
+
+cdef Op quiet_join(Goroutine g):
+    # Waits for the end of `g`, whatever that is: nobody's exception but that of who waits is raised.
+    cdef Op op = new_op(W_JOIN, g)
+    op.used |= U_QUIET
+    return op
+
+
+def end_of(Goroutine g):
+    """Waits for the end of ``g``; await it. Its outcome is left alone, and a cancel of who waits is none of its."""
+    return quiet_join(g)
+
+
+cdef list awaiters_of(Goroutine g):
+    # The goroutines that await it. An op keeps its owner as long as it is linked.
+    cdef GoroutineCold cold = cold_made(g)
+    cdef list found = []
+    cdef PyObject* op
+    if cold is None:
+        return found
+    goish_lock(end_lock(g))
+    op = cold.joiners.head
+    while op != NULL:
+        if goish_is(<PyObject*>(<Op>op).owner, <PyObject*>Goroutine):
+            found.append((<Op>op).owner)
+        op = (<Op>op).next
+    goish_unlock(end_lock(g))
+    return found
+
+
+cdef int join_finish(Op op, PyObject** result) noexcept:
+    cdef Goroutine g = <Goroutine>op.target
+    if op.used & U_QUIET:
+        return finish_none(op, result)
+    if goish_load_state(&g.flags) & GF_FAILED:
+        goish_set_bits(&g.flags, GF_RETRIEVED)
+        try:
+            error = take_cancelled(g) if goish_load_state(&g.flags) & GF_CANCELLED else take_exception(g)
+        except BaseException as exc:
+            error = exc
+        goish_raise_here(<PyObject*>error)
+        return -1
+    Py_INCREF(g.wait)
+    result[0] = <PyObject*>g.wait
+    return 1
+
+
+cdef bint pass_cancel(Op op, object msg) noexcept:
+    # asyncio's rule for tasks: who cancels the one that awaits a task cancels that task. Of a goroutine of go(), only the await.
+    cdef Goroutine g = <Goroutine>op.target
+    cdef Py_ssize_t between
+    if op.used & U_QUIET or not is_task(g):
+        return False
+    between = length_of_chain(g) - 1
+    while between > 0:  # not by recursion: tasks may await each other a million deep
+        g.cancels = min(g.cancels + 1, 65535)
+        g = <Goroutine>(<Op>g.wait).target
+        between -= 1
+    if awaits_task(g):  # one of those before: they await each other in a ring
+        if <PyObject*>op.owner != <PyObject*>g:
+            g.cancels = min(g.cancels + 1, 65535)
+        return op_fail(<Op>g.wait, cancelled_error(msg))
+    if g.state == G_RUNNING and g.cancels > 0 and <PyObject*>g.sched == goish_tls_sched:
+        return False  # it runs, was cancelled itself and passes that on: a ring too
+    try:
+        return g.cancel(msg)
+    except BaseException as exc:
+        cancel_failed(g, exc)
+        return False
+
+
+cdef void cancel_failed(Goroutine g, object error) noexcept:
+    try:
+        logger.error("cancel of %r failed", g, exc_info=exc_info(error))
+    except BaseException:
+        pass  # near the recursion limit there is no room to say so
+    if not isinstance(error, Exception):  # a signal handler has raised it
+        raise_later(g.sched.loop, error)
+
+
+cdef Py_ssize_t length_of_chain(Goroutine g) noexcept:
+    # How many different tasks await each other in a row, `g` and the last one included. Where the row leads back into itself, the
+    # last is the one before it does. Brent's algorithm: `behind` stays, `ahead` goes on, until they meet.
+    cdef PyObject* ahead = <PyObject*>g
+    cdef PyObject* behind = ahead
+    cdef Py_ssize_t steps = 0
+    cdef Py_ssize_t ring = 0
+    cdef Py_ssize_t most = 1
+    while awaits_task(<Goroutine>ahead):
+        ahead = awaited_by(ahead)
+        steps += 1
+        ring += 1
+        if ahead == behind:
+            return tail_of_ring(<PyObject*>g, ring) + ring
+        if ring == most:
+            behind = ahead
+            most *= 2
+            ring = 0
+    return steps + 1
+
+
+cdef Py_ssize_t tail_of_ring(PyObject* g, Py_ssize_t ring) noexcept:
+    # How many come before a ring of that length.
+    cdef PyObject* ahead = g
+    cdef Py_ssize_t tail = 0
+    cdef Py_ssize_t _step
+    for _step in range(ring):
+        ahead = awaited_by(ahead)
+    while g != ahead:
+        g, ahead = awaited_by(g), awaited_by(ahead)
+        tail += 1
+    return tail
+
+
+cdef inline PyObject* awaited_by(PyObject* g) noexcept:
+    return <PyObject*>(<Op>(<Goroutine>g).wait).target
+
+
+cdef bint awaits_task(Goroutine g) noexcept:
+    # That is alive, of the same loop, so that its cancel does not fail.
+    if g.state != G_WAITING or type(g.wait) is not Op or (<Op>g.wait).kind != W_JOIN or (<Op>g.wait).owner is not g:
+        return False
+    if (<Op>g.wait).used & U_QUIET:
+        return False
+    target = <Goroutine>(<Op>g.wait).target
+    return is_task(target) and target.state != G_DONE and target.sched is g.sched
+
+
+waits[<int>W_JOIN] = Wait(
+    "goroutine", True, join_attempt, NULL, join_arm, join_withdraw, join_finish, join_drop, NULL, NULL, NULL
+)

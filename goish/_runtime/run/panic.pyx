@@ -1,0 +1,397 @@
+# panic.pyx - exceptions that nobody awaits: who hears of them, and when.
+#
+# A goroutine that failed speaks when nobody can await it any more: its handle is gone, or the interpreter ends. As long as
+# somebody holds the handle, its loop keeps it in `failed` and reminds once; of those on workers the failure watch reminds
+# (goish.panics). One that the task factory made keeps to asyncio's manners: it speaks when it is freed.
+# An await that ends without the outcome (a cancel, a timeout, a lost race) gives the goroutine up: a failure is logged then
+# and is no panic. All such awaits pass through give_up_on().
+# Threads: the scheduler's own; of those on workers any.
+# Not here: what is printed or logged, and what ends (goish.panics).
+
+cdef double REMIND_AFTER = 1.0  # seconds
+cdef double COARSE = 0.002      # ... by which a timer may be early
+
+# What `link.since` of a failed goroutine may be besides a time of the loop's.
+cdef double NOT_LOOKED_AT = -INFINITY
+cdef double NO_REMINDER = INFINITY
+
+
+cdef void keep_failed(Scheduler s, Goroutine g, object cold) except *:
+    # It reports to its wait group when it is known whether this is a panic that ends the program. On a worker it never does,
+    # and its handle may go on any thread, at any time.
+    cdef bint awaited = type(cold) is GoroutineCold and is_awaited(<GoroutineCold>cold)
+    if s.worker is None:
+        g.link.since = NO_REMINDER if awaited else NOT_LOOKED_AT
+        s.failed.append(g)
+        arm_drain(s)
+        return
+    leave_wait_group(g)
+    if not awaited:
+        watch_failed(g)
+
+
+cdef void look_at_failed(Scheduler s) except *:
+    # A failed goroutine whose handle nobody holds can never be awaited: a panic. One that is held waits for its awaiter.
+    cdef list failed = s.failed
+    cdef list held = []
+    cdef double due = NO_REMINDER
+    cdef double now = NOT_LOOKED_AT
+    cdef object error = None
+    cdef Py_ssize_t i
+    cdef Goroutine g
+    cdef bint lost
+    s.failed = []
+    for i in range(len(failed)):
+        lost = Py_REFCNT(PyList_GET_ITEM(failed, i)) == 1  # the list's own
+        g = <Goroutine>PyList_GET_ITEM(failed, i)
+        try:
+            look_at_one(s, g, lost)
+        except BaseException as exc:  # of a handler: the others are looked at all the same
+            error = exc
+        if not lost and not goish_load_state(&g.flags) & GF_RETRIEVED:
+            held.append(g)
+            if g.link.since == NOT_LOOKED_AT:
+                now = s.loop.time() if now == NOT_LOOKED_AT else now
+                g.link.since = now
+            due = min(due, g.link.since)
+    s.failed = held + s.failed
+    if due < NO_REMINDER and not s.failed_watched:
+        s.failed_watched = True
+        s.call_later(max(0.0, due + REMIND_AFTER - s.loop.time()), s._remind, context=own_context(s))
+    if error is not None:
+        raise error
+
+
+cdef int look_at_one(Scheduler s, Goroutine g, bint lost) except -1:
+    # A panic that ends the program does not release the wait group.
+    if not lost or goish_load_state(&g.flags) & GF_RETRIEVED or not goroutine_panic(s, g):
+        leave_wait_group(g)
+    return 0
+
+
+cdef void remind_of_failed(Scheduler s) except *:
+    cdef list due = []
+    cdef double until = s.loop.time() + COARSE
+    cdef Goroutine g = None
+    s.failed_watched = False
+    for failed in s.failed:
+        g = <Goroutine>failed
+        if g.link.since + REMIND_AFTER <= until:
+            g.link.since = NO_REMINDER
+            due.append(g)
+    failed = g = None
+    try:
+        due.reverse()
+        while due:
+            remind(due.pop())
+    finally:
+        due.clear()
+        look_at_failed(s)
+
+
+def _at_exit():
+    # Those whose handles outlive their loop would speak when the interpreter can no longer say anything.
+    for s in all_schedulers():
+        for g in (<Scheduler>s).unretrieved():
+            report_unretrieved(<PyObject*>g)
+
+
+atexit.register(_at_exit)
+
+
+cdef Py_ssize_t panics_told = 0
+
+
+def panics():
+    """How many exceptions of goroutines nobody has seen, since the process began. Any thread. For a metric.
+
+    Example::
+
+        async def fail():
+            raise LookupError
+
+        async def main():
+            go(fail)
+            await gosched()
+
+        before = goish.debug.panics()
+        run(main, on_panic="log")
+        print(goish.debug.panics() - before)  # -> 1
+    """
+    return goish_counted(&panics_told)
+
+
+cdef bint goroutine_panic(Scheduler s, Goroutine g) except -1:
+    # Nobody has seen its exception, and nobody will. True: the program ends of it.
+    goish_set_bits(&g.flags, GF_RETRIEVED)
+    goish_count_anywhere(&panics_told, 1)
+    if is_task(g):
+        s.loop.call_exception_handler(
+            {"message": "Task exception was never retrieved", "exception": g.wait, "future": g}
+        )
+        return False
+    hear = on_panic_elsewhere if s.on_panic is None else s.on_panic
+    return hear(g, g.wait) is True
+
+
+def tell_panic(Goroutine g):
+    """Says that nobody has seen the exception of ``g``, and nobody will: a panic, unless an await of it was given up."""
+    goroutine_panic(g.sched, g)
+
+
+# ---- given up ----
+
+cdef void give_up_on(Goroutine g, Op op) noexcept:
+    # An await of `g`, by `op` unless that is None, ends without its outcome; so a failure is a matter for the log. Any thread.
+    cdef Fate fate
+    cdef uint8_t flags = goish_load_state(&g.flags)
+    if goish_load_state(&g.state) == G_DONE and flags & (GF_FAILED | GF_CANCELLED | GF_RETRIEVED) != GF_FAILED:
+        return
+    try:
+        fate = fate_made(g)
+        if (fate is None or fate.given_up is None) and not is_task(g):
+            note_place(g, fate_of(g), place_here() if op is None else place_of_await(op))
+    except BaseException as exc:
+        logger.error("an await of %r was given up, which could not be noted", g, exc_info=exc_info(exc))
+
+
+cdef void note_place(Goroutine g, Fate fate, tuple place) noexcept:
+    # The first one stays: another thread may be reading it.
+    goish_lock(end_lock(g))
+    if fate.given_up is None:
+        fate.given_up = place
+    goish_unlock(end_lock(g))
+
+
+def given_up(Goroutine g):
+    """Says that an await of ``g`` ends without its outcome, by a way that the core does not see."""
+    give_up_on(g, None)
+
+
+def panic_options(Goroutine g):
+    """What decides on its exception beside the program: its own ``on_panic`` or None, and where an await was given up.
+
+    That is None, or a code object and a line, or an empty tuple if the place is not known.
+    """
+    cdef Fate fate = fate_made(g)
+    cdef object place
+    if fate is None:
+        return None, None
+    goish_lock(end_lock(g))
+    place = fate.given_up
+    goish_unlock(end_lock(g))
+    return fate.on_panic, place
+
+
+cdef tuple place_of_await(Op op):
+    cdef object owner = op.owner
+    cdef object coro = None
+    if type(owner) is Op:
+        owner = (<Op>owner).owner  # a case of a select
+    if type(owner) is Goroutine and (<Goroutine>owner).sched.current != <PyObject*>owner:
+        coro = (<Goroutine>owner).coro
+    elif type(owner) is TaskWaiter:
+        coro = coro_behind(<TaskWaiter>owner)
+    elif type(owner) is ThreadWaiter and (<ThreadWaiter>owner).ident != PyThread_get_thread_ident():
+        return ()
+    else:
+        return place_here()
+    return place_in(coro)
+
+
+cdef object coro_behind(TaskWaiter task_waiter):
+    # Of the asyncio task that is to be woken.
+    for callback, _ in task_waiter.callbacks:
+        get_coro = getattr(getattr(callback, "__self__", None), "get_coro", None)
+        if get_coro is not None:
+            return get_coro()
+    return None
+
+
+cdef tuple place_in(object coro):
+    # The innermost frame of a suspended coroutine that is neither of goish nor of asyncio.
+    cdef object found = None
+    while coro is not None:
+        if PyCoro_CheckExact(coro):
+            frame, coro = coro.cr_frame, coro.cr_await
+        elif isgenerator(coro):
+            frame, coro = coro.gi_frame, coro.gi_yieldfrom
+        else:
+            break
+        if frame is not None and not is_plumbing(frame):
+            found = frame
+    return () if found is None else (found.f_code, found.f_lineno)
+
+
+cdef tuple place_here():
+    # The caller of this thread that is neither of goish nor of asyncio; a callback of a loop has none.
+    if asyncio_running_loop() is not None and asyncio_current_task() is None:
+        return ()
+    frame = sys._getframe()
+    while frame is not None and is_plumbing(frame):
+        frame = frame.f_back
+    return () if frame is None else (frame.f_code, frame.f_lineno)
+
+
+cdef bint is_plumbing(object frame) except -1:
+    module = frame.f_globals.get("__name__")
+    return type(module) is str and (<str>module).partition(".")[0] in ("goish", "asyncio", "threading")
+
+
+# ---- as it is freed ----
+
+cdef bint is_unretrieved(PyObject* g) noexcept:
+    # One that failed and is about to be freed, its exception with it. Those that keep_failed() keeps are seen to before. Or
+    # a task that waits.
+    return task_is_unowned(<Goroutine>g) or (<Goroutine>g).state == G_DONE and (
+        (<Goroutine>g).flags & (GF_FAILED | GF_CANCELLED | GF_RETRIEVED) == GF_FAILED
+    )
+
+
+cdef void report_unretrieved(PyObject* g) noexcept:
+    cdef PyObject* pending = goish_take_exception() if PyErr_Occurred() != NULL else NULL
+    try:
+        if task_is_unowned(<Goroutine>g):
+            task_destroy(<Goroutine>g)
+        else:
+            goroutine_panic((<Goroutine>g).sched, <Goroutine>g)
+    except BaseException as exc:
+        logger.error("%r failed, and so did its panic handler", <Goroutine>g, exc_info=exc_info(exc))
+    if pending != NULL:
+        goish_raise(pending)
+        Py_DECREF(<object>pending)
+
+
+cdef void leave_wait_group(Goroutine g) except *:
+    # Takes a finished goroutine off its wait group.
+    cdef object wg
+    goish_lock(end_lock(g))
+    if type(g.cold) is GoroutineCold:
+        wg = (<GoroutineCold>g.cold).wg
+        (<GoroutineCold>g.cold).wg = None
+    else:
+        wg = g.cold
+        if type(wg) is WaitGroup:
+            g.cold = None
+    goish_unlock(end_lock(g))
+    if type(wg) is not WaitGroup:
+        return
+    try:
+        above.leave(wg)
+    except ValueError as exc:
+        s = g.sched
+        s.loop.call_exception_handler({"message": f"{g!r} reported to its WaitGroup", "exception": exc})
+
+
+# ---- of calls that are on no loop ----
+
+cdef object on_panic_elsewhere = None
+cdef object remind = None
+
+
+def set_panic_hearers(route, elsewhere, reminder):
+    """Who hears of exceptions that nobody awaits, outside of a program's loop: each is called with goroutine and exception.
+
+    ``route``: of those on worker threads and on no loop, on any thread; ``elsewhere``: of those on the loops of others.
+    ``reminder(goroutine)``: of those on loops that are still held a second later, on the thread of the loop.
+    """
+    global on_panic_elsewhere, remind
+    NO_LOOP.on_panic = route
+    on_panic_elsewhere = elsewhere
+    remind = reminder
+
+
+cdef object end_program = None
+
+
+def set_program_end(end):
+    """Who hears at once of SystemExit and KeyboardInterrupt on workers: ``end(goroutine, exception)``, on any thread.
+
+    It returns whether there is a program that this ends.
+    """
+    global end_program
+    end_program = end
+
+
+cdef bint ends_program(Goroutine g, object error) noexcept:
+    # Whoever holds the handle: these two end the program, as from any goroutine.
+    try:
+        return isinstance(error, (KeyboardInterrupt, SystemExit)) and end_program is not None and end_program(g, error)
+    except BaseException as exc:
+        logger.error("%r could not be reported", error, exc_info=exc_info(exc))
+        return False
+
+
+cdef object failed_and_held = None
+
+
+def set_failure_watch(watch):
+    """Who reminds of failures on workers, that are held and that nobody waits for: ``watch(goroutine)``."""
+    global failed_and_held
+    failed_and_held = watch
+
+
+cdef void watch_failed(Goroutine g) noexcept:
+    # No loop looks after it, as others do after their goroutines.
+    if failed_and_held is None or goish_load_state(&g.flags) & (GF_RETRIEVED | GF_CANCELLED | GF_EXITED):
+        return
+    try:
+        failed_and_held(g)
+    except BaseException as exc:
+        logger.error("%r failed, and nothing could be seen to", g, exc_info=exc_info(exc))
+
+
+def report_if_only_ref(known):
+    """Of a weak reference to a goroutine that failed: it is a panic if nobody has its handle any more.
+
+    With the GIL that was told as the handle went. Without it, the last reference to it may be counted off by the thread that
+    made it, and only when that runs Python again: a loop that sleeps does not. Any thread.
+    """
+    g = known()
+    if g is not None and goish_only_ref_is_mine(<PyObject*>g) and is_unretrieved(<PyObject*>g):
+        report_unretrieved(<PyObject*>g)
+
+
+cdef object checked_on_panic(object on_panic):
+    if on_panic is None or (type(on_panic) is str and on_panic in ("crash", "log")):
+        return on_panic
+    if type(on_panic) is str or not callable(on_panic) or iscoroutinefunction(on_panic):
+        raise ValueError(
+            f'on_panic is "crash", "log" or a plain function (def) that takes (goroutine, exception), got {on_panic!r}'
+        )
+    return on_panic
+
+
+def check_on_panic(on_panic):
+    """ValueError for what is no ``on_panic``."""
+    if checked_on_panic(on_panic) is None:
+        raise ValueError('on_panic is "crash", "log" or a plain function (def) that takes (goroutine, exception), got None')
+
+
+cdef tuple exc_info(object error):
+    # For logging, which would ask an exception whether it is true, and some do not know.
+    return type(error), error, error.__traceback__
+
+
+cdef bint is_awaited(GoroutineCold cold) noexcept:
+    return cold.joiners.head != NULL or cold.callback_context is not None or cold.end_channel is not None
+
+
+cdef void task_destroy(Goroutine g) except *:
+    # About to be freed while it waits, by the collector or with the last reference. Any thread.
+    registry_unlink(g.sched, g)
+    try:
+        if not task_ends_quietly(g):
+            context = {"message": "Task was destroyed but it is pending!", "task": g}
+            if g._source_traceback is not None:
+                context["source_traceback"] = g._source_traceback
+            g.sched.loop.call_exception_handler(context)
+    finally:
+        g.flags = (g.flags & GF_REGISTERED) | GF_FAILED | GF_CANCELLED  # if somebody has kept it: it never runs again
+        g.state = G_DONE
+        _awaited, g.wait = g.wait, None
+
+
+cdef bint task_ends_quietly(Goroutine g) noexcept:
+    cdef GoroutineCold cold = cold_made(g)
+    return cold is not None and cold.ends_quietly

@@ -1,0 +1,63 @@
+# The scheduler of one thread's loop: run queue, registry of live goroutines, the drain.
+
+# What the floors above do for this one. Set once, when they are loaded.
+cdef struct Above:
+    bint (*feed)(Scheduler s) except *          # the next call for a worker's loop that has nothing else to run
+    void (*awake)(Scheduler s) noexcept         # a worker's loop runs
+    void (*idle)(Scheduler s) noexcept          # ... has nothing to run
+    Scheduler (*scheduler_of_worker)()          # where a goroutine goes that a plain call starts
+    list (*calls)()                             # the goroutines that are on no loop
+    Py_ssize_t (*live)() except? -1             # how many
+    void (*wake_thread)(PyObject* waiter) noexcept  # the op of a thread that waits was decided
+    void (*forget_threads)() noexcept           # in a forked child
+    int (*leave)(object wait_group) except -1   # a goroutine that it counts has ended
+    object (*call_later)(object loop)           # the loop's own, where call_later() is goish's
+
+cdef Above above
+
+@cython.final
+cdef class Scheduler:
+    cdef object __weakref__
+    cdef readonly object loop
+    cdef object get_debug
+    cdef object call_soon        # the loop's own, as the next one and call_later: those of a goish loop come back to us
+    cdef object call_soon_threadsafe
+    cdef readonly object call_later
+    cdef object loop_close       # the loop's own: its close() is ours first (inbox.pyx)
+    cdef bint close_replaced     # ... and was none of its type's already
+    cdef object drain_callback
+    cdef object base             # the Context of loop callbacks: one per scheduler, a Context can be entered once at a time
+    cdef object loop_dict        # the loop's own attributes: one may be a clock (timers.pyx)
+    cdef bint coarse_timers      # uvloop counts in whole milliseconds, and may be early
+    cdef unsigned long thread
+    cdef PyObject* run_head      # the run queue: borrowed, the registry owns
+    cdef PyObject* run_tail
+    cdef TurnQueue turns         # of a goish loop: the steps of tasks and the callbacks of its next turns
+    cdef object turn_callback
+    cdef bint is_ours            # a loop of new_event_loop()
+    cdef bint makes_tasks        # the task factory was used
+    cdef bint debug              # ... in debug mode
+    cdef bint entered            # a turn is at work and has made a task the current one
+    cdef PyObject* all_head      # the registry: owns every live goroutine
+    cdef bint armed              # a drain is on its way
+    cdef bint draining
+    cdef bint nests              # the loop may be run from within a goroutine (nest_asyncio)
+    cdef bint dead               # the loop is closed
+    cdef bint ending             # abandon() is at work, or was
+    cdef readonly bint managed   # under goish.run: it ends what is left when main returns
+    cdef PyObject* current       # borrowed: the goroutine that runs
+    cdef Py_ssize_t live         # this thread counts, any may read
+    cdef readonly Py_ssize_t blocked   # of these: wait for something only goroutines do
+    cdef readonly uint64_t steps
+    cdef int unlooked            # steps until the drain looks at the clock
+    cdef double now              # read at the start of a slice and every few steps
+    cdef Timers alarms
+    cdef readonly object alarm_handle     # the loop timer for the earliest alarm
+    cdef double alarm_at
+    cdef Inbox inbox
+    cdef Lending lent
+    cdef public object on_panic
+    cdef public object on_idle
+    cdef list failed             # finished with an exception nobody has seen yet
+    cdef bint failed_watched     # a reminder is on its way
+    cdef Worker worker           # whose loop this is, or None

@@ -1,0 +1,465 @@
+# call.pyx - one call that is given to a pool: made, claimed, run on a thread, ended, cancelled.
+#
+# Until it is a coroutine on a loop, a goroutine's `coro` is its Call. Who claims it (claim_call) runs it or ends it, nobody else.
+# Invariant: it is over when call_finish() says so, exactly once, and is counted and told then.
+# Threads: any; `coro` is looked at under the goroutine's end_lock, the step from QUEUED under the pool's lock.
+# Not here: where it waits and who takes it (pool.pyx), what it is to who asked for it (spawn.pyx, flowvar.pyx).
+
+cdef Goroutine call_new(
+    Pool p, object fn, tuple args, dict kwargs, object context, object name, int where, int children, object on_panic=None
+):
+    cdef Goroutine g
+    cdef Call call
+    cdef int kind = kind_of(fn)
+    cdef bint named = False
+    cdef PyObject* code
+    if kind == LOOP and check_coroutine(fn) is not None:
+        if args or kwargs:
+            raise with_advice(TypeError(f"a coroutine has its arguments already: got {fn!r} and arguments or keywords"), kwargs)
+        args = None
+    if children != KEEP:
+        fn = mind(fn, children == CANCEL, kind == LOOP)
+        args = () if args is None else args
+    g = Goroutine.__new__(Goroutine)
+    code = goish_user_frame(&g.lasti)
+    if code != NULL:
+        g.code = <object>code
+        Py_DECREF(g.code)
+    elif plain_here() != NULL:
+        g.code = (<Goroutine>plain_here()).code
+        g.lasti = (<Goroutine>plain_here()).lasti
+    g.id = goish_next_id()
+    g.state = G_QUEUED
+    g.sched = NO_LOOP
+    if name is not None:
+        named = kind == PLAIN
+        g.cold = new_cold()
+        (<GoroutineCold>g.cold).name = name
+    if context is None:
+        g.ctx = PyContext_CopyCurrent()
+    else:
+        g.ctx = context
+    find_program(g, context is not None)
+    if on_panic is not None:
+        fate_of(g).on_panic = on_panic
+    call = Call.__new__(Call)
+    call.fn = fn
+    call.args = args
+    call.kwargs = kwargs if kwargs else None
+    call.pool = p
+    call.kind = kind
+    call.named = named
+    call.where = where
+    call.born = forks
+    if goish_tls_worker != NULL:
+        call.origin = goish_tls_worker
+        if (<Worker>goish_tls_worker).current != NULL:
+            call.parent = <Call>(<Goroutine>(<Worker>goish_tls_worker).current).coro
+    g.coro = call
+    # Last: what is out of the collector must be given back, in goroutine_release().
+    if context is None and goish_untrack(<PyObject*>g.ctx):
+        g.flags |= GF_CTX_TAKEN
+    goish_untrack(<PyObject*>call)
+    goish_untrack(<PyObject*>g)
+    return g
+
+
+def set_own_files(str directory, str beginning):
+    """Tells where the package's own modules are, which give work to threads for their callers, and in which file workers begin.
+
+    ``directory`` ends with a separator.
+    """
+    goish_know_own_files(<PyObject*>directory, <PyObject*>beginning)
+
+
+def publish_module(module):
+    """Has all that a public module exports name that module as its own."""
+    for name in module.__all__:
+        exported = getattr(module, name)
+        if getattr(exported, "__name__", None) != name or not isinstance(exported, (type, FunctionType, BuiltinFunctionType)):
+            continue
+        if not isinstance(exported, type) or goish_is_heap_type(<PyObject*>exported):
+            exported.__module__ = module.__name__
+        else:
+            public = f"{module.__name__}.{name}"
+            goish_name_type(<PyObject*>exported, <PyObject*>public)
+
+
+# The sync_scope that this code is in: copied with the context, so what a call spawns belongs to it too.
+current_scope = ContextVar("goish.scope", default=None)
+
+
+cdef int join_scope(Goroutine g, object scope, object at_limit) except -1:
+    # When it is queued, or runs, and not before: what the scope knows it may claim, cancel and join.
+    cdef Call call
+    if scope is None:
+        return 0
+    call = call_of(g)
+    try:
+        scope.add(g)
+    except BaseException:
+        # Deep in a recursion not even a cancel may be possible.
+        if call is not None and claim_call(call.pool, g):
+            end_claimed(call.pool, g, at_limit, GF_FAILED | GF_CANCELLED)
+        raise
+    return 0
+
+
+def check_plain(fn, str who, str instead):
+    """TypeError for what is no plain function, in the words ``<who> plain functions (def), got <fn>: <instead>``."""
+    if kind_of(fn) == LOOP:
+        raise TypeError(f"{who} plain functions (def), got {fn!r}: {instead}")
+
+
+cdef int kind_of(object fn) except -1:
+    cdef int found = goish_makes_coroutine(<PyObject*>fn)
+    if found >= 0:
+        return LOOP if found else PLAIN
+    if is_coro(fn):
+        return LOOP
+    if isinstance(fn, partial):
+        return kind_of(fn.func)
+    if not callable(fn):
+        refuse_op(fn)
+        raise TypeError(
+            "work for a thread is a function and its arguments (def or async def), or a coroutine that has not started; got "
+            f"{fn!r} of type {type(fn).__name__}. Give it go_thread(fn, x), not go_thread(fn(x)), which calls fn here"
+        )
+    if isgeneratorfunction(fn) or isasyncgenfunction(fn):
+        raise TypeError(
+            f"work for a thread is a function (def or async def); {fn!r} is a generator function, whose body would run where it "
+            "is iterated. Iterate it in a function of the thread's, and send its values through a channel"
+        )
+    # An object is called by its type's __call__, which may be an async def.
+    return LOOP if iscoroutinefunction(fn) or iscoroutinefunction(getattr(type(fn), "__call__", None)) else PLAIN
+
+
+# ---- what it leaves behind ----
+
+cdef tuple CHILDREN = ("keep", "await", "cancel")
+cdef object mind = None
+
+
+def set_minder(minder):
+    """What makes a call of ``fn`` end with the goroutines that it has started: ``minder(fn, cancels, is_async)``."""
+    global mind
+    mind = minder
+
+
+cdef int checked_children(object children) except -1:
+    if children not in CHILDREN:
+        raise ValueError(f'children is one of "keep", "await", "cancel"; got {children!r}')
+    return CHILDREN.index(children)
+
+
+# ---- claimed ----
+
+cdef void call_discard(Goroutine g) noexcept:
+    # It never was: nobody has its handle, nobody is told.
+    goish_store_state(&g.state, G_DONE)
+    g.flags |= GF_CANCELLED | GF_FAILED
+    goroutine_release(g, True)
+
+
+cdef bint claim_call(Pool p, Goroutine g) except -1:
+    # Out of the queue, if it is still there: the caller then runs or ends it.
+    cdef bint mine
+    goish_lock(&p.lock)
+    mine = g.state == G_QUEUED and (<Call>g.coro).born == forks  # or it is in the parent's queue
+    if mine:
+        calls_remove(&p.queues[(<Call>g.coro).kind], <PyObject*>g)
+        goish_store_state(&g.state, G_RUNNING)
+        calls_push(&p.active, <PyObject*>g)
+    goish_unlock(&p.lock)
+    if mine:
+        tell_space(p)
+    return mine
+
+
+cdef void end_claimed(Pool p, Goroutine g, object error, int flags) except *:
+    # One that was claimed, and is not to run.
+    close_unstarted(<Call>g.coro)
+    call_finish(p, g, error, flags)
+
+
+# ---- a plain call runs ----
+
+cdef void run_call(Goroutine g) except *:
+    # On a worker, or on a thread that waits for it (spawn); the caller has claimed it and holds it.
+    global goish_tls_worker
+    cdef Pool p = (<Call>g.coro).pool
+    cdef Worker w = worker_here(p)
+    cdef PyObject* outer_worker = goish_tls_worker
+    cdef PyObject* outer = w.current
+    goish_tls_worker = <PyObject*>w
+    if outer != NULL and set_inner(<Goroutine>outer, g):
+        cancel_pooled(g, cancel_message(<Goroutine>outer))
+    w.current = <PyObject*>g
+    try:
+        if (<Call>g.coro).named and not w.is_borrowed:
+            call_by_name(w, p, g)
+        else:
+            call_run_and_finish(p, g)
+    finally:
+        w.current = outer
+        if outer != NULL:
+            set_inner(<Goroutine>outer, None)
+        goish_tls_worker = outer_worker
+    if w.is_borrowed and w.sched is not None and outer == NULL:
+        p.finish(w)
+
+
+cdef void call_by_name(Worker w, Pool p, Goroutine g) except *:
+    # What it logs has the name of the thread: here no task has one.
+    thread = current_thread()
+    before = thread.name
+    thread.name = f"{w.name}/{g.get_name()}"
+    try:
+        call_run_and_finish(p, g)
+    finally:
+        thread.name = before
+
+
+cdef void call_run_and_finish(Pool p, Goroutine g) except *:
+    # Deep in a recursion anything may raise RecursionError, isinstance() too: whatever happens, g ends.
+    cdef Call call = <Call>g.coro
+    cdef PyObject* result = NULL
+    cdef int flags = GF_FAILED
+    if PyContext_Enter(<PyObject*>g.ctx) == 0:
+        result = PyObject_Call(<PyObject*>call.fn, <PyObject*>call.args, NULL if call.kwargs is None else <PyObject*>call.kwargs)
+        if PyContext_Exit(<PyObject*>g.ctx) < 0 and result != NULL:
+            PyErr_WriteUnraisable(<PyObject*>g)
+    if result != NULL:
+        value = <object>result
+        Py_DECREF(value)
+        if is_coro(value):
+            to_a_loop(call, g, value)
+        elif refuse_op(value):
+            call_finish(p, g, gives_operation(call), GF_FAILED)
+        else:
+            call_finish(p, g, value, 0)
+        return
+    if PyErr_ExceptionMatches(CancelledError):
+        flags = GF_FAILED | GF_CANCELLED
+    elif PyErr_ExceptionMatches(GoExit):
+        flags = GF_EXITED
+    error = pending_exception()
+    if call.kwargs is not None:
+        with_advice(error, call.kwargs)
+    if ends_program(g, error):
+        flags |= GF_RETRIEVED
+    call_finish(p, g, None if flags == GF_EXITED else error, flags)
+
+
+cdef object gives_operation(Call call):
+    return TypeError(
+        f"work for a thread is a function (def or async def); {call.__qualname__!r} gives an operation: await it in an "
+        "async def, or take the call that blocks, such as ch.recv_blocking() or time.sleep()"
+    )
+
+
+cdef void to_a_loop(Call call, Goroutine g, object coro) except *:
+    # A plain function that has given a coroutine, such as a lambda around an async def: a loop is where that belongs.
+    cdef Pool p = call.pool
+    cdef PyObject* w
+    call.fn = coro
+    call.args = None
+    call.kwargs = None
+    call.kind = LOOP
+    call.parent = None
+    if call.born != forks:
+        coro.close()
+        return
+    goish_lock(&p.lock)
+    calls_remove(&p.active, <PyObject*>g)
+    goish_store_state(&g.state, G_QUEUED)
+    calls_push(&p.queues[LOOP], <PyObject*>g)
+    w = worker_pick(p, LOOP, NULL)
+    goish_unlock(&p.lock)
+    try:
+        worker_wake(p, LOOP, w)
+    except BaseException as exc:
+        fail_queued(p, LOOP, exc)
+
+
+cdef object no_stop_iteration(Call call, object error):
+    # An await cannot raise it, nor can a generator that syncs (PEP 479): as of a coroutine.
+    try:
+        instead = RuntimeError(f"{call.__qualname__}() raised StopIteration")
+        instead.__cause__ = error
+        return instead
+    except BaseException as exc:
+        return exc
+
+
+cdef void call_finish(Pool p, Goroutine g, object outcome, int flags) except *:
+    # The end of a goroutine that was on no loop.
+    cdef object cold
+    cdef bint alone
+    cdef Call call = <Call>g.coro
+    cdef Call _parent = call.parent  # dropped after unlocking
+    if flags == GF_FAILED and PyErr_GivenExceptionMatches(outcome, StopIteration):
+        outcome = no_stop_iteration(call, outcome)
+    goish_lock(&p.lock)
+    call.parent = None
+    goish_unlock(&p.lock)
+    count_finished(p, call)
+    swap_coro(g, None)
+    goish_clear_bits(&g.flags, GF_LATE | GF_MUST_CANCEL)  # no cancel comes any more
+    goish_set_bits(&g.flags, flags)
+    goish_lock(end_lock(g))
+    g.wait = outcome  # None before
+    goish_store_state(&g.state, G_DONE)
+    cold = g.cold  # one that is made from now on has nobody to tell
+    goish_unlock(end_lock(g))
+    goroutine_release(g, flags & GF_FAILED != 0)
+    alone = flags & GF_FAILED and not (type(cold) is GoroutineCold and is_awaited(<GoroutineCold>cold))
+    try:
+        if type(cold) is GoroutineCold:
+            goroutine_notify(NO_LOOP, g, <GoroutineCold>cold)
+        if alone:
+            watch_failed(g)
+    finally:
+        end_active(p, g, call)
+
+
+cdef void count_finished(Pool p, Call call) noexcept:
+    # Before anybody is told that it is over: who has its result finds it counted.
+    if call.born != forks:
+        return
+    goish_lock(&p.lock)
+    p.finished += 1
+    goish_unlock(&p.lock)
+
+
+cdef void end_active(Pool p, Goroutine g, Call call) noexcept:
+    if call.born != forks:
+        return  # it is the parent's, and so is the list that it was in
+    goish_lock(&p.lock)
+    calls_remove(&p.active, <PyObject*>g)
+    goish_unlock(&p.lock)
+    Py_DECREF(g)  # the caller has another
+
+
+# How many forks this process is away from the first one.
+cdef unsigned int forks = 0
+
+
+def after_fork():
+    """In a forked child: this thread, which may have been a worker, is none."""
+    global goish_tls_worker, goish_spinning, forks
+    goish_tls_worker = NULL
+    goish_spinning = 0
+    goish_forget_due()
+    forks += 1
+
+
+# ---- on the executor of others ----
+
+def foreign_goroutine(Pool p, future, fn, context=None, name=None):
+    """A Goroutine for a ``concurrent.futures.Future``, the result of ``fn``: it ends as that ends.
+
+    ``context``: that it runs in; None: a copy of the current one stands for it.
+    """
+    scope = current_scope.get()
+    g = call_new(p, coro_of_nothing, None, None, context, name, ELSEWHERE, KEEP)
+    (<Call>g.coro).fn = future
+    (<Call>g.coro).args = (fn,)
+    (<Call>g.coro).foreign = True
+    goish_lock(&p.lock)
+    Py_INCREF(g)
+    goish_store_state(&g.state, G_RUNNING)
+    calls_push(&p.active, <PyObject*>g)
+    goish_unlock(&p.lock)
+    future.add_done_callback(_Conclude(g))
+    join_scope(g, scope, None)  # it runs: nobody claims it
+    return g
+
+
+def coro_of_nothing():
+    raise AssertionError
+
+
+class _Conclude:
+    # No closure: it must not hold the goroutine's FlowVar.
+    def __init__(self, g):
+        self.g = g
+
+    def __call__(self, future):
+        cdef Goroutine g = self.g
+        cdef Pool p = (<Call>g.coro).pool
+        if future.cancelled():
+            call_finish(p, g, cancelled_error(None), GF_FAILED | GF_CANCELLED)
+        elif future.exception() is not None:
+            call_finish(p, g, future.exception(), GF_FAILED)
+        else:
+            call_finish(p, g, future.result(), 0)
+
+
+# ---- cancelling ----
+
+cdef int cancel_pooled(Goroutine g, object msg) except -1:
+    # 1: done; 0: it has meanwhile come to a loop; 2: it cannot be. One that waits for a worker ends at once; one that is blocked
+    # is woken; one that runs is told (check_cancel).
+    cdef Call call
+    call = call_of(g)
+    if call is None:
+        return 0
+    if claim_call(call.pool, g):
+        if msg is not None:
+            set_cancel_message(g, msg)
+        end_claimed(call.pool, g, cancelled_error(msg), GF_FAILED | GF_CANCELLED)
+        return 1
+    if g.sched is not NO_LOOP:
+        return 0
+    if call.foreign:
+        return 1 if call.fn.cancel() else 2
+    if call.born != forks:
+        return 2
+    if msg is not None:
+        set_cancel_message(g, msg)
+    goish_lock(end_lock(g))
+    if g.cancels < 65535:
+        g.cancels += 1
+    goish_unlock(end_lock(g))
+    cancel_blocked(g, call, msg)
+    return 1
+
+
+def check_cancel():
+    """Raises CancelledError if the running goroutine or ``go_thread`` call was cancelled; for code that computes.
+
+    A function on a worker thread cannot be interrupted while it computes: it looks from time to time. A goish call that
+    blocks (``recv_blocking``, ``sync`` ...) looks by itself. After the CancelledError the cancel
+    counts as delivered. Elsewhere it does nothing. Any thread may call it; it takes a fraction of a microsecond.
+
+    Example::
+
+        def work():
+            while True:
+                check_cancel()
+
+        g = go_thread(work)
+        g.cancel()
+        try:
+            await g
+        except asyncio.CancelledError:
+            print("cancelled")  # -> cancelled
+    """
+    cdef PyObject* g = running_here()
+    if g != NULL and goish_load_state(&(<Goroutine>g).flags) & GF_MUST_CANCEL:
+        goish_clear_bits(&(<Goroutine>g).flags, GF_MUST_CANCEL)
+        raise cancelled_error_of(<Goroutine>g)
+
+
+def function_name(Goroutine g):
+    """The function of a goroutine that is on no loop, by its name; None for another, or when it is over. Any thread."""
+    cdef Call call = call_of(g)
+    return None if call is None else call.__qualname__
+
+
+cdef class Call:
+    @property
+    def __qualname__(self):
+        fn = self.args[0] if self.foreign else self.fn
+        return getattr(fn, "__qualname__", type(fn).__name__)

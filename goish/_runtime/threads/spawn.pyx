@@ -1,0 +1,226 @@
+# spawn.pyx - giving work to threads: go_thread, spawn, submit. What the latter return: flowvar.pyx.
+
+cdef Pool default_pool = None
+cdef object default_of_others = None  # runs plain functions by default in the place of the pool
+cdef object make_default_pool = None
+
+
+cdef Pool pool_by_default():
+    if default_pool is None:
+        make_default_pool()
+    return default_pool
+
+
+cdef object others_by_default(object fn):
+    # The executor of others that takes this call, or None. A coroutine function needs a loop of goish's workers.
+    return None if default_of_others is None or kind_of(fn) == LOOP else default_of_others
+
+
+def set_default_pool(pool, make, others=None):
+    """Tells which pool go_thread() and spawn() take, and how it is made when it is needed and None.
+
+    ``others``: an executor of others that runs plain functions in its place.
+    """
+    global default_pool, default_of_others, make_default_pool
+    default_pool = pool
+    default_of_others = others
+    make_default_pool = make
+
+
+@cython.final
+cdef class GoThread:
+    """``go_thread(fn, *args, **kwargs)`` runs a call on a worker thread and returns its ``Goroutine``, as ``go`` does.
+
+    A plain function (``def``) has the worker for itself, outside of any event loop: what computes, or blocks, belongs
+    there. (There is one for each processor: for many calls that block outside of goish make an ``Executor``.)
+    A coroutine function (``async def``) runs as a goroutine on the loop of a worker; one worker takes any number
+    of them. ``go`` in either stays on that worker; ``go_thread`` in either goes to another one, if the pool has one.
+    The call runs in a copy of the current context. An exception that nobody awaits is a panic: see ``run``.
+
+    ``await`` it in any event loop. A cancel ends a call that has not begun, and raises CancelledError in a coroutine; in a
+    plain function where it blocks in goish, or calls ``check_cancel``. TypeError if ``fn`` cannot be called,
+    PoolFull if the pool takes no more. Any thread may call it, with an event loop or without.
+
+    With the GIL, functions in Python take turns; in parallel run those that release it. On free-threaded Python all do.
+
+    Example::
+
+        def fib(n):
+            return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+        print(await go_thread(fib, 20))  # -> 6765
+    """
+
+    cdef object name
+    cdef object context
+    cdef int children  # -1: as the executor says
+    cdef object owner  # held, as a bound method holds its object: an Executor, one of others; None: the default one
+    cdef object on_panic
+
+    def __call__(self, fn=..., /, *args, **kwargs):
+        cdef Pool p
+        cdef int children
+        if fn is ...:
+            raise TypeError("go_thread() needs a positional argument: a function (def or async def), or a coroutine")
+        others = others_by_default(fn) if self.owner is None else self.owner
+        if others is not None and not isinstance(others, Spawner):
+            if self.children >= 0:
+                raise TypeError(f"children= is for the workers of goish; {others!r} runs calls elsewhere")
+            g = others._go_thread(fn, args, kwargs, self.name, self.context)
+            if self.on_panic is not None:
+                fate_of(g).on_panic = self.on_panic
+            return g
+        p = pool_by_default() if self.owner is None else (<Spawner>self.owner).pool
+        children = p.children if self.children < 0 else self.children
+        g = call_new(p, fn, args, kwargs, self.context, self.name, ON_WORKER, children, self.on_panic)
+        pool_push(p, g)
+        return g
+
+    def __cinit__(self):
+        self.children = -1
+
+    def options(self, *, name=None, context=None, children=None, on_panic=None):
+        """A ``go_thread`` with options.
+
+        ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in.
+        ``children``: what becomes of the goroutines that the call has started by ``go`` and that live when it is over, see
+        ``Executor``; None: what its executor says. ``on_panic``: what an exception that
+        nobody takes does: as for ``go.options``. A function is called on the thread of the loop of ``run``; without a program,
+        on any. TypeError or ValueError for anything else.
+
+        Example::
+
+            def who():
+                return current_goroutine().name
+
+            print(await go_thread.options(name="cruncher")(who))  # -> cruncher
+        """
+        cdef GoThread configured = GoThread.__new__(GoThread)
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name must be a str, got {type(name).__name__}")
+        configured.name = name
+        configured.context = None if context is None else checked_context(context)
+        configured.children = -1 if children is None else checked_children(children)
+        configured.owner = self.owner
+        configured.on_panic = checked_on_panic(on_panic)
+        return configured
+
+    @property
+    def __signature__(self):
+        return go_signature()
+
+    def __repr__(self):
+        return "<go_thread>" if self.name is None else f"<go_thread name={self.name!r}>"
+
+
+def go_thread_of(owner):
+    """The ``go_thread`` of an executor, which it holds."""
+    cdef GoThread verb = GoThread.__new__(GoThread)
+    verb.owner = owner
+    return verb
+
+
+go_thread = GoThread.__new__(GoThread)
+
+
+def current_worker():
+    """The worker thread that this code runs on: a ``Worker`` with its ``name`` and ``thread`` id; None elsewhere.
+
+    Example::
+
+        def where():
+            return current_worker() is not None
+
+        print(where(), await go_thread(where))  # -> False True
+    """
+    if goish_tls_worker == NULL or (<Worker>goish_tls_worker).is_borrowed:
+        return None
+    return <Worker>goish_tls_worker
+
+
+def spawn(fn, /, *args, **kwargs):
+    """Runs a call on the default executor, or where it is synced; returns its ``FlowVar``. See ``Executor.spawn``.
+
+    Example::
+
+        print(await spawn(pow, 2, 10))  # -> 1024
+    """
+    others = others_by_default(fn)
+    if others is not None:
+        return others.spawn(fn, *args, **kwargs)
+    return spawn_on(pool_by_default(), fn, args, kwargs, ANYWHERE)
+
+
+def try_spawn(Spawner spawner, fn, /, *args):
+    """As ``Executor.spawn``, for who can do it himself: None if the pool is full, whatever it does then otherwise."""
+    cdef FlowVar fv = FlowVar.__new__(FlowVar)
+    fv.g = call_new(spawner.pool, fn, args, None, None, None, ANYWHERE, spawner.pool.children)
+    return fv if pool_push(spawner.pool, fv.g, offered=True) else None
+
+
+def submit(fn, /, *args, **kwargs):
+    """Runs a call on the default executor, never on this thread; returns its ``FlowVar``. See ``Executor.submit``.
+
+    Example::
+
+        print(await submit(pow, 2, 10))  # -> 1024
+    """
+    others = others_by_default(fn)
+    if others is not None:
+        return others.submit(fn, *args, **kwargs)
+    return spawn_on(pool_by_default(), fn, args, kwargs, ELSEWHERE)
+
+
+def pool_of(Spawner spawner):
+    """The Pool of an Executor."""
+    return spawner.pool
+
+
+cdef class Spawner:
+    """What gives work to a pool: the compiled half of ``Executor``."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.pool = Pool()
+
+    def __dealloc__(self):
+        # Nobody can give work any more: what waits is still done, then the threads leave.
+        if self.pool is not None and not self.pool.closed:
+            self.pool._close()
+
+    def spawn(self, fn, /, *args, **kwargs):
+        """Runs ``fn(*args, **kwargs)`` on a worker, or on the thread that syncs it first; returns its ``FlowVar``.
+
+        Arguments are evaluated now, and the call may begin before this returns. It runs in a copy of the current
+        context. Nothing is said of the thread: do not count on thread-locals. ``fn`` may be a coroutine function: that runs
+        on a worker's loop. TypeError if it cannot be called, PoolShutdown after ``shutdown``, PoolFull as ``on_full``
+        says. Any thread.
+
+        Example::
+
+            with Executor(workers=2) as ex:
+                print(sync(ex.spawn(pow, 2, 10)))  # -> 1024
+        """
+        return spawn_on(self.pool, fn, args, kwargs, ANYWHERE)
+
+    def submit(self, fn, /, *args, **kwargs):
+        """As ``spawn``, but the call never runs on this thread, not even when it is synced; returns its ``FlowVar``.
+
+        For a thread that must not be held up, such as that of a user interface.
+
+        Example::
+
+            with Executor(workers=1) as ex:
+                print(sync(ex.submit(threading.get_ident)) == threading.get_ident())  # -> False
+        """
+        return spawn_on(self.pool, fn, args, kwargs, ELSEWHERE)
+
+    @property
+    def go_thread(self):
+        """A ``go_thread`` that takes the workers of this executor.
+
+        Example::
+
+            async with Executor(workers=2) as ex:
+                print(await ex.go_thread(pow, 2, 10))  # -> 1024
+        """
+        return go_thread_of(self)

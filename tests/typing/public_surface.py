@@ -122,7 +122,7 @@ async def threads(ints: list[int]) -> None:
     assert_type(await goish.go_thread(goish.parallel.submit, add, 1, 2), Pending[int])
     assert_type(await goish.go_thread(goish.parallel.sync, goish.parallel.spawn(add, 1, 2)), int)
     assert_type(await goish.go_thread(goish.parallel.parallel_map, str, ints, executor=ex), list[str])
-    goish.parallel.spawn(add, "x")  # type: ignore[call-overload]  # pyright: ignore
+    goish.parallel.spawn(add, "x")  # type: ignore[arg-type]  # pyright: ignore
 
 
 def mistakes_of_go_thread(ex: goish.parallel.Executor) -> None:

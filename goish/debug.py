@@ -13,7 +13,7 @@ from typing import TextIO
 
 from ._inspect.dump import describe
 from ._inspect.leaks import leaks
-from ._runtime.core import everyone, panics
+from ._runtime.core import all_goroutines, panics
 from ._threads.workers import thread_of
 
 __all__ = ["dump", "leaks", "panics"]
@@ -38,4 +38,4 @@ def dump(file: TextIO | None = None) -> None:
 
         goish.debug.dump()
     """
-    print(describe(everyone(), thread_of) or "no goroutines", file=file or sys.stderr)
+    print(describe(all_goroutines(), thread_of) or "no goroutines", file=file or sys.stderr)

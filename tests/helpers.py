@@ -14,7 +14,7 @@ import pytest
 from virtual_clock import VirtualClockLoop
 
 from goish import Chan
-from goish._runtime.core import scheduler
+from goish._runtime.core import scheduler_for
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ async def settle(turns: int = TURNS) -> None:
 
 async def until(holds: Callable[[], object]) -> None:
     """Let the loop turn until ``holds()``."""
-    sched = scheduler(asyncio.get_running_loop())
+    sched = scheduler_for(asyncio.get_running_loop())
     idle = 0
     while idle < PATIENCE:
         if holds():

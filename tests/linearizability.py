@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 import goish
 from goish import EMPTY, Chan, ChanClosed, SendOnClosed, chan
-from goish._runtime.core import seated
+from goish._runtime.core import parked_threads
 
 CLOSED, REFUSED, DEFAULT, GIVEN_UP = "closed", "refused", "default", "given up"
 SENDS = ("send", "try_send", "send_in_time")
@@ -166,7 +166,7 @@ Script = list[Step]
 OVER = 1 << 30
 
 
-class Round:
+class StopWorld:
     """One history in the making, which all threads see as one object."""
 
     def __init__(self, capacities: tuple[int, ...], scripts: list[Script]) -> None:
@@ -186,7 +186,7 @@ class Recorder:
 
     def __init__(self, threads: int) -> None:
         self.clock = itertools.count().__next__
-        self.round = Round((), [])
+        self.round = StopWorld((), [])
         self.over = False
         self.threads = [threading.Thread(target=self._live, args=(i,), daemon=True) for i in range(threads)]
         for thread in self.threads:
@@ -198,7 +198,7 @@ class Recorder:
             thread.join(PATIENCE)
 
     def run(self, capacities: tuple[int, ...], scripts: list[Script]) -> list[Event]:
-        self.round = this = Round(capacities, scripts)
+        self.round = this = StopWorld(capacities, scripts)
         self._wait(lambda: min(this.progress) == OVER or self._quiet(this))
         if not any(step[0] in CHOICES for script in scripts for step in script):
             self._check_who_waits(this)
@@ -218,10 +218,10 @@ class Recorder:
         result = once(ch, kind, None)
         return Event(begin, self.clock(), kind, where, None, result, True)
 
-    def _quiet(self, this: Round) -> bool:
-        return {self.threads[i].native_id for i, step in enumerate(this.progress) if step != OVER} <= seated()
+    def _quiet(self, this: StopWorld) -> bool:
+        return {self.threads[i].native_id for i, step in enumerate(this.progress) if step != OVER} <= parked_threads()
 
-    def _check_who_waits(self, this: Round) -> None:
+    def _check_who_waits(self, this: StopWorld) -> None:
         """Nobody waits for what is there; an order of what has happened would not show it."""
         for ch in this.chans:
             found = ch.statistics()
@@ -247,7 +247,7 @@ class Recorder:
             if i < len(known.scripts):
                 self._play(known, i)
 
-    def _play(self, this: Round, i: int) -> None:
+    def _play(self, this: StopWorld, i: int) -> None:
         clock, chans, events, progress = self.clock, this.chans, this.events[i], this.progress
         progress[i] = 1
         while min(progress) < 1:

@@ -47,8 +47,8 @@ MUTANTS = {
     ),
     "wake before write": Mutant(
         "handoff",
-        "            Py_INCREF(<object>value)\n            value = unwrapped(ch, value)\n",
-        "            op_wake(<Op>receiver)\n            Py_INCREF(<object>value)\n            value = unwrapped(ch, value)\n",
+        "            Py_INCREF(<object>value)\n            value = value_unwrapped(ch, value)\n",
+        "            op_wake(<Op>receiver)\n            Py_INCREF(<object>value)\n            value = value_unwrapped(ch, value)\n",
         without_gil=True,
     ),
     "double pop": Mutant(
@@ -60,9 +60,9 @@ MUTANTS = {
     "lost close wake": Mutant("handoff", "    last = claim_all(&ch.senders, last)\n", ""),
     "lost wake": Mutant(
         "handoff",
-        "    sender = waitq_claim(&ch.senders)\n        if sender != NULL:\n            value[0] = unwrapped(ch, sent_value(sender))\n"
+        "    sender = waitq_claim(&ch.senders)\n        if sender != NULL:\n            value[0] = value_unwrapped(ch, sent_value(sender))\n"
         "            aside.wake = sender\n",
-        "    sender = waitq_claim(&ch.senders)\n        if sender != NULL:\n            value[0] = unwrapped(ch, sent_value(sender))\n",
+        "    sender = waitq_claim(&ch.senders)\n        if sender != NULL:\n            value[0] = value_unwrapped(ch, sent_value(sender))\n",
     ),
     "send after close": Mutant(
         "handoff", "    if ch.closed:\n        return CLOSED\n    if ch.receivers", "    if ch.receivers"
@@ -88,8 +88,8 @@ MUTANTS = {
     ),
     "given up too late": Mutant(
         "handoff",
-        "    if not unlink(op, &ch.senders, &ch.lock):\n        return False\n    value, op",
-        "    unlink(op, &ch.senders, &ch.lock)\n    value, op",
+        "    if not op_unlink(op, &ch.senders, &ch.lock):\n        return False\n    value, op",
+        "    op_unlink(op, &ch.senders, &ch.lock)\n    value, op",
     ),
     "queue forgotten": Mutant(
         "handoff",

@@ -35,7 +35,7 @@ FLOORS = {
     "call": 1,
     "worker": 1,
     "factory": 1,
-    "seat": 1,
+    "thread_wait": 1,
     "flowvar": 1,
     "spawn": 1,
     "waitgroup": 1,
@@ -127,8 +127,8 @@ def functions(part: str) -> dict[str, str]:
 
 # What may run user code, or call into a loop: never between lock and unlock.
 FORBIDDEN = (
-    r"\b(rouse|rouse_quietly|tell_room|op_wake|ready|ready_here|wake_chain|undelivered|chan_settle|face_wake|logger"
-    r"|call_soon)\b"
+    r"\b(worker_wake|worker_wake_quietly|tell_space|op_wake|goroutine_ready|goroutine_ready_here|wake_chain|value_undelivered"
+    r"|chan_settle|task_waiter_wake|logger|call_soon)\b"
 )
 
 

@@ -18,7 +18,7 @@ import uvloop
 from virtual_clock import VirtualClockLoop
 
 import goish
-from goish._runtime.core import Clock, scheduler
+from goish._runtime.core import Clock, scheduler_for
 from goish.loops import _with_clock
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
@@ -48,7 +48,7 @@ def timers_of_goish(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 def timers(loop: asyncio.AbstractEventLoop) -> int:
-    return scheduler(loop).timers
+    return scheduler_for(loop).timers
 
 
 @pytest.mark.parametrize("name", GOISH)
@@ -390,7 +390,7 @@ def test_a_clock_in_the_place_of_the_loops_is_heard(made: Any, how: Any, when: s
     with asyncio.Runner(loop_factory=made) as runner, patch.context() as patch:
         loop = runner.get_loop()
         if when != "before goish":
-            scheduler(loop)
+            scheduler_for(loop)
         if when != "within":
             how(loop, patch)
         assert runner.run(main()) == pytest.approx(5.0 + 3 * 86400, abs=1.0)

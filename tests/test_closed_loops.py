@@ -18,7 +18,7 @@ from helpers import FREE_THREADED, LOOPS, REAL_LOOPS, settle, waiting
 
 import goish
 from goish import EMPTY, Chan, after, chan, go, num_goroutine, select, sleep, try_select
-from goish._runtime.core import scheduler
+from goish._runtime.core import scheduler_for
 from goish.runtime import goroutines
 
 LONG = 3600.0
@@ -187,7 +187,7 @@ def test_a_loop_is_closed_only_when_no_thread_is_in_its_call_soon_threadsafe(new
 
     loop, ch = Loop(), chan()
     park(loop, "goroutine", recv, ch)
-    sched = scheduler(loop)
+    sched = scheduler_for(loop)
 
     def watch() -> None:
         assert closing.wait(PATIENCE)
@@ -687,13 +687,13 @@ def test_a_finally_block_of_an_abandoned_goroutine_may_make_a_loop(new_loop: New
         try:
             await ch.recv()
         finally:
-            scheduler(new_loop())  # which looks for closed loops, too
+            scheduler_for(new_loop())  # which looks for closed loops, too
             ended.append(None)
 
     old = new_loop()
     handles = [park(old, "goroutine", makes_a_loop, chan()) for _ in range(3)]
     old.close()
-    scheduler(new_loop())
+    scheduler_for(new_loop())
     assert len(ended) == 3
     assert [g.cancelled() for g in handles] == [True] * 3
 

@@ -25,7 +25,7 @@ from helpers import collector
 import goish
 from goish import NIL, Chan, DeadlockError, WaitGroup, after, chan, go, goexit, run, select, sleep
 from goish._program.deadlock import FIRST_LOOK
-from goish._runtime.core import scheduler
+from goish._runtime.core import scheduler_for
 
 Program = Callable[[], Coroutine[Any, Any, Any]]
 LOOPS = ["asyncio", "uvloop"]
@@ -749,7 +749,7 @@ def test_log_reports_each_episode_once_and_lets_the_program_wait(loop: Any, capl
 @pytest.mark.parametrize("loop", LOOPS)
 def test_off_does_not_watch(loop: Any) -> None:
     async def main() -> bool:
-        return scheduler(asyncio.get_running_loop()).on_idle is None
+        return scheduler_for(asyncio.get_running_loop()).on_idle is None
 
     assert run(main, loop=loop, deadlock="off")
     assert not run(main, loop=loop, deadlock="raise")

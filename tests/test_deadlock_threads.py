@@ -39,8 +39,8 @@ from goish import (
 )
 from goish._program import deadlock
 from goish._program.deadlock import FIRST_LOOK
-from goish._program.stop_world import HOLD, Round
-from goish._runtime.core import scheduler
+from goish._program.stop_world import HOLD, StopWorld
+from goish._runtime.core import scheduler_for
 from goish.parallel import Executor, adopt, sync_any, sync_scope
 
 Program = Callable[[Executor], Coroutine[Any, Any, Any]]
@@ -715,7 +715,7 @@ def test_no_alarm_if_one_that_has_answered_is_given_work(
                 await sleep(0.001)
         await ch.recv()
 
-    monkeypatch.setattr(deadlock, "Round", lambda loops, asker, _, *more: Round(loops, asker, look, *more))
+    monkeypatch.setattr(deadlock, "StopWorld", lambda loops, asker, _, *more: StopWorld(loops, asker, look, *more))
     run(main, loop=loop)
     assert asked >= when
 
@@ -815,9 +815,9 @@ def test_who_is_late_holds_nobody_up(ex: Executor) -> None:
         ex.go_thread(waits)
         second = await found.recv()
         second.call_soon_threadsafe(go_on.wait)
-        heard: list[Round] = []
-        here = scheduler(asyncio.get_running_loop())
-        one = Round(map(scheduler, (first, second)), here, lambda _: None, heard.append, HOLD)
+        heard: list[StopWorld] = []
+        here = scheduler_for(asyncio.get_running_loop())
+        one = StopWorld(map(scheduler_for, (first, second)), here, lambda _: None, heard.append, HOLD)
         one.ask()
         back: Chan[int] = chan(1)
         while one.is_ignored() and len(one.unanswered) == 2:
@@ -847,11 +847,11 @@ def test_one_that_is_not_at_rest_ends_the_round_for_all(ex: Executor) -> None:
         first = await found.recv()
         ex.go_thread(waits)
         second = await found.recv()
-        awake = scheduler(second)
-        heard: list[Round] = []
-        here = scheduler(asyncio.get_running_loop())
-        one = Round(
-            map(scheduler, (first, second)), here, lambda s: "a timer" if s is awake else None, heard.append, HOLD
+        awake = scheduler_for(second)
+        heard: list[StopWorld] = []
+        here = scheduler_for(asyncio.get_running_loop())
+        one = StopWorld(
+            map(scheduler_for, (first, second)), here, lambda s: "a timer" if s is awake else None, heard.append, HOLD
         )
         one.ask()
         while not one.over:
@@ -864,7 +864,7 @@ def test_one_that_is_not_at_rest_ends_the_round_for_all(ex: Executor) -> None:
 def test_all_stand_still_between_the_answer_and_the_release(ex: Executor) -> None:
     async def main() -> None:
         found: Chan[asyncio.AbstractEventLoop] = chan()
-        heard: Chan[Round] = chan(1)
+        heard: Chan[StopWorld] = chan(1)
 
         async def waits() -> None:
             await found.send(asyncio.get_running_loop())
@@ -872,7 +872,9 @@ def test_all_stand_still_between_the_answer_and_the_release(ex: Executor) -> Non
 
         ex.go_thread(waits)
         loop = await found.recv()
-        one = Round([scheduler(loop)], scheduler(asyncio.get_running_loop()), lambda _: None, heard.try_send, HOLD)
+        one = StopWorld(
+            [scheduler_for(loop)], scheduler_for(asyncio.get_running_loop()), lambda _: None, heard.try_send, HOLD
+        )
         one.ask()
         assert await heard.recv() is one and one.conclude()
         ran = threading.Event()

@@ -24,7 +24,7 @@ from parties import PATIENCE, until
 
 import goish
 from goish import go_thread
-from goish._runtime.core import everyone
+from goish._runtime.core import all_goroutines
 from goish.errors import PoolFull, PoolShutdown, SyncOnLoop
 from goish.parallel import Executor, adopt, sync
 
@@ -752,7 +752,7 @@ def test_the_pieces_of_a_parallel_loop_are_of_who_has_called_it() -> None:
     seen: set[Any] = set()
 
     def look(_: int) -> None:
-        seen.update(g.created_by for g in everyone() if g.name != "main")
+        seen.update(g.created_by for g in all_goroutines() if g.name != "main")
 
     with Executor(workers=2) as ex:
         first = here() + 1

@@ -20,7 +20,7 @@ from parties import PATIENCE, until
 import goish
 from goish import Goroutine, chan, check_cancel, current_goroutine, go, go_thread, sleep
 from goish._program import panics
-from goish._runtime.core import seated
+from goish._runtime.core import parked_threads
 from goish.runtime import current_worker
 
 this_thread = threading.get_ident
@@ -664,7 +664,7 @@ async def test_a_cancel_wakes_a_function_that_is_blocked_in_goish(body: Any, cap
         await g
     assert g.cancelled()
     until(lambda: goish.num_goroutine() - (asyncio.current_task() is goish.current_goroutine()) == 0)
-    assert seated() == frozenset() and not caplog.text
+    assert parked_threads() == frozenset() and not caplog.text
 
 
 @pytest.mark.parametrize("body", BLOCKED, ids=lambda body: body.__name__.strip("_"))

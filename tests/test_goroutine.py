@@ -36,7 +36,7 @@ from goish import (
     select,
     sleep,
 )
-from goish._runtime.core import scheduler
+from goish._runtime.core import scheduler_for
 from goish.runtime import goroutines
 
 if TYPE_CHECKING:
@@ -581,7 +581,7 @@ async def test_cancelled_waits_leave_nothing_behind(run: Driver) -> None:
     assert waiting(ch) == (0, 0)
     assert "waiting=0" in repr(wg)
     assert wg.count == 1
-    assert scheduler(asyncio.get_running_loop()).timers == 0
+    assert scheduler_for(asyncio.get_running_loop()).timers == 0
 
 
 async def test_cancel_of_a_runnable_goroutine_comes_at_its_next_wait(run: Driver) -> None:

@@ -14,7 +14,7 @@ from parties import KINDS, Party, until
 
 import goish
 from goish import Chan, chan, go_thread
-from goish._runtime.core import let_spin
+from goish._runtime.core import set_max_spinners
 from goish._threads.cpus import cpu_count
 from goish.parallel import Executor
 
@@ -24,12 +24,12 @@ ROUNDS = 300
 @pytest.fixture(autouse=True)
 def as_many_as_before() -> Generator[None]:
     yield
-    let_spin(cpu_count() // 2)
+    set_max_spinners(cpu_count() // 2)
 
 
 @pytest.fixture(params=[0, 1, 8], ids=lambda n: f"{n}-may-look")
 def lookouts(request: pytest.FixtureRequest) -> int:
-    let_spin(request.param)
+    set_max_spinners(request.param)
     return int(request.param)
 
 
@@ -75,7 +75,7 @@ def test_more_threads_than_may_look_all_go_on() -> None:
 
 @pytest.mark.serial
 def test_who_waits_for_long_uses_no_processor() -> None:
-    let_spin(8)
+    set_max_spinners(8)
     ch: Chan[int] = chan()
     used: list[float] = []
 
@@ -106,7 +106,7 @@ def test_a_signal_that_comes_while_one_looks_is_not_lost() -> None:
         raise Rung
 
     before = signal.signal(signal.SIGUSR1, ring)
-    let_spin(8)
+    set_max_spinners(8)
     asked: Chan[int] = chan()
 
     def briefly_and_for_long(i: int) -> None:
@@ -125,7 +125,7 @@ def test_a_signal_that_comes_while_one_looks_is_not_lost() -> None:
 def test_a_forked_child_starts_without_lookouts() -> None:
     if not hasattr(os, "fork"):
         pytest.skip("no fork")
-    let_spin(1)
+    set_max_spinners(1)
     child = os.fork()
     if child == 0:
         try:

@@ -20,7 +20,7 @@ from parties import PATIENCE, until
 import goish
 from goish import NIL, Chan, ChanClosed, ChanFull, PriorityChan, SendOnClosed, WaitGroup, after, chan, select_blocking
 from goish._runtime import core
-from goish._runtime.core import on_blocking, seated
+from goish._runtime.core import on_blocking, parked_threads
 
 SOON = 0.001  # seconds: a timeout that is meant to run out
 POOLS = (core.before_blocking_here, core.after_blocking_here)  # type: ignore[attr-defined]  # who is told as a rule
@@ -368,7 +368,7 @@ def test_interrupt_ends_every_wait_and_nothing_is_left_behind(timeout: float | N
             call()
     assert waiting(ch) == (0, 0)
     assert left in ([1], []), "undelivered, unless the interrupt came before it was to be sent"
-    assert seated() == frozenset()
+    assert parked_threads() == frozenset()
 
 
 def test_signal_handler_that_does_not_raise_does_not_end_the_wait() -> None:
@@ -484,10 +484,10 @@ def test_threads_that_wait_for_ever_are_known_until_they_are_woken() -> None:
     ch: Chan[int] = chan()
     receivers = [Blocked(ch.recv_ok_blocking) for _ in range(3)]
     patient = Blocked(ch.recv_ok_blocking, PATIENCE)
-    until(lambda: waiting(ch) == (0, 4) and len(seated()) == 3)
-    assert seated() == {receiver.thread.native_id for receiver in receivers}
+    until(lambda: waiting(ch) == (0, 4) and len(parked_threads()) == 3)
+    assert parked_threads() == {receiver.thread.native_id for receiver in receivers}
     ch.close()
-    assert seated() == frozenset(), "from the instant on"
+    assert parked_threads() == frozenset(), "from the instant on"
     for each in (*receivers, patient):
         assert each.join() == (None, False)
 

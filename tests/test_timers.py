@@ -12,7 +12,7 @@ import pytest
 from helpers import outcome, settle, waiting
 
 from goish import EMPTY, Chan, after, chan, gosched, select, sleep, try_select
-from goish._runtime.core import scheduler
+from goish._runtime.core import scheduler_for
 
 Spawn = Callable[..., Any]
 
@@ -23,7 +23,7 @@ def now() -> float:
 
 def armed() -> int:
     """How many timers are armed on this loop."""
-    timers: int = scheduler(asyncio.get_running_loop()).timers
+    timers: int = scheduler_for(asyncio.get_running_loop()).timers
     return timers
 
 

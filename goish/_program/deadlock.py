@@ -11,12 +11,13 @@ loops of workers are asked themselves, and held while the verdict is passed (sta
                    ▲ something has run, or been woken, or could be ◄──┴──────────────────────┴──────────────┘
 
 Invariant: silence is always allowed, a false alarm never. Whatever cannot be looked into counts as able to wake.
-Threads are looked at one after the other, so what was asleep might have been woken since. Therefore a verdict needs two
-looks, between and during which no thread that is asleep was woken (``woken()`` is the same number: who waits in goish
-and who is idle in a pool is counted when he is woken, before he runs). Each was asleep in the first look and was not
-woken before the end of the second, so all are asleep in between; nobody is left to wake one, nor to post anything to a
-loop that stands still. Threads come first in a look: what they have left in a loop is found behind them.
-Threads: the loop's thread only. Not here: what becomes of the program (runtime.py), what the report says (debug.py).
+Threads are looked at one after the other, so one that was asleep may have been woken since. Therefore a verdict needs
+two looks. Between and during them no thread that is asleep was woken (``threads_woken()`` gives the same number: a
+thread that waits in goish or idles in a pool is counted when it is woken, before it runs). Each was asleep in the first
+look and was not woken before the end of the second, so all are asleep in between. Nobody is left to wake one, nor to
+post anything to a loop that stands still. Threads come first in a look: what they have left in a loop is found behind
+them.
+Threads: the loop's thread only. Not here: what becomes of the program (run.py), what the report says (_inspect/dump.py).
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ from types import BuiltinMethodType, MethodType
 from typing import Any, Final, cast
 
 from .._inspect.dump import describe, describe_thread
-from .._runtime.core import Goroutine, Op, Scheduler, calls_await_others, pooled, seated, woken
+from .._runtime.core import Goroutine, Op, Scheduler, calls_await_others, parked_threads, pooled_calls, threads_woken
 from .._threads.workers import is_idle, running_loops, thread_of
-from .stop_world import HOLD, Round
+from .stop_world import HOLD, StopWorld
 
 FIRST_LOOK: Final = 0.02  # seconds; long enough that a program with short pauses is hardly ever looked into
 LAST_LOOK: Final = 1.0  # looks at a program that waits for the outside world get this rare
@@ -62,7 +63,7 @@ class Detector:
         self._delay = FIRST_LOOK
         self._steps = -1  # the scheduler's step count when the suspicion arose
         self._woken = -1  # how many threads had been woken at the last look, if that has found nothing
-        self._round: Round | None = None  # the last question to the loops of workers
+        self._round: StopWorld | None = None  # the last question to the loops of workers
         self._older_threads = _thread_ids()
         self._own_handler: object = None
 
@@ -111,7 +112,7 @@ class Detector:
 
     def _inspect(self) -> None:
         started = perf_counter()
-        before = woken()
+        before = threads_woken()
         loops = running_loops()
         busy = bool(loops) and self._round is not None and self._round.is_ignored()
         source = "a worker that does not answer" if busy else self.wake_source(set(loops))
@@ -147,10 +148,10 @@ class Detector:
     # ── the loops of workers ──
 
     def _ask(self, loops: Iterable[Scheduler], hold: float = 0.0) -> None:
-        self._round = Round(loops, self._sched, _source_there, self._heard, hold)
+        self._round = StopWorld(loops, self._sched, _source_there, self._heard, hold)
         self._round.ask()
 
-    def _heard(self, answered: Round) -> None:
+    def _heard(self, answered: StopWorld) -> None:
         """All are at rest; those of a second round stand still."""
         sched = self._sched
         if answered is not self._round or self._timer is None or not sched.at_rest or sched.steps != self._steps:
@@ -160,7 +161,7 @@ class Detector:
         else:
             self._judge(answered)
 
-    def _judge(self, held: Round) -> None:
+    def _judge(self, held: StopWorld) -> None:
         report = None
         try:
             if held.conclude() and self._is_silent(held):
@@ -171,16 +172,16 @@ class Detector:
             self._disarm()
             self._found(report)
 
-    def _is_silent(self, held: Round) -> bool:
+    def _is_silent(self, held: StopWorld) -> bool:
         source = self.wake_source(held.threads) or next(filter(None, map(_source_still, held.loops)), None)
         everyone = set(running_loops().values()) == set(held.loops)
-        return source is None and everyone and self._sched.at_rest and woken() == self._woken
+        return source is None and everyone and self._sched.at_rest and threads_woken() == self._woken
 
     # ── the verdict ──
 
     def _conclude(self, texts: list[str]) -> None:
         self._timer = None
-        if woken() == self._woken and self._sched.at_rest:
+        if threads_woken() == self._woken and self._sched.at_rest:
             self._found(self._report(texts))
         else:
             self._arm(FIRST_LOOK)
@@ -190,7 +191,7 @@ class Detector:
         texts = [
             describe(self._sched.goroutines(), thread_of),
             *elsewhere,
-            describe(pooled(), thread_of),
+            describe(pooled_calls(), thread_of),
             *_blocked_threads(),
         ]
         return "\n\n".join(filter(None, texts))
@@ -218,7 +219,7 @@ def _is_of(handle: object, sched: Scheduler) -> bool:
 
 def _blocked_threads() -> Iterator[str]:
     """Threads that are none of a pool."""
-    waiting = seated()
+    waiting = parked_threads()
     for thread in threading.enumerate():
         if thread.native_id in waiting and is_idle(thread) is None:
             yield describe_thread(thread)
@@ -241,7 +242,7 @@ def _thread_source(older: frozenset[str], still: set[int]) -> str | None:
     """
     if threading.current_thread() is not threading.main_thread():
         return "the main thread"
-    asleep = seated() | still
+    asleep = parked_threads() | still
     idle = [thread for thread in threading.enumerate() if thread.native_id in asleep or _is_idle_worker(thread)]
     if _thread._count() > len(idle):  # pyright: ignore[reportPrivateUsage]
         return "another thread"

@@ -22,10 +22,10 @@ from .._runtime.core import (
     Goroutine,
     panic_options,
     program_of,
+    report_if_only_ref,
     set_failure_watch,
     set_panic_hearers,
     set_program_end,
-    tell_if_forsaken,
 )
 from .._threads.handles import joint_waits
 from ..errors import Panic
@@ -307,7 +307,7 @@ def _wait(until: float) -> None:
             with _lock:
                 failed = list(_unseen)
             for known in failed:
-                tell_if_forsaken(known)
+                report_if_only_ref(known)
 
 
 def _after_fork() -> None:

@@ -32,13 +32,13 @@ from .._runtime.core import (
     GoExit,
     Goroutine,
     Op,
+    all_goroutines,
     check_on_panic,
     current_goroutine,
     current_program,
-    everyone,
     is_coroutine,
     program_of,
-    scheduler,
+    scheduler_for,
     tell_panic,
 )
 from .._threads.workers import end_goroutines, thread_of
@@ -223,7 +223,7 @@ class _Program(Generic[T]):
         self.interrupted_late = False  # ... in the moment between main's end and its being noticed
         self.main_ran = False
         self.rest_over: asyncio.Future[None] | None = None  # what run() waits for when main has left by goexit()
-        self.sched = scheduler(loop)
+        self.sched = scheduler_for(loop)
         self.sched.manage()
         self.panics = Panics(on_panic, self.end_main)
         self.sched.on_panic = self.panics
@@ -325,7 +325,7 @@ class _Program(Generic[T]):
         else:
             self.grace = 0.0
             with suppress(Exception):  # the interrupted code may have been writing to standard error itself
-                write_error(f"interrupted twice; the goroutines:\n\n{describe(everyone(), thread_of)}")
+                write_error(f"interrupted twice; the goroutines:\n\n{describe(all_goroutines(), thread_of)}")
             raise KeyboardInterrupt
 
     def interrupt_main(self) -> None:

@@ -23,12 +23,12 @@ from .._inspect.dump import describe
 from .._runtime.core import Scheduler
 from .._threads.workers import thread_of
 
-__all__ = ["HOLD", "Round"]
+__all__ = ["HOLD", "StopWorld"]
 
 HOLD: Final = 0.05  # seconds; longer where the heap is so large that the loops take longer to answer
 
 
-class Round:
+class StopWorld:
     """One question to ``loops``; ``heard(round)`` is called on the loop of ``asker`` if all are at rest.
 
     ``source`` says, on a loop's own thread, what could wake somebody there. With ``hold`` each loop stands still from
@@ -41,7 +41,7 @@ class Round:
         loops: Iterable[Scheduler],
         asker: Scheduler,
         source: Callable[[Scheduler], str | None],
-        heard: Callable[[Round], object],
+        heard: Callable[[StopWorld], object],
         hold: float = 0.0,
     ) -> None:
         self.loops: Final = list(loops)

@@ -9,7 +9,7 @@ cdef bint chan_try_send_batch(Chan ch, object values) except -1:
     cdef list items = given
     cdef Py_ssize_t n = len(items)
     cdef Py_ssize_t i
-    cdef Aside aside
+    cdef AfterUnlock aside
     cdef PyObject* woken = NULL
     cdef PyObject** last = &woken
     cdef list dropped = []
@@ -18,7 +18,7 @@ cdef bint chan_try_send_batch(Chan ch, object values) except -1:
         items = [prioritized(<PriorityChan>ch, value, 0.0) for value in items]
     if ch.flags & C_SINGLE_SENDER:
         check_flavor(ch, True)
-    prune(ch, &ch.receivers)
+    waitq_prune(ch, &ch.receivers)
     goish_lock(&ch.lock)
     if ch.closed:
         goish_unlock(&ch.lock)
@@ -41,13 +41,13 @@ cdef bint chan_try_send_batch(Chan ch, object values) except -1:
     goish_unlock(&ch.lock)
     wake_chain(woken)
     for value in dropped:
-        undelivered(<PyObject*>ch, value)
+        value_undelivered(<PyObject*>ch, value)
     if happened < 0:
         raise pending_exception()
     return happened == HAPPENED or happened == DROPPED
 
 
-cdef Py_ssize_t at_least_one(Py_ssize_t most) except -1:
+cdef Py_ssize_t check_at_least_one(Py_ssize_t most) except -1:
     if most < 1:
         raise ValueError(f"max must be one or more, got {most}")
     return most
@@ -83,7 +83,7 @@ cdef list chan_try_recv_batch(Chan ch, object most):
     # In one critical section: the list is made before, because making it may run the collector, which runs user code.
     cdef Py_ssize_t limit = PY_SSIZE_T_MAX if most is None else most
     cdef Py_ssize_t n = 0
-    cdef Aside aside
+    cdef AfterUnlock aside
     cdef PyObject* value = NULL
     cdef PyObject* woken = NULL
     cdef PyObject** last = &woken
@@ -96,7 +96,7 @@ cdef list chan_try_recv_batch(Chan ch, object most):
             timer_poll(ch)
     limit = min(limit, ch.buffer.count + ch.senders.count)
     values = [None] * limit
-    prune(ch, &ch.senders)
+    waitq_prune(ch, &ch.senders)
     goish_lock(&ch.lock)
     while n < limit and chan_take(ch, &value, &aside) == HAPPENED:
         Py_DECREF(None)

@@ -1,11 +1,11 @@
 # call.pyx - one call that is given to a pool: made, claimed, run on a thread, ended, cancelled.
 #
 # Until it is a coroutine on a loop, a goroutine's `coro` is its Call. Who claims it (claim_call) runs it or ends it, nobody else.
-# Invariant: it is over when conclude() says so, exactly once, and is counted and told then.
+# Invariant: it is over when call_finish() says so, exactly once, and is counted and told then.
 # Threads: any; `coro` is looked at under the goroutine's end_lock, the step from QUEUED under the pool's lock.
 # Not here: where it waits and who takes it (pool.pyx), what it is to who asked for it (spawn.pyx, flowvar.pyx).
 
-cdef Goroutine new_pooled(
+cdef Goroutine call_new(
     Pool p, object fn, tuple args, dict kwargs, object context, object name, int where, int children, object on_panic=None
 ):
     cdef Goroutine g
@@ -21,7 +21,7 @@ cdef Goroutine new_pooled(
         fn = mind(fn, children == CANCEL, kind == LOOP)
         args = () if args is None else args
     g = Goroutine.__new__(Goroutine)
-    code = goish_client(&g.lasti)
+    code = goish_user_frame(&g.lasti)
     if code != NULL:
         g.code = <object>code
         Py_DECREF(g.code)
@@ -30,11 +30,11 @@ cdef Goroutine new_pooled(
         g.lasti = (<Goroutine>plain_here()).lasti
     g.id = goish_next_id()
     g.state = G_QUEUED
-    g.sched = limbo
+    g.sched = NO_LOOP
     if name is not None:
         named = kind == PLAIN
-        g.extra = new_extra()
-        (<Extra>g.extra).name = name
+        g.cold = new_cold()
+        (<GoroutineCold>g.cold).name = name
     if context is None:
         g.ctx = PyContext_CopyCurrent()
     else:
@@ -56,11 +56,11 @@ cdef Goroutine new_pooled(
         if (<Worker>goish_tls_worker).current != NULL:
             call.parent = <Call>(<Goroutine>(<Worker>goish_tls_worker).current).coro
     g.coro = call
-    # Last: what is out of the collector must be given back, in release().
-    if context is None and goish_gc_take(<PyObject*>g.ctx):
+    # Last: what is out of the collector must be given back, in goroutine_release().
+    if context is None and goish_untrack(<PyObject*>g.ctx):
         g.flags |= GF_CTX_TAKEN
-    goish_gc_take(<PyObject*>call)
-    goish_gc_take(<PyObject*>g)
+    goish_untrack(<PyObject*>call)
+    goish_untrack(<PyObject*>g)
     return g
 
 
@@ -196,7 +196,7 @@ cdef int kind_of(object fn) except -1:
 cdef Call call_of(Goroutine g):
     # Any thread: its Call, as long as it is on no loop and not over. If it just comes to one, `coro` is still changed under the
     # lock (make_coro_of_call, finish).
-    if g.sched is not limbo:
+    if g.sched is not NO_LOOP:
         return None
     goish_lock(end_lock(g))
     coro = g.coro
@@ -232,11 +232,11 @@ cdef int checked_children(object children) except -1:
 
 # ---- claimed ----
 
-cdef void never_was(Goroutine g) noexcept:
+cdef void call_discard(Goroutine g) noexcept:
     # It never was: nobody has its handle, nobody is told.
     goish_store_state(&g.state, G_DONE)
     g.flags |= GF_CANCELLED | GF_FAILED
-    release(g, True)
+    goroutine_release(g, True)
 
 
 cdef bint claim_call(Pool p, Goroutine g) except -1:
@@ -250,14 +250,14 @@ cdef bint claim_call(Pool p, Goroutine g) except -1:
         calls_push(&p.active, <PyObject*>g)
     goish_unlock(&p.lock)
     if mine:
-        tell_room(p)
+        tell_space(p)
     return mine
 
 
 cdef void end_claimed(Pool p, Goroutine g, object error, int flags) except *:
     # One that was claimed, and is not to run.
     close_unstarted(<Call>g.coro)
-    conclude(p, g, error, flags)
+    call_finish(p, g, error, flags)
 
 
 cdef void close_unstarted(Call call) except *:
@@ -282,16 +282,16 @@ cdef void run_call(Goroutine g) except *:
         cancel_pooled(g, cancel_message(<Goroutine>outer))
     w.current = <PyObject*>g
     try:
-        if (<Call>g.coro).named and not w.guest:
+        if (<Call>g.coro).named and not w.is_borrowed:
             call_by_name(w, p, g)
         else:
-            call_and_conclude(p, g)
+            call_run_and_finish(p, g)
     finally:
         w.current = outer
         if outer != NULL:
             set_inner(<Goroutine>outer, None)
         goish_tls_worker = outer_worker
-    if w.guest and w.sched is not None and outer == NULL:
+    if w.is_borrowed and w.sched is not None and outer == NULL:
         p.finish(w)
 
 
@@ -301,12 +301,12 @@ cdef void call_by_name(Worker w, Pool p, Goroutine g) except *:
     before = thread.name
     thread.name = f"{w.name}/{g.get_name()}"
     try:
-        call_and_conclude(p, g)
+        call_run_and_finish(p, g)
     finally:
         thread.name = before
 
 
-cdef void call_and_conclude(Pool p, Goroutine g) except *:
+cdef void call_run_and_finish(Pool p, Goroutine g) except *:
     # Deep in a recursion anything may raise RecursionError, isinstance() too: whatever happens, g ends.
     cdef Call call = <Call>g.coro
     cdef PyObject* result = NULL
@@ -321,9 +321,9 @@ cdef void call_and_conclude(Pool p, Goroutine g) except *:
         if is_coro(value):
             to_a_loop(call, g, value)
         elif refuse_op(value):
-            conclude(p, g, gives_operation(call), GF_FAILED)
+            call_finish(p, g, gives_operation(call), GF_FAILED)
         else:
-            conclude(p, g, value, 0)
+            call_finish(p, g, value, 0)
         return
     if PyErr_ExceptionMatches(CancelledError):
         flags = GF_FAILED | GF_CANCELLED
@@ -334,7 +334,7 @@ cdef void call_and_conclude(Pool p, Goroutine g) except *:
         with_advice(error, call.kwargs)
     if ends_program(g, error):
         flags |= GF_RETRIEVED
-    conclude(p, g, None if flags == GF_EXITED else error, flags)
+    call_finish(p, g, None if flags == GF_EXITED else error, flags)
 
 
 cdef object gives_operation(Call call):
@@ -360,10 +360,10 @@ cdef void to_a_loop(Call call, Goroutine g, object coro) except *:
     calls_remove(&p.active, <PyObject*>g)
     goish_store_state(&g.state, G_QUEUED)
     calls_push(&p.queues[LOOP], <PyObject*>g)
-    w = summon(p, LOOP, NULL)
+    w = worker_pick(p, LOOP, NULL)
     goish_unlock(&p.lock)
     try:
-        rouse(p, LOOP, w)
+        worker_wake(p, LOOP, w)
     except BaseException as exc:
         fail_queued(p, LOOP, exc)
 
@@ -378,9 +378,9 @@ cdef object no_stop_iteration(Call call, object error):
         return exc
 
 
-cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
+cdef void call_finish(Pool p, Goroutine g, object outcome, int flags) except *:
     # The end of a goroutine that was on no loop.
-    cdef object extra
+    cdef object cold
     cdef bint alone
     cdef Call call = <Call>g.coro
     cdef Call _parent = call.parent  # dropped after unlocking
@@ -396,13 +396,13 @@ cdef void conclude(Pool p, Goroutine g, object outcome, int flags) except *:
     goish_lock(end_lock(g))
     g.wait = outcome  # None before
     goish_store_state(&g.state, G_DONE)
-    extra = g.extra  # one that is made from now on has nobody to tell
+    cold = g.cold  # one that is made from now on has nobody to tell
     goish_unlock(end_lock(g))
-    release(g, flags & GF_FAILED != 0)
-    alone = flags & GF_FAILED and not (type(extra) is Extra and is_awaited(<Extra>extra))
+    goroutine_release(g, flags & GF_FAILED != 0)
+    alone = flags & GF_FAILED and not (type(cold) is GoroutineCold and is_awaited(<GoroutineCold>cold))
     try:
-        if type(extra) is Extra:
-            notify(limbo, g, <Extra>extra)
+        if type(cold) is GoroutineCold:
+            goroutine_notify(NO_LOOP, g, <GoroutineCold>cold)
         if alone:
             watch_failed(g)
     finally:
@@ -448,7 +448,7 @@ def foreign_goroutine(Pool p, future, fn, context=None, name=None):
     ``context``: that it runs in; None: a copy of the current one stands for it.
     """
     scope = current_scope.get()
-    g = new_pooled(p, unrunnable, None, None, context, name, ELSEWHERE, KEEP)
+    g = call_new(p, coro_of_nothing, None, None, context, name, ELSEWHERE, KEEP)
     (<Call>g.coro).fn = future
     (<Call>g.coro).args = (fn,)
     (<Call>g.coro).foreign = True
@@ -462,7 +462,7 @@ def foreign_goroutine(Pool p, future, fn, context=None, name=None):
     return g
 
 
-def unrunnable():
+def coro_of_nothing():
     raise AssertionError
 
 
@@ -475,11 +475,11 @@ class _Conclude:
         cdef Goroutine g = self.g
         cdef Pool p = (<Call>g.coro).pool
         if future.cancelled():
-            conclude(p, g, cancelled_error(None), GF_FAILED | GF_CANCELLED)
+            call_finish(p, g, cancelled_error(None), GF_FAILED | GF_CANCELLED)
         elif future.exception() is not None:
-            conclude(p, g, future.exception(), GF_FAILED)
+            call_finish(p, g, future.exception(), GF_FAILED)
         else:
-            conclude(p, g, future.result(), 0)
+            call_finish(p, g, future.result(), 0)
 
 
 # ---- cancelling ----
@@ -496,7 +496,7 @@ cdef int cancel_pooled(Goroutine g, object msg) except -1:
             set_cancel_message(g, msg)
         end_claimed(call.pool, g, cancelled_error(msg), GF_FAILED | GF_CANCELLED)
         return 1
-    if g.sched is not limbo:
+    if g.sched is not NO_LOOP:
         return 0
     if call.foreign:
         return 1 if call.fn.cancel() else 2

@@ -21,7 +21,7 @@ cdef class Chan:
     cdef Py_ssize_t capacity     # PY_SSIZE_T_MAX: unbounded
     cdef WaitQueue receivers
     cdef WaitQueue senders
-    cdef object extra            # None or a ChanExtra
+    cdef object cold            # None or a ChanCold
     cdef uint8_t overflow
     cdef uint8_t flags           # C_*, for good
     cdef uint8_t closed
@@ -29,7 +29,7 @@ cdef class Chan:
 
 
 @cython.final
-cdef class ChanExtra:
+cdef class ChanCold:
     # What few channels have.
     cdef object on_undelivered
     cdef object sender           # weak references to the declared single producer and consumer
@@ -45,17 +45,17 @@ cdef class PriorityChan(Chan):
     cdef uint64_t order
 
 
-cdef class End:
+cdef class ChanView:
     cdef Chan chan
     cdef object __weakref__
 
 
 @cython.final
-cdef class SendChan(End):
+cdef class SendChan(ChanView):
     pass
 
 
-cdef class RecvChan(End):
+cdef class RecvChan(ChanView):
     pass
 
 
@@ -72,6 +72,6 @@ cdef enum:
     FULL = 4             # overflow="error"
 
 # Both need the lock; what they hand over or drop goes to `aside`, to be dealt with after unlocking.
-cdef struct Aside:
+cdef struct AfterUnlock:
     PyObject* wake       # owned Op decided by this operation
     PyObject* dropped    # owned value that will never be received

@@ -50,7 +50,7 @@ cdef class Chan:
         self.flags |= C_MADE
         self.capacity = checked_capacity(capacity)
         if overflow != "block" or flavor != "mpmc" or on_undelivered is not None:
-            configure(self, overflow, flavor, on_undelivered)
+            chan_configure(self, overflow, flavor, on_undelivered)
 
     def __dealloc__(self):
         # Nobody waits here: whoever waits keeps the channel alive.
@@ -276,7 +276,7 @@ cdef class Chan:
             await ch.send_many("abc")
             print(await ch.recv_many(2))  # -> ['a', 'b']
         """
-        return recv_many(self, at_least_one(max), linger)
+        return recv_many(self, check_at_least_one(max), linger)
 
     def peek(self):
         """How many values are buffered, as ``len(ch)``. Any thread; out of date at once if others use the channel."""
@@ -430,7 +430,7 @@ cdef class PriorityChan(Chan):
         if checked_capacity(capacity) == 0:
             raise ValueError("a PriorityChan needs a capacity of 1 or more (or math.inf): values are ordered in its buffer")
         Chan.__init__(self, capacity)
-        configure(self, overflow, flavor, on_undelivered)
+        chan_configure(self, overflow, flavor, on_undelivered)
 
     def send(self, value, /, priority=0.0):
         """Sends ``value``; the smallest ``priority`` (a number, not NaN) is received first. See ``Chan.send``.
@@ -475,7 +475,7 @@ def chan(capacity=0, *, overflow="block", flavor="mpmc", on_undelivered=None):
     ch.capacity = checked_capacity(capacity)
     ch.flags = C_MADE
     if overflow != "block" or flavor != "mpmc" or on_undelivered is not None:
-        configure(ch, overflow, flavor, on_undelivered)
+        chan_configure(ch, overflow, flavor, on_undelivered)
     return ch
 
 

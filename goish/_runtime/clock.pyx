@@ -27,7 +27,7 @@ cdef class Clock:
             raise TypeError("delay must not be None")
         seconds = delay
         if takes_timer(s, seconds):
-            return new_timer(s, clock(s) + seconds, callback, args, context)
+            return new_timer(s, sched_clock(s) + seconds, callback, args, context)
         return call_later_below(s, delay, callback, args, context)
 
     def call_at(self, when, callback, *args, context=None):
@@ -37,7 +37,7 @@ cdef class Clock:
         if when is None:
             raise TypeError("when cannot be None")
         due = when
-        if takes_timer(s, due - clock(s)):
+        if takes_timer(s, due - sched_clock(s)):
             return new_timer(s, due, callback, args, context)
         return call_later_below(s, due - self.time(), callback, args, context)
 
@@ -100,10 +100,10 @@ cdef TimerHandle new_timer(Scheduler s, double due, object callback, tuple args,
     t.due = due
     if context is None:
         t.context = PyContext_CopyCurrent()
-        t.owns_context = goish_gc_take(<PyObject*>t.context)
+        t.owns_context = goish_untrack(<PyObject*>t.context)
     else:
         t.context = checked_context(context)
     if not timers_add(s, <PyObject*>t, due):
         raise MemoryError
-    goish_gc_take(<PyObject*>t)
+    goish_untrack(<PyObject*>t)
     return t

@@ -37,19 +37,19 @@ cdef extern from "slots.h":
     void goish_free_stripes() noexcept
     int goish_most_spinning
     int goish_spinning
-    bint goish_look_out(uint8_t* flag) noexcept
+    bint goish_spin_for(uint8_t* flag) noexcept
     Py_ssize_t goish_due
     void goish_is_due() noexcept
     void goish_has_come() noexcept
     void goish_forget_due() noexcept
-    void goish_ring(void* bell) noexcept
+    void goish_unpark(void* park_lock) noexcept
     void goish_lend(double seconds) noexcept
     bint goish_alone() noexcept
     long goish_switches() noexcept
-    int goish_take_bell(void* bell, double seconds, bint interruptible) noexcept
-    bint goish_forsaken(PyObject* o) noexcept
-    bint goish_gc_take(PyObject* o) noexcept
-    void goish_gc_return(PyObject* o) noexcept
+    int goish_park(void* park_lock, double seconds, bint interruptible) noexcept
+    bint goish_only_ref_is_mine(PyObject* o) noexcept
+    bint goish_untrack(PyObject* o) noexcept
+    void goish_retrack(PyObject* o) noexcept
     PyObject* goish_take_exception() noexcept
     void goish_raise(PyObject* exc) noexcept
     void goish_raise_here(PyObject* exc) noexcept
@@ -72,7 +72,7 @@ cdef extern from "slots.h":
         PyTypeObject* goroutine_type, Py_ssize_t offset,
         void (*attribute_set)(PyObject*) noexcept, void (*own_up)(PyObject*) noexcept
     ) noexcept
-    void goish_hear(PyTypeObject* goroutine_type, bint (*unseen)(PyObject*) noexcept, void (*hear)(PyObject*) noexcept) noexcept
+    void goish_install_finalizer(PyTypeObject* goroutine_type, bint (*unseen)(PyObject*) noexcept, void (*hear)(PyObject*) noexcept) noexcept
     void goish_forbid_new(PyTypeObject* type) noexcept
     void goish_forbid_subclasses(PyTypeObject* type) noexcept
     uint64_t goish_next_id() noexcept
@@ -93,7 +93,7 @@ cdef extern from "slots.h":
     void goish_know_own_files(PyObject* directory, PyObject* beginning) noexcept
     void goish_name_type(PyObject* type, PyObject* name) noexcept
     bint goish_is_heap_type(PyObject* type) noexcept
-    PyObject* goish_client(int* lasti) noexcept
+    PyObject* goish_user_frame(int* lasti) noexcept
 
 # Floor 0: data structures; they know nothing of goroutines.
 include "ring.pxd"
@@ -108,7 +108,7 @@ include "inbox.pxd"
 include "pool.pxd"
 include "lend.pxd"
 include "sched.pxd"
-include "seat.pxd"
+include "thread_wait.pxd"
 # Floor 2: communication.
 include "waitgroup.pxd"
 include "chan.pxd"

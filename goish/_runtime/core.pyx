@@ -121,7 +121,7 @@ include "pool.pyx"
 include "call.pyx"
 include "worker.pyx"
 include "factory.pyx"
-include "seat.pyx"
+include "thread_wait.pyx"
 include "flowvar.pyx"
 include "spawn.pyx"
 include "waitgroup.pyx"
@@ -140,15 +140,15 @@ on_blocking(before_blocking_here, after_blocking_here)
 goish_install_slots(<PyTypeObject*>Op, op_step)
 goish_free_goroutines_flat(<PyTypeObject*>Goroutine)
 goish_recycle_ops(<PyTypeObject*>Op, op_fate, op_name, op_forsake, op_finalized, op_taken_apart)
-goish_take_attributes(<PyTypeObject*>Goroutine, <Py_ssize_t>&(<Goroutine>NULL).attributes, attribute_set, own_up)
-goish_hear(<PyTypeObject*>Goroutine, unseen, last_words)
+goish_take_attributes(<PyTypeObject*>Goroutine, <Py_ssize_t>&(<Goroutine>NULL).attributes, attribute_set, retrack)
+goish_install_finalizer(<PyTypeObject*>Goroutine, is_unretrieved, report_unretrieved)
 goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)
 goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)
 goish_method_fast(<PyTypeObject*>Clock, "call_soon", loop_call_soon)
 goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)
 for internal in (
-    Op, Goroutine, Scheduler, End, SendChan, RecvChan, Face, Seat, Handle, Extra, Wake, Step,
-    TimerHandle, ChanExtra, Prioritized, Go,
+    Op, Goroutine, Scheduler, ChanView, SendChan, RecvChan, TaskWaiter, ThreadWaiter, Handle, GoroutineCold, Wake, Step,
+    TimerHandle, ChanCold, Prioritized, Go,
     GoThread, Call, Worker, FlowVar,
 ):
     goish_forbid_new(<PyTypeObject*>internal)

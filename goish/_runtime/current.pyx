@@ -76,7 +76,7 @@ cdef void register(Goroutine g) noexcept:
     try:
         register_task(g)
     except BaseException as exc:
-        insist(g.sched.loop, g.sched.call_soon_threadsafe, (_raise, exc), own_context(g.sched))
+        loop_call_retry(g.sched.loop, g.sched.call_soon_threadsafe, (_raise, exc), own_context(g.sched))
 
 
 cdef void register_weakly(Goroutine g) noexcept:

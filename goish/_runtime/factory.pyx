@@ -28,7 +28,7 @@ def task_factory(loop, coro, *, name=None, context=None, eager_start=None, **opt
     """
     cdef Scheduler s = scheduler_at(loop)
     cdef Goroutine g
-    cdef object extra = TASK
+    cdef object cold = TASK
     cdef bint debug = s.get_debug()
     if not s.makes_tasks:
         s.makes_tasks = True
@@ -38,12 +38,12 @@ def task_factory(loop, coro, *, name=None, context=None, eager_start=None, **opt
     if not PyCoro_CheckExact(coro) and not asyncio_iscoroutine(coro):
         raise TypeError(f"a coroutine was expected, got {coro!r}")
     if name is not None:
-        extra = new_extra()
-        (<Extra>extra).is_task = True
-        (<Extra>extra).name = str(name)
-    g = make_goroutine(s, coro, None if context is None else checked_context(context), extra)
+        cold = new_cold()
+        (<GoroutineCold>cold).is_task = True
+        (<GoroutineCold>cold).name = str(name)
+    g = make_goroutine(s, coro, None if context is None else checked_context(context), cold)
     if debug:
-        extra_of(g).source = extract_stack(sys._getframe())
+        cold_of(g).source = extract_stack(sys._getframe())
     register(g)
     if eager_start and running_loop() is loop:
         run_eagerly(s, g)
@@ -58,7 +58,7 @@ def task_factory(loop, coro, *, name=None, context=None, eager_start=None, **opt
 
 cdef void never_began(Scheduler s, Goroutine g) except *:
     g.flags |= GF_CANCELLED
-    finish(s, g, cancelled_error("its event loop takes no callback"), True)
+    goroutine_finish(s, g, cancelled_error("its event loop takes no callback"), True)
     s.loop.call_exception_handler({"message": "Task was destroyed but it is pending!", "task": g})
 
 
@@ -77,7 +77,7 @@ cdef void run_eagerly(Scheduler s, Goroutine g) except *:
 # ---- what nobody owns ----
 
 cdef inline bint task_is_unowned(Goroutine g) noexcept:
-    return not GOISH_LOCKS and g.state == G_WAITING and type(g.extra) is Extra and (<Extra>g.extra).is_unowned
+    return not GOISH_LOCKS and g.state == G_WAITING and type(g.cold) is GoroutineCold and (<GoroutineCold>g.cold).is_unowned
 
 
 cdef inline bint waits_for_future(Goroutine g) noexcept:
@@ -85,14 +85,14 @@ cdef inline bint waits_for_future(Goroutine g) noexcept:
 
 
 cdef inline void task_own(Goroutine g) noexcept:
-    (<Extra>g.extra).is_unowned = False
+    (<GoroutineCold>g.cold).is_unowned = False
     Py_INCREF(g)
 
 
 cdef void task_disown(Goroutine g) noexcept:
     # From here on the collector looks into it, and may free it.
-    extra_of(g).is_unowned = True
-    give_back(g)
+    cold_of(g).is_unowned = True
+    untrack_no_more(g)
     Py_DECREF(g)
 
 
@@ -140,5 +140,5 @@ cdef void task_destroy(Goroutine g) except *:
 
 
 cdef bint task_ends_quietly(Goroutine g) noexcept:
-    cdef Extra extra = extra_made(g)
-    return extra is not None and extra.ends_quietly
+    cdef GoroutineCold cold = cold_made(g)
+    return cold is not None and cold.ends_quietly

@@ -25,8 +25,8 @@ cdef Py_ssize_t checked_capacity(object capacity) except -1:
     return capacity
 
 
-cdef void configure(Chan ch, object overflow, object flavor, object on_undelivered) except *:
-    cdef ChanExtra extra
+cdef void chan_configure(Chan ch, object overflow, object flavor, object on_undelivered) except *:
+    cdef ChanCold cold
     if overflow != "block":
         if overflow not in OVERFLOWS:
             raise ValueError(f"overflow must be one of {', '.join(map(repr, OVERFLOWS))}; got {overflow!r}")
@@ -42,10 +42,10 @@ cdef void configure(Chan ch, object overflow, object flavor, object on_undeliver
         ch.flags |= FLAVORS[flavor]
     if on_undelivered is not None and not callable(on_undelivered):
         raise TypeError(f"on_undelivered must be callable, got {on_undelivered!r}")
-    if ch.extra is None and (on_undelivered is not None or flavor != "mpmc"):
-        extra = ChanExtra.__new__(ChanExtra)
-        extra.on_undelivered = on_undelivered
-        ch.extra = extra
+    if ch.cold is None and (on_undelivered is not None or flavor != "mpmc"):
+        cold = ChanCold.__new__(ChanCold)
+        cold.on_undelivered = on_undelivered
+        ch.cold = cold
 
 
 # ---- one declared producer or consumer, enforced in asyncio's debug mode (goish.run(debug=True), -X dev) ----
@@ -54,12 +54,12 @@ cdef bint enforce_flavors = bool(os.environ.get("GOISH_DEBUG"))
 
 
 cdef void check_flavor(Chan ch, bint sending) except *:
-    cdef ChanExtra extra
+    cdef ChanCold cold
     if not ch.flags & (C_SINGLE_SENDER if sending else C_SINGLE_RECEIVER):
         return
-    extra = <ChanExtra>ch.extra
+    cold = <ChanCold>ch.cold
     goish_lock(&ch.lock)
-    known = extra.sender if sending else extra.receiver
+    known = cold.sender if sending else cold.receiver
     goish_unlock(&ch.lock)
     loop = asyncio_running_loop()
     # A plain thread has no loop that says so: it is checked where the other side was.
@@ -72,11 +72,11 @@ cdef void check_flavor(Chan ch, bint sending) except *:
     if other is None or (hasattr(other, "done") and other.done()):
         fresh = weak_reference(who)
         goish_lock(&ch.lock)
-        _before = extra.sender if sending else extra.receiver  # dropped after unlocking
+        _before = cold.sender if sending else cold.receiver  # dropped after unlocking
         if sending:
-            extra.sender = fresh
+            cold.sender = fresh
         else:
-            extra.receiver = fresh
+            cold.receiver = fresh
         goish_unlock(&ch.lock)
     elif other is not who:
         role = "producer" if sending else "consumer"
@@ -136,5 +136,5 @@ cdef str chan_repr(Chan ch, str kind):
     return f"<{kind} {' '.join(about)}>"
 
 
-cdef class ChanExtra:
+cdef class ChanCold:
     pass

@@ -39,7 +39,7 @@ cdef class FlowVar:
         return FlowVar.__new__(FlowVar)
 
     def __await__(self):
-        return awaited(self, take_result(self)).__await__()
+        return flowvar_await(self, take_result(self)).__await__()
 
     def sync(self, timeout=None, *, help="descendants"):
         """Blocks this thread until the result is there, and takes it: the same as ``sync(this, timeout, help=help)``."""
@@ -142,7 +142,7 @@ cdef Goroutine take_result(FlowVar fv):
     return g
 
 
-async def awaited(FlowVar fv, Goroutine g):
+async def flowvar_await(FlowVar fv, Goroutine g):
     try:
         await quiet_join(g)
     except BaseException:  # it is who awaits that was cancelled: the result may be taken later
@@ -173,7 +173,7 @@ def join_helping(Goroutine g, timeout=None):
     await_blocking(g, timeout, "sync_scope" if timeout is None else "sync_all(timeout)", HELP_DESCENDANTS)
 
 
-def take(FlowVar fv):
+def flowvar_take(FlowVar fv):
     """The result of a FlowVar that is there, or its exception: nothing is waited for."""
     cdef Goroutine g = take_result(fv)
     return value_here(g) if fv.as_value else result_of(g)
@@ -220,7 +220,7 @@ cdef int await_blocking(Goroutine g, object timeout, str what, int help) except 
             look_for_cancel()
             look_for_interrupt(other)
     if goish_load_state(&g.state) != G_DONE:
-        block(quiet_join(g), timeout, what, "await it")
+        thread_block(quiet_join(g), timeout, what, "await it")
     return 0
 
 
@@ -248,7 +248,7 @@ cdef Goroutine claim_last(Pool p, PyObject* target):
     g = p.queues[PLAIN].tail
     while g != NULL and looked < LOOK_BACK and found == NULL:
         if (<Call>(<Goroutine>g).coro).where == ANYWHERE:
-            if target == NULL or descends(<PyObject*>(<Goroutine>g).coro, target):
+            if target == NULL or call_descends(<PyObject*>(<Goroutine>g).coro, target):
                 found = g
         g = (<Goroutine>g).all_prev
         looked += 1
@@ -259,11 +259,11 @@ cdef Goroutine claim_last(Pool p, PyObject* target):
     goish_unlock(&p.lock)
     if found == NULL:
         return None
-    tell_room(p)
+    tell_space(p)
     return <Goroutine>found
 
 
-cdef inline bint descends(PyObject* call, PyObject* target) noexcept:
+cdef inline bint call_descends(PyObject* call, PyObject* target) noexcept:
     call = <PyObject*>(<Call>call).parent
     while call != <PyObject*>None:
         if call == target:
@@ -332,7 +332,7 @@ def sync(fv, /, timeout=None, *, help="descendants"):
 cdef FlowVar spawn_on(Pool p, object fn, tuple args, dict kwargs, int where):
     # ANYWHERE: also on the thread that syncs it. ELSEWHERE: on a worker.
     cdef FlowVar fv = FlowVar.__new__(FlowVar)
-    fv.g = new_pooled(p, fn, args, kwargs, None, None, where, p.children)
+    fv.g = call_new(p, fn, args, kwargs, None, None, where, p.children)
     pool_push(p, fv.g)
     return fv
 

@@ -1,6 +1,6 @@
 # go.pyx - starting goroutines.
 
-cdef Goroutine start(PyObject** args, Py_ssize_t n, PyObject* kwnames, object context, object extra):
+cdef Goroutine go_start(PyObject** args, Py_ssize_t n, PyObject* kwnames, object context, object cold):
     # go(*args) as the interpreter hands a call over: `n` positional arguments, behind them those named in `kwnames`.
     cdef Scheduler s = scheduler_here()
     cdef bint bare = n == 1 and kwnames == NULL
@@ -8,12 +8,12 @@ cdef Goroutine start(PyObject** args, Py_ssize_t n, PyObject* kwnames, object co
     if n == 0:
         raise TypeError("go() needs a positional argument: a coroutine function, or a coroutine")
     if kwnames == NULL and goish_deferrable(args[0], n - 1):
-        return new_call(s, <object>args[0], args + 1, n - 1, context, extra)
+        return new_call(s, <object>args[0], args + 1, n - 1, context, cold)
     if bare and (PyCoro_CheckExact(<object>args[0]) or not callable(<object>args[0])):
         coro = check_coroutine(<object>args[0])
     if coro is None:
         coro = call_coroutine_function(<object>args[0], args + 1, n - 1, kwnames)
-    return new_goroutine(s, coro, context, extra)
+    return new_goroutine(s, coro, context, cold)
 
 
 cdef object call_coroutine_function(object fn, PyObject** args, Py_ssize_t n, PyObject* kwnames):
@@ -164,12 +164,12 @@ cdef class Go:
 
 
 cdef PyObject* go_call(PyObject* self, PyObject** args, size_t nargsf, PyObject* kwnames) noexcept:
-    cdef Extra extra = None
+    cdef GoroutineCold cold = None
     try:
         if (<Go>self).name is not None:
-            extra = new_extra()
-            extra.name = (<Go>self).name
-        g = start(args, PyVectorcall_NARGS(nargsf), kwnames, (<Go>self).context, extra)
+            cold = new_cold()
+            cold.name = (<Go>self).name
+        g = go_start(args, PyVectorcall_NARGS(nargsf), kwnames, (<Go>self).context, cold)
         if (<Go>self).on_panic is not None:
             fate_of(g).on_panic = (<Go>self).on_panic
         if (<Goroutine>g).sched.worker is not None:

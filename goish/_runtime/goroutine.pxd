@@ -39,7 +39,7 @@ cdef class Goroutine:
     cdef object ctx
     cdef Scheduler sched
     cdef object wait         # see the states
-    cdef object extra        # None, the WaitGroup it reports to, TASK, or an Extra
+    cdef object cold        # None, the WaitGroup it reports to, TASK, or an GoroutineCold
     cdef object code         # where go() was called: code object ...
     cdef Link link
     cdef PyObject* all_prev  # the registry of live goroutines, which owns a reference
@@ -67,7 +67,7 @@ cdef class Step:
 
 
 @cython.final
-cdef class Extra:
+cdef class GoroutineCold:
     # What few goroutines have.
     cdef object name
     cdef object cancel_msg

@@ -1,31 +1,31 @@
 # goroutine.pyx - one goroutine: started, stepped, parked, readied, finished.
 #
-# The one way to block: a coroutine yields an Op, park() puts the goroutine on it, and whoever decides the Op calls ready().
+# The one way to block: a coroutine yields an Op, goroutine_park() puts the goroutine on it, and whoever decides the Op calls goroutine_ready().
 #
 #   go() ──► CALLED ──► NEW ──► RUNNING ──► DONE
 #                                │  ▲
 #                   yields an Op │  │ run queue     a pause or gosched: YIELDED, on the run queue at once
 #                                ▼  │               a decided wait: RUNNABLE, its result comes with the next step
-#                             WAITING ──ready()──► RUNNABLE
+#                             WAITING ──goroutine_ready()──► RUNNABLE
 #
 # CALLED: go(fn, ...) holds function and arguments until the first step makes the coroutine. A million that wait for their turn
 #   need half the memory, and one that never waits lives and dies in the processor's cache.
 # Invariants: a live goroutine is in its scheduler's registry, which owns a reference; it is on the run queue only while CALLED,
 #   NEW, YIELDED or RUNNABLE; `wait` is set exactly while CALLED (then the arguments or None), WAITING (then what it waits
 #   for) and DONE (then the outcome).
-# Threads: ready() from any thread, and what is said of its end: end_lock() guards the change to DONE with the outcome, the making
-#   of `extra`, its joiners and callbacks. All else on the scheduler's thread. After DONE other threads only set GF_RETRIEVED.
+# Threads: goroutine_ready() from any thread, and what is said of its end: end_lock() guards the change to DONE with the outcome, the making
+#   of `cold`, its joiners and callbacks. All else on the scheduler's thread. After DONE other threads only set GF_RETRIEVED.
 # Not here: starting one (go.pyx), the handle that programs hold (task.pyx), who awaits one (join.pyx), the run queue's slices
 #   (sched.pyx), what becomes of an exception that nobody awaits (panic.pyx).
 
-cdef Goroutine new_goroutine(Scheduler s, object coro, object context, object extra):
-    cdef Goroutine g = make_goroutine(s, coro, context, extra)
+cdef Goroutine new_goroutine(Scheduler s, object coro, object context, object cold):
+    cdef Goroutine g = make_goroutine(s, coro, context, cold)
     run_push(s, <PyObject*>g)
     arm_drain(s)
     return g
 
 
-cdef inline Goroutine make_goroutine(Scheduler s, object coro, object context, object extra):
+cdef inline Goroutine make_goroutine(Scheduler s, object coro, object context, object cold):
     cdef Goroutine g = Goroutine.__new__(Goroutine)
     cdef PyObject* code = goish_caller(&g.lasti)
     if code != NULL:
@@ -35,34 +35,34 @@ cdef inline Goroutine make_goroutine(Scheduler s, object coro, object context, o
     g.state = G_NEW
     g.sched = s
     g.coro = coro
-    g.extra = extra
+    g.cold = cold
     if context is None:
         g.ctx = PyContext_CopyCurrent()
-        if goish_gc_take(<PyObject*>g.ctx):
+        if goish_untrack(<PyObject*>g.ctx):
             g.flags |= GF_CTX_TAKEN
     else:
         g.ctx = context
     # A live goroutine is a root: the collector need not look at it, its suspended frame or its Context (architecture: a
-    # million parked ones are otherwise traversed again and again). Given back in release() or, at the latest, own_up().
+    # million parked ones are otherwise traversed again and again). Given back in goroutine_release() or, at the latest, retrack().
     take_coro(g)
-    goish_gc_take(<PyObject*>g)
+    goish_untrack(<PyObject*>g)
     registry_add(s, g)
     return g
 
 
 cdef inline void take_coro(Goroutine g) noexcept:
-    if PyCoro_CheckExact(g.coro) and goish_gc_take(<PyObject*>g.coro):
+    if PyCoro_CheckExact(g.coro) and goish_untrack(<PyObject*>g.coro):
         g.flags |= GF_GC_TAKEN
 
 
-cdef Goroutine new_call(Scheduler s, object fn, PyObject** args, Py_ssize_t n, object context, object extra):
+cdef Goroutine new_call(Scheduler s, object fn, PyObject** args, Py_ssize_t n, object context, object cold):
     # For a function of which goish_deferrable() is true.
     cdef tuple given = None
     cdef Goroutine g
     if n > 0:
         given = goish_tuple_of(args, n)
-        goish_gc_take(<PyObject*>given)
-    g = new_goroutine(s, fn, context, extra)
+        goish_untrack(<PyObject*>given)
+    g = new_goroutine(s, fn, context, cold)
     g.wait = given
     g.state = G_CALLED
     return g
@@ -117,7 +117,7 @@ cdef extern from *:
     int PyContext_Exit(PyObject* ctx) noexcept
 
 
-cdef void step(Scheduler s, PyObject* gp) except *:
+cdef void goroutine_step(Scheduler s, PyObject* gp) except *:
     # Runs it up to its next wait.
     global goish_tls_spent
     cdef Goroutine g = <Goroutine>gp
@@ -132,7 +132,7 @@ cdef void step(Scheduler s, PyObject* gp) except *:
     else:
         if g.state == G_CALLED and make_coro(g) < 0:
             status = PYGEN_ERROR
-        elif g.state <= G_YIELDED and (g.flags & GF_MUST_CANCEL or throws(g)):
+        elif g.state <= G_YIELDED and (g.flags & GF_MUST_CANCEL or goroutine_throws(g)):
             goish_store_state(&g.state, G_RUNNING)
             status = throw_into(g, &result)
         else:
@@ -145,7 +145,7 @@ cdef void step(Scheduler s, PyObject* gp) except *:
         if not g.flags & GF_GC_TAKEN:
             take_coro(g)
         if goish_is(result, <PyObject*>Op) and (<Op>result).state == OP_YIELDED:
-            park(s, g, <Op>result)
+            goroutine_park(s, g, <Op>result)
         else:
             await_foreign(s, g, <object>result)
         Py_DECREF(<object>result)
@@ -154,31 +154,31 @@ cdef void step(Scheduler s, PyObject* gp) except *:
         Py_DECREF(value)
         if g.flags & (GF_MUST_CANCEL | GF_LATE) == GF_MUST_CANCEL and is_task(g):  # asyncio's rule: it was cancelled while it ran
             g.flags |= GF_CANCELLED
-            finish(s, g, cancelled_error_of(g), True)
+            goroutine_finish(s, g, cancelled_error_of(g), True)
         else:
-            finish(s, g, value, False)
+            goroutine_finish(s, g, value, False)
     else:
-        failed(s, g)
+        goroutine_fail(s, g)
 
 
 cdef inline goish_mutex* end_lock(Goroutine g) noexcept:
     return goish_stripe(<PyObject*>g)
 
 
-cdef inline bint throws(Goroutine g) noexcept:
+cdef inline bint goroutine_throws(Goroutine g) noexcept:
     cdef bint there
     goish_lock(end_lock(g))
-    there = type(g.extra) is Extra
+    there = type(g.cold) is GoroutineCold
     goish_unlock(end_lock(g))
-    return there and (<Extra>g.extra).throw is not None
+    return there and (<GoroutineCold>g.cold).throw is not None
 
 
 cdef PySendResult throw_into(Goroutine g, PyObject** result) noexcept:
     cdef PyObject* exc
     cdef PyObject* value
     try:
-        if throws(g):
-            error, (<Extra>g.extra).throw = (<Extra>g.extra).throw, None
+        if goroutine_throws(g):
+            error, (<GoroutineCold>g.cold).throw = (<GoroutineCold>g.cold).throw, None
         else:
             g.flags &= ~GF_MUST_CANCEL
             error = cancelled_error_of(g)
@@ -199,7 +199,7 @@ cdef PySendResult throw_into(Goroutine g, PyObject** result) noexcept:
     return PYGEN_RETURN
 
 
-cdef inline void park(Scheduler s, Goroutine g, Op op) noexcept:
+cdef inline void goroutine_park(Scheduler s, Goroutine g, Op op) noexcept:
     if not s.managed and not g.flags & GF_REGISTERED and not is_task(g):
         register(g)
     if op.flags & F_PAUSE or op.kind == W_GOSCHED:
@@ -224,14 +224,14 @@ cdef inline void park(Scheduler s, Goroutine g, Op op) noexcept:
         run_push(s, <PyObject*>g)
         return
     # All is set before the op can be found: another thread may complete it the moment it is linked.
-    if goish_gc_take(<PyObject*>op):
+    if goish_untrack(<PyObject*>op):
         op.used |= U_TAKEN
     g.wait = op
     g.link.since = s.now
     goish_store_state(&g.state, G_WAITING)
     s.blocked += waits[op.kind].native
     if not op_arm(op):
-        ready_here(s, g)
+        goroutine_ready_here(s, g)
 
 
 cdef void await_foreign(Scheduler s, Goroutine g, object awaited) except *:
@@ -251,7 +251,7 @@ cdef void await_foreign(Scheduler s, Goroutine g, object awaited) except *:
     except Exception as exc:
         error = exc
     g.wait = None
-    extra_of(g).throw = error
+    cold_of(g).throw = error
     goish_store_state(&g.state, G_YIELDED)
     if is_task(g):
         task_soon(s, g)
@@ -270,7 +270,7 @@ cdef void wait_for_future(Scheduler s, Goroutine g, object awaited) except *:
     cdef Wake wake = Wake.__new__(Wake)
     wake.g = g
     if not is_task(g):
-        goish_gc_take(<PyObject*>wake)  # it leads to the goroutine alone, which is a root while it waits
+        goish_untrack(<PyObject*>wake)  # it leads to the goroutine alone, which is a root while it waits
         if not g.flags & GF_REGISTERED:
             register(g)
     awaited._asyncio_future_blocking = False
@@ -284,13 +284,13 @@ cdef void wait_for_future(Scheduler s, Goroutine g, object awaited) except *:
         args[0] = <PyObject*>awaited
         args[1] = <PyObject*>wake
         args[2] = <PyObject*>base
-        called(PyObject_Vectorcall(<PyObject*>future_add_done_callback, args, 2, <PyObject*>context_keyword))
+        call_checked(PyObject_Vectorcall(<PyObject*>future_add_done_callback, args, 2, <PyObject*>context_keyword))
 
 
 cdef object foreign_error(Scheduler s, Goroutine g, object awaited):
     cdef PyObject* future = <PyObject*>awaited
     if type(awaited) is FUTURE and awaited._asyncio_future_blocking:
-        if called(PyObject_Vectorcall(<PyObject*>future_loop, &future, 1, NULL)) is s.loop:
+        if call_checked(PyObject_Vectorcall(<PyObject*>future_loop, &future, 1, NULL)) is s.loop:
             return None
     blocking = True if type(awaited) is Goroutine else getattr(awaited, "_asyncio_future_blocking", None)
     if blocking is None:
@@ -348,16 +348,16 @@ cdef void look_before_cancel(Goroutine g) noexcept:
 
 # ---- waking ----
 
-cdef void ready(Goroutine g) noexcept:
+cdef void goroutine_ready(Goroutine g) noexcept:
     # A waiting goroutine becomes runnable; any thread.
     cdef Scheduler s = g.sched
     if is_run_here(s):
-        ready_here(s, g)
+        goroutine_ready_here(s, g)
     else:
         inbox_push(s, <PyObject*>g)
 
 
-cdef inline void ready_here(Scheduler s, Goroutine g) noexcept:
+cdef inline void goroutine_ready_here(Scheduler s, Goroutine g) noexcept:
     if g.state != G_WAITING:
         return
     goish_store_state(&g.state, G_RUNNABLE)
@@ -376,28 +376,28 @@ cdef inline void ready_here(Scheduler s, Goroutine g) noexcept:
 
 # ---- the end ----
 
-cdef void failed(Scheduler s, Goroutine g) except *:
+cdef void goroutine_fail(Scheduler s, Goroutine g) except *:
     cdef PyObject* exc = goish_take_exception()
     error = <object>exc
     Py_DECREF(error)
     if isinstance(error, CancelledError):
         g.flags |= GF_CANCELLED
-        finish(s, g, error, True)
+        goroutine_finish(s, g, error, True)
     elif isinstance(error, GoExit):
         g.flags |= GF_EXITED
-        finish(s, g, None, False)
+        goroutine_finish(s, g, None, False)
     elif isinstance(error, (KeyboardInterrupt, SystemExit)) and s.worker is None:
         g.flags |= GF_RETRIEVED
-        finish(s, g, error, True)
+        goroutine_finish(s, g, error, True)
         raise error
     else:
         if s.worker is not None and ends_program(g, error):
             g.flags |= GF_RETRIEVED
-        finish(s, g, error, True)
+        goroutine_finish(s, g, error, True)
 
 
-cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *:
-    cdef object extra
+cdef void goroutine_finish(Scheduler s, Goroutine g, object outcome, bint failed) except *:
+    cdef object cold
     cdef object coro = None
     goish_lock(end_lock(g))
     goish_clear_bits(&g.flags, GF_LATE | GF_MUST_CANCEL)
@@ -405,97 +405,97 @@ cdef void finish(Scheduler s, Goroutine g, object outcome, bint failed) except *
         g.flags |= GF_FAILED
     g.wait = outcome  # None before
     goish_store_state(&g.state, G_DONE)
-    extra = g.extra
-    if GOISH_LOCKS and not of_task(<PyObject*>extra):
-        coro, g.coro = g.coro, None  # as in release(), but another thread may be looking at it
+    cold = g.cold
+    if GOISH_LOCKS and not of_task(<PyObject*>cold):
+        coro, g.coro = g.coro, None  # as in goroutine_release(), but another thread may be looking at it
     goish_unlock(end_lock(g))
     coro = None
     if goish_load_state(&g.flags) & GF_REGISTERED:
         unregister(g)
-    release(g, failed)
+    goroutine_release(g, failed)
     if failed and not goish_load_state(&g.flags) & (GF_CANCELLED | GF_RETRIEVED) and not is_task(g):
-        keep_failed(s, g, extra)
-    elif extra is not None:
-        report(g)
-    if type(extra) is Extra:
-        notify(s, g, <Extra>extra)
+        keep_failed(s, g, cold)
+    elif cold is not None:
+        leave_wait_group(g)
+    if type(cold) is GoroutineCold:
+        goroutine_notify(s, g, <GoroutineCold>cold)
     registry_remove(s, g)
 
 
-cdef void release(Goroutine g, bint failed) noexcept:
+cdef void goroutine_release(Goroutine g, bint failed) noexcept:
     # One that has ended may be part of a cycle, unless nothing that it keeps could lead back to it. That is the common case,
     # and those whose handles are kept by the thousand would be new to the collector just when they are of no interest.
     if not is_task(g):  # asyncio's tasks keep theirs, to be shown
         drop_coro(g)
     if GOISH_LOCKS:
-        return  # nothing is ever taken out of the collector, and another thread may be making `extra`
-    if failed or PyObject_IS_GC(<PyObject*>g.wait) or g.attributes != NULL or not bare_context(g) or not bare_extra(g):
-        give_back(g)
+        return  # nothing is ever taken out of the collector, and another thread may be making `cold`
+    if failed or PyObject_IS_GC(<PyObject*>g.wait) or g.attributes != NULL or not bare_context(g) or not bare_cold(g):
+        untrack_no_more(g)
 
 
 cdef inline bint bare_context(Goroutine g) noexcept:
     return g.flags & GF_CTX_TAKEN and PyObject_Size(<PyObject*>g.ctx) == 0
 
 
-cdef inline bint bare_extra(Goroutine g) noexcept:
-    if type(g.extra) is not Extra:
+cdef inline bint bare_cold(Goroutine g) noexcept:
+    if type(g.cold) is not GoroutineCold:
         return True
-    return (<Extra>g.extra).cancel_msg is None and (<Extra>g.extra).source is None and (<Extra>g.extra).fate is None
+    return (<GoroutineCold>g.cold).cancel_msg is None and (<GoroutineCold>g.cold).source is None and (<GoroutineCold>g.cold).fate is None
 
 
-cdef void give_back(Goroutine g) noexcept:
+cdef void untrack_no_more(Goroutine g) noexcept:
     if GOISH_LOCKS:
         return
-    own_up(<PyObject*>g)
-    if type(g.extra) is Extra:
-        goish_gc_return(<PyObject*>g.extra)
-    goish_gc_return(<PyObject*>g)
+    retrack(<PyObject*>g)
+    if type(g.cold) is GoroutineCold:
+        goish_retrack(<PyObject*>g.cold)
+    goish_retrack(<PyObject*>g)
 
 
-cdef void own_up(PyObject* g) noexcept:
+cdef void retrack(PyObject* g) noexcept:
     # Before it lets go of coroutine and Context they must be in the collector again: their deallocators count on it.
     if GOISH_LOCKS:
         return
     if (<Goroutine>g).flags & GF_GC_TAKEN:
-        goish_gc_return(<PyObject*>(<Goroutine>g).coro)
+        goish_retrack(<PyObject*>(<Goroutine>g).coro)
     if (<Goroutine>g).flags & GF_CTX_TAKEN:
-        goish_gc_return(<PyObject*>(<Goroutine>g).ctx)
+        goish_retrack(<PyObject*>(<Goroutine>g).ctx)
     goish_clear_bits(&(<Goroutine>g).flags, GF_GC_TAKEN | GF_CTX_TAKEN)
 
 
 cdef inline void drop_coro(Goroutine g) noexcept:
     if not GOISH_LOCKS and g.flags & GF_GC_TAKEN:
-        goish_gc_return(<PyObject*>g.coro)
+        goish_retrack(<PyObject*>g.coro)
         goish_clear_bits(&g.flags, GF_GC_TAKEN)
     g.coro = None
 
 
 cdef void attribute_set(PyObject* g) noexcept:
     if (<Goroutine>g).state == G_DONE:
-        give_back(<Goroutine>g)
+        untrack_no_more(<Goroutine>g)
 
 
-cdef void notify(Scheduler s, Goroutine g, Extra extra) except *:
+cdef void goroutine_notify(Scheduler s, Goroutine g, GoroutineCold cold) except *:
     cdef list callbacks
     cdef PyObject* woken
     cdef uint32_t called_back = 0
     goish_lock(end_lock(g))
-    callback, context = extra.callback, extra.callback_context
-    callbacks = extra.callbacks
-    extra.callback = extra.callback_context = extra.callbacks = None
+    callback, context = cold.callback, cold.callback_context
+    callbacks = cold.callbacks
+    cold.callback = cold.callback_context = cold.callbacks = None
     goish_unlock(end_lock(g))
-    if extra.end_channel is not None:
-        close_ended(extra.end_channel)
+    if cold.end_channel is not None:
+        close_ended(cold.end_channel)
     if context is None and callbacks is None:
-        wake_joiners(g, extra)
+        wake_joiners(g, cold)
         return
     if s.dead and s.worker is None:
-        wake_joiners(g, extra)
+        wake_joiners(g, cold)
         if not is_task(g):  # asyncio's are not called any more either
             call_back_at_the_end(g, callback, context, callbacks)
         return
     # In the order of asking, as in asyncio; a join's index is the number of callbacks that were asked for before it.
-    woken = claim_joiners(g, extra)
+    woken = claim_joiners(g, cold)
     if context is not None:
         woken = wake_asked_before(woken, called_back)
         call_back(s, callback, g, context)
@@ -530,10 +530,10 @@ cdef void call_back_at_the_end(Goroutine g, object callback, object context, lis
 
 cdef object call_back(Scheduler s, object fn, Goroutine g, object context):
     # False: its loop is closed.
-    if s is limbo:
+    if s is NO_LOOP:
         return call_back_now(fn, g, context)
     if not is_here(s):
-        return post(s, fn, (g,), context)
+        return sched_post(s, fn, (g,), context)
     call_soon(s, fn, g, context)
     return True
 
@@ -551,23 +551,23 @@ cdef object call_back_now(object fn, Goroutine g, object context):
 cdef Ending close_ended  # of the floor above, which sets it
 
 
-cdef inline void wake_joiners(Goroutine g, Extra extra) noexcept:
-    if extra.joiners.head != NULL:  # nobody comes any more: it is done
-        wake_chain(claim_joiners(g, extra))
+cdef inline void wake_joiners(Goroutine g, GoroutineCold cold) noexcept:
+    if cold.joiners.head != NULL:  # nobody comes any more: it is done
+        wake_chain(claim_joiners(g, cold))
 
 
-cdef PyObject* claim_joiners(Goroutine g, Extra extra) noexcept:
+cdef PyObject* claim_joiners(Goroutine g, GoroutineCold cold) noexcept:
     cdef PyObject* woken = NULL
     cdef PyObject** last = &woken
     cdef PyObject* op
     goish_lock(end_lock(g))
-    last = claim_all(&extra.joiners, last)
+    last = claim_all(&cold.joiners, last)
     last[0] = NULL
     goish_unlock(end_lock(g))
     if goish_load_state(&g.flags) & GF_FAILED:
         op = woken
         while op != NULL:
-            if elsewhere(op) and not (<Op>op).used & U_QUIET:
+            if is_elsewhere(op) and not (<Op>op).used & U_QUIET:
                 goish_set_bits(&g.flags, GF_RETRIEVED)  # it is told there, perhaps after this loop has ended
             op = (<Op>op).next
     return woken
@@ -575,29 +575,29 @@ cdef PyObject* claim_joiners(Goroutine g, Extra extra) noexcept:
 
 # ---- cancelling ----
 
-cdef Extra new_extra():
-    # For a goroutine that lives: given back to the collector in release(), as all that it owns.
-    cdef Extra extra = Extra.__new__(Extra)
-    goish_gc_take(<PyObject*>extra)
-    return extra
+cdef GoroutineCold new_cold():
+    # For a goroutine that lives: given back to the collector in goroutine_release(), as all that it owns.
+    cdef GoroutineCold cold = GoroutineCold.__new__(GoroutineCold)
+    goish_untrack(<PyObject*>cold)
+    return cold
 
 
-cdef Extra extra_of(Goroutine g):
-    cdef Extra extra = extra_made(g)
-    if extra is not None:
-        return extra
-    extra = new_extra()
+cdef GoroutineCold cold_of(Goroutine g):
+    cdef GoroutineCold cold = cold_made(g)
+    if cold is not None:
+        return cold
+    cold = new_cold()
     goish_lock(end_lock(g))
-    if type(g.extra) is not Extra:  # another thread may have made one
-        if g.extra is TASK:
-            extra.is_task = True
+    if type(g.cold) is not GoroutineCold:  # another thread may have made one
+        if g.cold is TASK:
+            cold.is_task = True
         else:
-            extra.wg = g.extra
-        g.extra = extra
+            cold.wg = g.cold
+        g.cold = cold
     goish_unlock(end_lock(g))
     if goish_load_state(&g.state) == G_DONE:
-        give_back(g)
-    return <Extra>g.extra
+        untrack_no_more(g)
+    return <GoroutineCold>g.cold
 
 
 # The extra of a goroutine that the task factory made and that has no other: to asyncio's libraries it is a task in all it does.
@@ -625,24 +625,24 @@ cdef object take_exception(Goroutine g):
     return g.wait
 
 
-cdef Extra extra_made(Goroutine g):
+cdef GoroutineCold cold_made(Goroutine g):
     # Or None.
     cdef bint there
     goish_lock(end_lock(g))
-    there = type(g.extra) is Extra
+    there = type(g.cold) is GoroutineCold
     goish_unlock(end_lock(g))
-    return <Extra>g.extra if there else None  # once made, it stays
+    return <GoroutineCold>g.cold if there else None  # once made, it stays
 
 
-cdef inline bint of_task(PyObject* extra) noexcept:
-    # Under the lock: whether this is the `extra` of one that the task factory made.
-    return extra == <PyObject*>TASK or (goish_is(extra, <PyObject*>Extra) and (<Extra>extra).is_task)
+cdef inline bint of_task(PyObject* cold) noexcept:
+    # Under the lock: whether this is the `cold` of one that the task factory made.
+    return cold == <PyObject*>TASK or (goish_is(cold, <PyObject*>GoroutineCold) and (<GoroutineCold>cold).is_task)
 
 
 cdef bint is_task(Goroutine g) noexcept:
     cdef bint made_by_factory
     goish_lock(end_lock(g))
-    made_by_factory = of_task(<PyObject*>g.extra)
+    made_by_factory = of_task(<PyObject*>g.cold)
     goish_unlock(end_lock(g))
     return made_by_factory
 
@@ -650,18 +650,18 @@ cdef bint is_task(Goroutine g) noexcept:
 cdef object cancel_message(Goroutine g):
     cdef object msg = None
     goish_lock(end_lock(g))
-    if type(g.extra) is Extra:
-        msg = (<Extra>g.extra).cancel_msg
+    if type(g.cold) is GoroutineCold:
+        msg = (<GoroutineCold>g.cold).cancel_msg
     goish_unlock(end_lock(g))
     return msg
 
 
 cdef void set_cancel_message(Goroutine g, object msg) except *:
-    cdef Extra extra = extra_of(g)
+    cdef GoroutineCold cold = cold_of(g)
     cdef object _before
     goish_lock(end_lock(g))
-    _before = extra.cancel_msg  # dropped after unlocking
-    extra.cancel_msg = msg
+    _before = cold.cancel_msg  # dropped after unlocking
+    cold.cancel_msg = msg
     goish_unlock(end_lock(g))
 
 
@@ -680,27 +680,27 @@ cdef void goroutine_must_cancel(Goroutine g, object msg, bint late) except *:
 
 
 cdef Fate fate_of(Goroutine g):
-    cdef Extra extra = extra_of(g)
+    cdef GoroutineCold cold = cold_of(g)
     cdef Fate fresh = Fate.__new__(Fate)
     goish_lock(end_lock(g))
-    if extra.fate is None:  # another thread may have made one
-        extra.fate = fresh
+    if cold.fate is None:  # another thread may have made one
+        cold.fate = fresh
     goish_unlock(end_lock(g))
-    return extra.fate  # once made, it stays
+    return cold.fate  # once made, it stays
 
 
 cdef Fate fate_made(Goroutine g):
     # Or None.
     cdef Fate fate = None
     goish_lock(end_lock(g))
-    if type(g.extra) is Extra:
-        fate = (<Extra>g.extra).fate
+    if type(g.cold) is GoroutineCold:
+        fate = (<GoroutineCold>g.cold).fate
     goish_unlock(end_lock(g))
     return fate
 
 
 @cython.freelist(64)
-cdef class Extra:
+cdef class GoroutineCold:
     pass
 
 

@@ -6,7 +6,7 @@
 #   count < capacity implies senders is empty;
 #   closed           implies both are empty.
 # A value or a slot given to a waiter is its own from that instant: nobody can take it before the waiter runs.
-# Threads: `lock` guards every field. Under it no user code runs: whoever is to be woken or dropped goes to an Aside, and
+# Threads: `lock` guards every field. Under it no user code runs: whoever is to be woken or dropped goes to an AfterUnlock, and
 #   chan_settle() deals with it after unlocking.
 # Not here: the type that programs see (chan.pyx), choosing between channels (select.pyx), who runs next (sched.pyx).
 
@@ -15,19 +15,19 @@
 # A channel is not told when a loop is closed. A waiter of another loop is looked at before it is given anything: what a closed
 # loop's goroutine or task would get, nobody would ever see. In a forked child, so are all that waited in the parent.
 
-cdef inline void prune(Chan ch, WaitQueue* q) noexcept:
-    if q.head != NULL and (GOISH_LOCKS or elsewhere(q.head)):
-        while prune_closed(ch, q):
+cdef inline void waitq_prune(Chan ch, WaitQueue* q) noexcept:
+    if q.head != NULL and (GOISH_LOCKS or is_elsewhere(q.head)):
+        while waitq_prune_closed(ch, q):
             pass
 
 
-cdef bint prune_closed(Chan ch, WaitQueue* q) noexcept:
+cdef bint waitq_prune_closed(Chan ch, WaitQueue* q) noexcept:
     # True: the first that waits was of a closed loop. It waits no more, whoever has seen to that.
     op = None
     wait = None
     owner = None
     goish_lock(&ch.lock)
-    if waitq_live(q) and elsewhere(q.head):
+    if waitq_live(q) and is_elsewhere(q.head):
         # Of a case the select. Held from here on: another thread may be looking too, or that loop is just being closed.
         op = <object>q.head
         wait = (<Op>op).owner if type((<Op>op).owner) is Op else op
@@ -40,20 +40,20 @@ cdef bint prune_closed(Chan ch, WaitQueue* q) noexcept:
 
 
 cdef object owner_behind(Op op):
-    # Of a linked op, under the lock: the Scheduler of whom it belongs to, or the Seat of a thread.
+    # Of a linked op, under the lock: the Scheduler of whom it belongs to, or the ThreadWaiter of a thread.
     cdef PyObject* owner = <PyObject*>op.owner
     if goish_is(owner, <PyObject*>Op):
         owner = <PyObject*>(<Op>owner).owner
     if goish_is(owner, <PyObject*>Goroutine):
         return (<Goroutine>owner).sched
-    if goish_is(owner, <PyObject*>Face):
-        return (<Face>owner).sched
-    return <object>owner if goish_is(owner, <PyObject*>Seat) else None
+    if goish_is(owner, <PyObject*>TaskWaiter):
+        return (<TaskWaiter>owner).sched
+    return <object>owner if goish_is(owner, <PyObject*>ThreadWaiter) else None
 
 
 cdef bint is_gone(object owner) noexcept:
     # The end of a thread is its own; but none outlives a fork, save the one that has forked.
-    return (<Seat>owner).born != forks if type(owner) is Seat else loop_is_closed(<Scheduler>owner)
+    return (<ThreadWaiter>owner).born != forks if type(owner) is ThreadWaiter else loop_is_closed(<Scheduler>owner)
 
 
 cdef bint loop_is_closed(Scheduler s) noexcept:
@@ -106,7 +106,7 @@ cdef inline PyObject* sent_value(PyObject* op) noexcept:
     return value
 
 
-cdef inline PyObject* unwrapped(Chan ch, PyObject* value) noexcept:
+cdef inline PyObject* value_unwrapped(Chan ch, PyObject* value) noexcept:
     # What a receiver sees of a sent value (steals and returns a reference).
     cdef PyObject* inner
     if not ch.flags & C_HEAP:
@@ -117,11 +117,11 @@ cdef inline PyObject* unwrapped(Chan ch, PyObject* value) noexcept:
     return inner
 
 
-cdef object unwrap(object value):
+cdef object value_unwrap(object value):
     return (<Prioritized>value).value if type(value) is Prioritized else value
 
 
-cdef inline int chan_take(Chan ch, PyObject** value, Aside* aside) noexcept:
+cdef inline int chan_take(Chan ch, PyObject** value, AfterUnlock* aside) noexcept:
     cdef PyObject* sender = NULL
     aside.wake = aside.dropped = NULL
     if ch.buffer.count > 0:
@@ -135,13 +135,13 @@ cdef inline int chan_take(Chan ch, PyObject** value, Aside* aside) noexcept:
     if ch.senders.head != NULL:
         sender = waitq_claim(&ch.senders)
         if sender != NULL:
-            value[0] = unwrapped(ch, sent_value(sender))
+            value[0] = value_unwrapped(ch, sent_value(sender))
             aside.wake = sender
             return HAPPENED
     return CLOSED if ch.closed else WOULD_BLOCK
 
 
-cdef inline int chan_put(Chan ch, PyObject* value, Aside* aside) noexcept:
+cdef inline int chan_put(Chan ch, PyObject* value, AfterUnlock* aside) noexcept:
     # -1 and MemoryError if there is no room for the room.
     cdef PyObject* receiver
     aside.wake = aside.dropped = NULL
@@ -151,14 +151,14 @@ cdef inline int chan_put(Chan ch, PyObject* value, Aside* aside) noexcept:
         receiver = waitq_claim(&ch.receivers)
         if receiver != NULL:
             Py_INCREF(<object>value)
-            value = unwrapped(ch, value)
+            value = value_unwrapped(ch, value)
             (<Op>receiver).value = <object>value
             Py_DECREF(<object>value)
             (<Op>receiver).flags |= F_OK
             aside.wake = receiver
             return HAPPENED
     if ch.buffer.count < ch.capacity:
-        if ch.buffer.count == ch.buffer.size and reserve(ch) < 0:
+        if ch.buffer.count == ch.buffer.size and chan_reserve(ch) < 0:
             return -1
         Py_INCREF(<object>value)
         store_put(ch, value)
@@ -173,11 +173,11 @@ cdef inline int chan_put(Chan ch, PyObject* value, Aside* aside) noexcept:
         store_put(ch, value)
         return DROPPED
     Py_INCREF(<object>value)
-    aside.dropped = unwrapped(ch, value)
+    aside.dropped = value_unwrapped(ch, value)
     return DROPPED
 
 
-cdef int reserve(Chan ch) noexcept:
+cdef int chan_reserve(Chan ch) noexcept:
     try:
         return ring_reserve(&ch.buffer)
     except MemoryError as exc:
@@ -217,29 +217,29 @@ cdef bint op_send_ready(Op op) noexcept:
 
 # ---- afterwards, without the lock ----
 
-cdef inline void chan_settle(Chan ch, Aside* aside) noexcept:
+cdef inline void chan_settle(Chan ch, AfterUnlock* aside) noexcept:
     if GOISH_DEBUG:
         chan_check(ch)
     if aside.wake != NULL:
         op_wake(<Op>aside.wake)
         Py_DECREF(<object>aside.wake)
     if aside.dropped != NULL:
-        undelivered(<PyObject*>ch, <object>aside.dropped)
+        value_undelivered(<PyObject*>ch, <object>aside.dropped)
         Py_DECREF(<object>aside.dropped)
 
 
-cdef void undelivered(PyObject* ch, object value) noexcept:
+cdef void value_undelivered(PyObject* ch, object value) noexcept:
     # A value that entered a send and will never be received goes to the channel's hook, exactly once.
-    cdef object extra = (<Chan>ch).extra
-    if extra is None or (<ChanExtra>extra).on_undelivered is None:
+    cdef object cold = (<Chan>ch).cold
+    if cold is None or (<ChanCold>cold).on_undelivered is None:
         return
     try:
-        (<ChanExtra>extra).on_undelivered(value)
+        (<ChanCold>cold).on_undelivered(value)
     except BaseException as exc:
         logger.exception("on_undelivered of %r failed", <object>ch)
         loop = running_loop()
         if loop is not None and not isinstance(exc, Exception):
-            insist(loop, loop.call_soon, (_raise, exc), None)  # SystemExit and KeyboardInterrupt are for the loop
+            loop_call_retry(loop, loop.call_soon, (_raise, exc), None)  # SystemExit and KeyboardInterrupt are for the loop
 
 
 cdef void chan_check(Chan ch) noexcept:
@@ -264,15 +264,15 @@ cdef void chan_check(Chan ch) noexcept:
 
 # ---- receiving: rows of the table of waits ----
 
-cdef inline int give(Op op, PyObject* value, bint ok, PyObject** result) noexcept:
+cdef inline int op_give(Op op, PyObject* value, bint ok, PyObject** result) noexcept:
     # The result of a receive, in the shape its method promises; steals value (NULL when closed).
     if ok and (op.kind == W_RECV or op.kind == W_NEXT):
         result[0] = value
         return 1
-    return give_other(op, value, ok, result)
+    return op_give_other(op, value, ok, result)
 
 
-cdef int give_other(Op op, PyObject* value, bint ok, PyObject** result) noexcept:
+cdef int op_give_other(Op op, PyObject* value, bint ok, PyObject** result) noexcept:
     received = None
     if ok:
         received = <object>value
@@ -290,7 +290,7 @@ cdef int give_other(Op op, PyObject* value, bint ok, PyObject** result) noexcept
             shaped = (received, ok) if op.kind == W_RECV_OK else Received(received, ok, op.flags & F_WAITED != 0)
     except BaseException as exc:
         if ok:
-            undelivered(<PyObject*>op.target, received)
+            value_undelivered(<PyObject*>op.target, received)
         raises, shaped = True, exc
     if raises:
         goish_raise_here(<PyObject*>shaped)
@@ -303,35 +303,35 @@ cdef int give_other(Op op, PyObject* value, bint ok, PyObject** result) noexcept
 cdef int recv_attempt(Op op, PyObject** result) noexcept:
     cdef PyObject* chan = <PyObject*>op.target
     cdef PyObject* value = NULL
-    cdef Aside aside
+    cdef AfterUnlock aside
     cdef int happened
     if (<Chan>chan).flags & C_TIMER:
         timer_poll(<Chan>chan)
-    prune(<Chan>chan, &(<Chan>chan).senders)
+    waitq_prune(<Chan>chan, &(<Chan>chan).senders)
     goish_lock(&(<Chan>chan).lock)
     happened = chan_take(<Chan>chan, &value, &aside)
     goish_unlock(&(<Chan>chan).lock)
     if happened == WOULD_BLOCK:
         return 0
     chan_settle(<Chan>chan, &aside)
-    return give(op, value, happened == HAPPENED, result)
+    return op_give(op, value, happened == HAPPENED, result)
 
 
 cdef bint recv_arm(Op op) noexcept:
     cdef Chan ch = <Chan>op.target
     cdef PyObject* value = NULL
-    cdef Aside aside
+    cdef AfterUnlock aside
     cdef int happened
     if ch.flags & C_TIMER:
         timer_poll(ch)
-    prune(ch, &ch.senders)
+    waitq_prune(ch, &ch.senders)
     goish_lock(&ch.lock)
     happened = chan_take(ch, &value, &aside)
     if happened == WOULD_BLOCK and not ch.flags & C_NIL:
         waitq_push(&ch.receivers, op)
     goish_unlock(&ch.lock)
     if happened == WOULD_BLOCK:
-        if ch.flags & C_TIMER and type(op.owner) is not Seat:
+        if ch.flags & C_TIMER and type(op.owner) is not ThreadWaiter:
             timer_arm(ch)
         return True
     op.state = OP_DONE
@@ -345,7 +345,7 @@ cdef bint recv_arm(Op op) noexcept:
 
 cdef bint recv_withdraw(Op op) noexcept:
     cdef Chan ch = <Chan>op.target
-    if not unlink(op, &ch.receivers, &ch.lock):
+    if not op_unlink(op, &ch.receivers, &ch.lock):
         return False
     if ch.flags & C_TIMER:
         timer_disarm(ch)
@@ -358,13 +358,13 @@ cdef int recv_finish(Op op, PyObject** result) noexcept:
         value = <PyObject*>op.value
         Py_INCREF(<object>value)
         op.value = None
-    return give(op, value, op.flags & F_OK, result)
+    return op_give(op, value, op.flags & F_OK, result)
 
 
 cdef void recv_drop(Op op) noexcept:
     if op.flags & F_OK:
         value, op.value = op.value, None
-        undelivered(<PyObject*>op.target, value)
+        value_undelivered(<PyObject*>op.target, value)
 
 
 cdef const char* nil_detail(Op op) noexcept:
@@ -387,10 +387,10 @@ for receiving in (W_RECV, W_RECV_OK, W_RECV_INFO, W_CLOSED, W_NEXT):
 
 # ---- sending ----
 
-cdef int sent(Op op, int happened, PyObject** result) noexcept:
+cdef int send_result(Op op, int happened, PyObject** result) noexcept:
     # The result of a send that did not have to wait.
     if happened == CLOSED or happened == FULL or happened < 0:
-        return refused(op, happened)
+        return send_refuse(op, happened)
     op.value = None
     shaped = happened == DROPPED
     Py_INCREF(shaped)
@@ -398,9 +398,9 @@ cdef int sent(Op op, int happened, PyObject** result) noexcept:
     return 1
 
 
-cdef int refused(Op op, int happened) noexcept:
+cdef int send_refuse(Op op, int happened) noexcept:
     value, op.value = op.value, None
-    value = unwrap(value)
+    value = value_unwrap(value)
     if happened != CLOSED and happened != FULL:
         return -1
     try:
@@ -413,23 +413,23 @@ cdef int refused(Op op, int happened) noexcept:
 
 cdef int send_attempt(Op op, PyObject** result) noexcept:
     cdef PyObject* chan = <PyObject*>op.target
-    cdef Aside aside
+    cdef AfterUnlock aside
     cdef int happened
-    prune(<Chan>chan, &(<Chan>chan).receivers)
+    waitq_prune(<Chan>chan, &(<Chan>chan).receivers)
     goish_lock(&(<Chan>chan).lock)
     happened = chan_put(<Chan>chan, <PyObject*>op.value, &aside)
     goish_unlock(&(<Chan>chan).lock)
     if happened == WOULD_BLOCK:
         return 0
     chan_settle(<Chan>chan, &aside)
-    return sent(op, happened, result)
+    return send_result(op, happened, result)
 
 
 cdef bint send_arm(Op op) noexcept:
     cdef Chan ch = <Chan>op.target
-    cdef Aside aside
+    cdef AfterUnlock aside
     cdef int happened
-    prune(ch, &ch.receivers)
+    waitq_prune(ch, &ch.receivers)
     goish_lock(&ch.lock)
     happened = chan_put(ch, <PyObject*>op.value, &aside)
     if happened == WOULD_BLOCK and not ch.flags & C_NIL:
@@ -442,7 +442,7 @@ cdef bint send_arm(Op op) noexcept:
         op.flags |= F_OK
         op.value = None
     elif happened != CLOSED:
-        refused(op, happened)
+        send_refuse(op, happened)
         op.value = pending_exception()
         op.state = OP_FAILED
     chan_settle(ch, &aside)
@@ -451,24 +451,24 @@ cdef bint send_arm(Op op) noexcept:
 
 cdef bint send_withdraw(Op op) noexcept:
     cdef Chan ch = <Chan>op.target
-    if not unlink(op, &ch.senders, &ch.lock):
+    if not op_unlink(op, &ch.senders, &ch.lock):
         return False
     value, op.value = op.value, None
-    value = unwrap(value)
+    value = value_unwrap(value)
     if not op.used & U_QUIET:
-        undelivered(<PyObject*>ch, value)
+        value_undelivered(<PyObject*>ch, value)
     return True
 
 
 cdef void send_drop(Op op) noexcept:
     if not op.flags & F_OK and not op.used & U_QUIET:
         value, op.value = op.value, None
-        undelivered(<PyObject*>op.target, unwrap(value))
+        value_undelivered(<PyObject*>op.target, value_unwrap(value))
 
 
 cdef int send_finish(Op op, PyObject** result) noexcept:
     if not op.flags & F_OK:
-        return refused(op, CLOSED)
+        return send_refuse(op, CLOSED)
     shaped = op.flags & F_WAITED != 0
     Py_INCREF(shaped)
     result[0] = <PyObject*>shaped
@@ -499,7 +499,7 @@ def send_or_return(Chan ch, value):
 
 def report_undelivered(Chan ch, value):
     """Tells ``on_undelivered`` of a value that nobody will receive."""
-    undelivered(<PyObject*>ch, value)
+    value_undelivered(<PyObject*>ch, value)
 
 
 cdef object for_heap(Chan ch, object value):
@@ -518,11 +518,11 @@ cdef Op recv_op(Chan ch, int kind):
 # ---- on threads without an event loop ----
 
 cdef object chan_send_blocking(Chan ch, object value, object timeout):
-    return block(send_op(ch, value), timeout, "send_blocking()", "use await ch.send(v), or ch.try_send(v)")
+    return thread_block(send_op(ch, value), timeout, "send_blocking()", "use await ch.send(v), or ch.try_send(v)")
 
 
 cdef object chan_next(Chan ch):
-    value, ok = block(recv_op(ch, W_RECV_OK), None, "iterating over a channel", "use async for")
+    value, ok = thread_block(recv_op(ch, W_RECV_OK), None, "iterating over a channel", "use async for")
     if not ok:
         raise StopIteration
     return value
@@ -530,10 +530,10 @@ cdef object chan_next(Chan ch):
 
 cdef object chan_recv_blocking(Chan ch, int kind, object timeout):
     if kind == W_RECV:
-        return block(recv_op(ch, kind), timeout, "recv_blocking()", "use await ch.recv(), or ch.try_recv()")
+        return thread_block(recv_op(ch, kind), timeout, "recv_blocking()", "use await ch.recv(), or ch.try_recv()")
     if kind == W_RECV_INFO:
-        return block(recv_op(ch, kind), timeout, "recv_info_blocking()", "use await ch.recv_info(), or ch.try_recv_ok()")
-    return block(recv_op(ch, kind), timeout, "recv_ok_blocking()", "use await ch.recv_ok(), or ch.try_recv_ok()")
+        return thread_block(recv_op(ch, kind), timeout, "recv_info_blocking()", "use await ch.recv_info(), or ch.try_recv_ok()")
+    return thread_block(recv_op(ch, kind), timeout, "recv_ok_blocking()", "use await ch.recv_ok(), or ch.try_recv_ok()")
 
 
 # ---- the operations that do not wait ----
@@ -541,13 +541,13 @@ cdef object chan_recv_blocking(Chan ch, int kind, object timeout):
 cdef object chan_try_recv(Chan ch, int kind):
     # W_RECV: the value alone. W_RECV_OK: with True, or (None, False).
     cdef PyObject* value = NULL
-    cdef Aside aside
+    cdef AfterUnlock aside
     cdef int happened
     if ch.flags & (C_TIMER | C_SINGLE_RECEIVER):
         check_flavor(ch, False)
         if ch.flags & C_TIMER:
             timer_poll(ch)
-    prune(ch, &ch.senders)
+    waitq_prune(ch, &ch.senders)
     goish_lock(&ch.lock)
     happened = chan_take(ch, &value, &aside)
     goish_unlock(&ch.lock)
@@ -564,17 +564,17 @@ cdef object chan_try_recv(Chan ch, int kind):
 
 
 cdef bint chan_try_send(Chan ch, object value) except -1:
-    cdef Aside aside
+    cdef AfterUnlock aside
     cdef int happened
     if ch.flags & (C_SINGLE_SENDER | C_HEAP):
         check_flavor(ch, True)
         value = for_heap(ch, value)
-    prune(ch, &ch.receivers)
+    waitq_prune(ch, &ch.receivers)
     goish_lock(&ch.lock)
     happened = chan_put(ch, <PyObject*>value, &aside)
     goish_unlock(&ch.lock)
     if happened == CLOSED:
-        raise SendOnClosed(unwrap(value))
+        raise SendOnClosed(value_unwrap(value))
     if happened < 0:
         raise pending_exception()
     refused_here = happened == FULL or happened == WOULD_BLOCK
@@ -599,7 +599,7 @@ cdef object chan_peek_item(Chan ch):
         if op != NULL and waitq_live(&ch.senders):
             item = (<Op>ch.senders.head).value
     goish_unlock(&ch.lock)
-    return unwrap(item)
+    return value_unwrap(item)
 
 
 cdef bint chan_close(Chan ch) except -1:
@@ -618,7 +618,7 @@ cdef bint chan_close(Chan ch) except -1:
     last = claim_all(&ch.receivers, last)
     last = claim_all(&ch.senders, last)
     last[0] = NULL
-    closing = (<ChanExtra>ch.extra).closing if ch.extra is not None else None
+    closing = (<ChanCold>ch.cold).closing if ch.cold is not None else None
     goish_unlock(&ch.lock)
     wake_chain(woken)
     if closing is not None:
@@ -635,13 +635,13 @@ cdef Chan closing_of(Chan ch):
     cdef Chan closing
     cdef bint closed
     fresh = Chan()
-    extra = ChanExtra.__new__(ChanExtra)
+    cold = ChanCold.__new__(ChanCold)
     goish_lock(&ch.lock)
-    if ch.extra is None:
-        ch.extra = extra
-    if (<ChanExtra>ch.extra).closing is None:
-        (<ChanExtra>ch.extra).closing = fresh
-    closing = (<ChanExtra>ch.extra).closing
+    if ch.cold is None:
+        ch.cold = cold
+    if (<ChanCold>ch.cold).closing is None:
+        (<ChanCold>ch.cold).closing = fresh
+    closing = (<ChanCold>ch.cold).closing
     closed = ch.closed
     goish_unlock(&ch.lock)
     if closed:

@@ -7,7 +7,7 @@
 #   calls is counted, and the loop is closed behind a sealed inbox (Scheduler._close): no more callers, and none inside.
 # Not here: what is done with those that are woken (goroutine.pyx, op.pyx).
 
-cdef inline PyObject** behind(PyObject* item) noexcept:
+cdef inline PyObject** link_of(PyObject* item) noexcept:
     if goish_is(item, <PyObject*>Goroutine):
         return &(<Goroutine>item).link.next
     if goish_is(item, <PyObject*>Op):
@@ -20,16 +20,16 @@ cdef inline PyObject** behind(PyObject* item) noexcept:
 cdef bint inbox_push(Scheduler s, PyObject* item) noexcept:
     # False: the loop is closed and nothing will come of it. An Op's or Handle's reference is taken in either case.
     cdef bint post
-    behind(item)[0] = NULL
+    link_of(item)[0] = NULL
     goish_lock(&s.inbox.lock)
     if s.inbox.shut:
         goish_unlock(&s.inbox.lock)
-        discard(item)
+        item_discard(item)
         return False
     if s.inbox.tail == NULL:
         s.inbox.head = item
     else:
-        behind(s.inbox.tail)[0] = item
+        link_of(s.inbox.tail)[0] = item
     s.inbox.tail = item
     goish_store_state(&s.inbox.came, 1)
     post = not s.inbox.posted
@@ -57,17 +57,17 @@ cdef inline void inbox_come(Scheduler s) noexcept:
 
 cdef bint inbox_call(Scheduler s) noexcept:
     # By who has been counted as a caller.
-    handle = insist(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s))
+    handle = loop_call_retry(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s))
     if handle is None and call_elsewhere(s):
         return True
-    caller_leaves(s, handle is None)
+    inbox_caller_leaves(s, handle is None)
     if handle is False:
         s.dead = True  # abandon() deals with its goroutines
         inbox_shut(s)
     return handle is not False
 
 
-cdef void caller_leaves(Scheduler s, bint in_vain) noexcept:
+cdef void inbox_caller_leaves(Scheduler s, bint in_vain) noexcept:
     goish_lock(&s.inbox.lock)
     goish_count(&s.inbox.callers, -1)
     if in_vain:
@@ -85,21 +85,21 @@ cdef extern from "pythread.h":
 cdef bint call_elsewhere(Scheduler s) noexcept:
     # By who has been counted as a caller, which the thread is from then on. False: there is no thread either.
     Py_INCREF(s)
-    if PyThread_start_new_thread(insist_for_long, <void*>s) != PYTHREAD_INVALID_THREAD_ID:
+    if PyThread_start_new_thread(loop_call_retry_long, <void*>s) != PYTHREAD_INVALID_THREAD_ID:
         return True
     Py_DECREF(s)
     return False
 
 
-cdef void insist_for_long(void* given) noexcept with gil:
+cdef void loop_call_retry_long(void* given) noexcept with gil:
     s = <Scheduler>given
     Py_DECREF(s)
     handle = None
     while handle is None:
-        handle = insist(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s))
+        handle = loop_call_retry(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s))
         if handle is None:
             nap(0.001)
-    caller_leaves(s, False)
+    inbox_caller_leaves(s, False)
     if handle is False:
         s.dead = True
         inbox_shut(s)
@@ -151,12 +151,12 @@ cdef void inbox_shut(Scheduler s) noexcept:
     s.inbox.head = s.inbox.tail = NULL
     goish_unlock(&s.inbox.lock)
     while item != NULL:
-        following = behind(item)[0]
-        discard(item)
+        following = link_of(item)[0]
+        item_discard(item)
         item = following
 
 
-cdef void discard(PyObject* item) noexcept:
+cdef void item_discard(PyObject* item) noexcept:
     if goish_is(item, <PyObject*>Goroutine):
         return
     if goish_is(item, <PyObject*>Op):
@@ -170,7 +170,7 @@ cdef void discard(PyObject* item) noexcept:
 cdef enum:
     MOST_PASSES = 63
 
-cdef void inbox_linger(Scheduler s) noexcept:
+cdef void inbox_spin(Scheduler s) noexcept:
     # The loop has nothing to run. If threads talk to it, it looks out for a moment before it sleeps: to be woken costs more
     # (slots.h). What else it has to do waits meanwhile; so one look in vain costs more and more of them.
     if not s.inbox.woke or goish_most_spinning == 0:
@@ -181,7 +181,7 @@ cdef void inbox_linger(Scheduler s) noexcept:
         return
     if not inbox_awake(s):
         return
-    if goish_look_out(&s.inbox.came):
+    if goish_spin_for(&s.inbox.came):
         s.inbox.passes = 0
     else:
         s.inbox.passes = s.inbox.pass_by = min(2 * s.inbox.passes + 1, <unsigned int>MOST_PASSES)
@@ -216,7 +216,7 @@ cdef void inbox_called(Scheduler s) except *:
         set_alarm(s)
     if has_turns(s) and not s.turns.armed:
         s.inbox.woke = True
-        turn(s)
+        turn_run(s)
     else:
         inbox_collect(s)
 
@@ -241,12 +241,12 @@ cdef void inbox_take(Scheduler s) noexcept:
     goish_unlock(&s.inbox.lock)
     s.inbox.taking = True
     while item != NULL:
-        following = behind(item)[0]
+        following = link_of(item)[0]
         if goish_is(item, <PyObject*>Goroutine):
-            ready_here(s, <Goroutine>item)
+            goroutine_ready_here(s, <Goroutine>item)
         elif goish_is(item, <PyObject*>Op):
             (<Op>item).next = NULL
-            face_call(<Op>item, <Face>(<Op>item).owner)
+            task_waiter_call(<Op>item, <TaskWaiter>(<Op>item).owner)
             Py_DECREF(<Op>item)
         else:
             handle_soon(s, <Handle>item)
@@ -259,7 +259,7 @@ cdef void handle_soon(Scheduler s, Handle h) noexcept:
     if has_turns(s):
         turn_push_late(s, <PyObject*>h)
         return
-    if h.state == H_WAITING and insist(s.loop, s.call_soon, (h.callback, *h.args), h.context) is None:
+    if h.state == H_WAITING and loop_call_retry(s.loop, s.call_soon, (h.callback, *h.args), h.context) is None:
         inbox_push(s, <PyObject*>h)
         return
     if goish_swap_state(&h.state, H_WAITING, H_RAN):
@@ -267,7 +267,7 @@ cdef void handle_soon(Scheduler s, Handle h) noexcept:
     Py_DECREF(h)
 
 
-cdef bint post(Scheduler s, object fn, tuple args, object context) noexcept:
+cdef bint sched_post(Scheduler s, object fn, tuple args, object context) noexcept:
     # Has fn(*args) called on the loop's thread, in a turn of the loop; any thread. False: the loop is closed.
     cdef Handle h = handle_new(s, fn, args, own_context(s) if context is None else context)
     Py_INCREF(h)

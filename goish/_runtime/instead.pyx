@@ -37,13 +37,13 @@ cdef void explain_keywords(PyObject* called, PyObject** args, Py_ssize_t n, PyOb
         if isinstance(error, TypeError):
             for i in range(n):
                 refuse_op(<object>args[i])
-            error = explained(error, (<object>called).__name__, <tuple>keywords)
+            error = keywords_explained(error, (<object>called).__name__, <tuple>keywords)
     except BaseException as exc:
         error = exc
     goish_raise(<PyObject*>error)
 
 
-cdef object explained(object error, str name, tuple keywords):
+cdef object keywords_explained(object error, str name, tuple keywords):
     for keyword in keywords:
         if (name, keyword) in INSTEAD:
             return TypeError(f"{name}() takes no {keyword}: {INSTEAD[name, keyword]}")
@@ -54,7 +54,7 @@ cdef int explain_all() except -1:
     names = {name for name, _keyword in INSTEAD}
     for called in (select, try_select, chan, Chan, PriorityChan):
         goish_explain(<PyObject*>called, explain_keywords)
-    for cls in (Chan, PriorityChan, End, SendChan, RecvChan, WaitGroup):
+    for cls in (Chan, PriorityChan, ChanView, SendChan, RecvChan, WaitGroup):
         for name in names & vars(cls).keys():
             method = vars(cls)[name]
             goish_explain(<PyObject*>method, explain_keywords)

@@ -1,6 +1,6 @@
 # join.pyx - await g: waiting for the end of a goroutine.
 #
-# Who waits is linked in its `extra` until it is DONE; the outcome stays with the goroutine, for any number of those who ask.
+# Who waits is linked in its `cold` until it is DONE; the outcome stays with the goroutine, for any number of those who ask.
 # Threads: end_lock(g) guards the joiners and the step to DONE.
 
 cdef int join_attempt(Op op, PyObject** result) noexcept:
@@ -20,7 +20,7 @@ cdef int join_attempt(Op op, PyObject** result) noexcept:
             else "a goroutine cannot await itself: it would wait for ever",
         )
         return -1
-    extra_of(g)  # here, where nothing is linked yet: the collector may run user code in it
+    cold_of(g)  # here, where nothing is linked yet: the collector may run user code in it
     return 0
 
 
@@ -38,26 +38,26 @@ cdef int join_refused(Goroutine g) noexcept:
 
 cdef bint join_arm(Op op) noexcept:
     cdef Goroutine g = <Goroutine>op.target
-    cdef Extra extra = extra_of(g)
+    cdef GoroutineCold cold = cold_of(g)
     cdef bint linked
     goish_lock(end_lock(g))
     linked = goish_load_state(&g.state) != G_DONE
     if linked:
         if not goish_is(<PyObject*>op.owner, <PyObject*>Op):
-            op.index = asked_so_far(extra)
-        waitq_push(&extra.joiners, op)
+            op.index = asked_so_far(cold)
+        waitq_push(&cold.joiners, op)
     else:
         op.state = OP_DONE
     goish_unlock(end_lock(g))
     return linked
 
 
-cdef inline uint32_t asked_so_far(Extra extra) noexcept:
-    return (extra.callback_context is not None) + (0 if extra.callbacks is None else <uint32_t>len(extra.callbacks))
+cdef inline uint32_t asked_so_far(GoroutineCold cold) noexcept:
+    return (cold.callback_context is not None) + (0 if cold.callbacks is None else <uint32_t>len(cold.callbacks))
 
 
 cdef bint join_withdraw(Op op) noexcept:
-    if not unlink(op, &extra_of(<Goroutine>op.target).joiners, end_lock(<Goroutine>op.target)):
+    if not op_unlink(op, &cold_of(<Goroutine>op.target).joiners, end_lock(<Goroutine>op.target)):
         return False
     give_up_on(<Goroutine>op.target, op)
     return True
@@ -88,13 +88,13 @@ def end_of(Goroutine g):
 
 cdef list awaiters(Goroutine g):
     # The goroutines that await it. An op keeps its owner as long as it is linked.
-    cdef Extra extra = extra_made(g)
+    cdef GoroutineCold cold = cold_made(g)
     cdef list found = []
     cdef PyObject* op
-    if extra is None:
+    if cold is None:
         return found
     goish_lock(end_lock(g))
-    op = extra.joiners.head
+    op = cold.joiners.head
     while op != NULL:
         if goish_is(<PyObject*>(<Op>op).owner, <PyObject*>Goroutine):
             found.append((<Op>op).owner)

@@ -14,7 +14,7 @@
 # Invariants: a thread that does not come (its loop has stopped, a debugger holds it) is absent, and is not waited for again until
 #   another one is due. A loop that is the only thread of Python never lends.
 # Threads: the loop's own.
-# Not here: what is woken (seat.pyx, worker.pyx, inbox.pyx), a loop that has nothing to run (inbox_linger).
+# Not here: what is woken (thread_wait.pyx, worker.pyx, inbox.pyx), a loop that has nothing to run (inbox_linger).
 
 cdef double LOOKS = 0.00025  # seconds between looks: a look takes 1.5 us
 cdef double COMES = 0.0005   # seconds at most until a thread that is due has come; 50 us where a processor is free
@@ -36,7 +36,7 @@ cdef bint look_who_waits(Scheduler s) noexcept:
     if s.now < s.lent.keeps:
         return False
     if goish_due > s.lent.absent and s.now < s.lent.looks + SLICE:
-        lend(s, COMES)
+        gil_lend(s, COMES)
         s.lent.absent = goish_due
         return False
     s.lent.absent = min(s.lent.absent, goish_due)
@@ -51,17 +51,17 @@ cdef bint lend_to_others(Scheduler s) noexcept:
     # Whether there may have been any.
     cdef double began = s.now
     cdef long before = s.lent.switches
-    lend(s, 0.0)
+    gil_lend(s, 0.0)
     s.lent.switches = goish_switches()
     if s.now - began > BRIEF:
         return True
     if s.lent.switches == before:
         return False
-    lend(s, NAP)
+    gil_lend(s, NAP)
     return True
 
 
-cdef void lend(Scheduler s, double seconds) noexcept:
+cdef void gil_lend(Scheduler s, double seconds) noexcept:
     cdef double began = s.now
     cdef bint awake = inbox_awake(s)
     goish_lend(seconds)

@@ -69,7 +69,7 @@ cdef Wait[N_WAITS] waits
 @cython.final
 cdef class Op:
     cdef object target       # Chan, Goroutine, WaitGroup, the cases of a select, or None
-    cdef object owner        # who waits: a Goroutine, a select (Op), a Face (asyncio), a Seat (a thread), or None
+    cdef object owner        # who waits: a Goroutine, a select (Op), a TaskWaiter (asyncio), a ThreadWaiter (a thread), or None
     cdef object value        # what travels: to be sent, received, the deadline of a sleep, or the exception to raise
     cdef PyObject* prev      # neighbours in a wait queue, borrowed
     cdef PyObject* next
@@ -81,7 +81,7 @@ cdef class Op:
 
 
 @cython.final
-cdef class Face:
+cdef class TaskWaiter:
     # An op turned towards asyncio: who is to be called back, and on which loop. It belongs to the op and to its twin.
     cdef object loop
     cdef Scheduler sched     # of that loop: wake-ups from other threads go through its inbox

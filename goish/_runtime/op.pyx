@@ -2,7 +2,7 @@
 #
 # An Op does nothing until it is stepped. Stepped by an await, it tries; if it must wait it yields itself, and whoever drives
 # the coroutine parks on it: the scheduler as a goroutine's owner (goroutine.pyx: park), an asyncio.Task through the future
-# protocol below (a Face). One mechanism, every caller.
+# protocol below (a TaskWaiter). One mechanism, every caller.
 #
 # The commit rule: an Op that is DONE stays so. A cancel that comes later finds `withdraw` refusing, the value is delivered,
 # and the cancel is delivered at the next wait (goroutine: GF_MUST_CANCEL; asyncio.Task: throw() below).
@@ -101,22 +101,22 @@ cdef int op_resume(Op op, PyObject** result) noexcept:
     cdef uint8_t state = goish_load_state(&op.state)
     if state == OP_DONE:
         goish_store_state(&op.state, OP_SPENT)
-        collectable(op)
+        op_collectable(op)
         r = waits[op.kind].finish(op, result)
         op.owner = None  # not before: until a select has left its channels, others look at it there
         return r
     if state == OP_FAILED:
         goish_raise_here(<PyObject*>op.value)
-        if not goish_is(<PyObject*>op.owner, <PyObject*>Face):
+        if not goish_is(<PyObject*>op.owner, <PyObject*>TaskWaiter):
             op.owner = op.value = None
             goish_store_state(&op.state, OP_SPENT)
-            collectable(op)
+            op_collectable(op)
         return -1
     if state == OP_SETTLED:
         Py_INCREF(op.value)
         result[0] = <PyObject*>op.value
         return 1
-    if op.used & U_TWIN and settle(op):
+    if op.used & U_TWIN and op_settle(op):
         return op_resume(op, result)
     if op.used & U_TWIN and not op.flags & F_BLOCKING:
         op.flags |= F_BLOCKING
@@ -125,11 +125,11 @@ cdef int op_resume(Op op, PyObject** result) noexcept:
     return -1
 
 
-cdef inline void collectable(Op op) noexcept:
-    # park() took it out of the collector; if it is kept beyond its await, it belongs back.
+cdef inline void op_collectable(Op op) noexcept:
+    # goroutine_park() took it out of the collector; if it is kept beyond its await, it belongs back.
     if Py_REFCNT(<PyObject*>op) > 1:
         op.used &= ~U_TAKEN
-        goish_gc_return(<PyObject*>op)
+        goish_retrack(<PyObject*>op)
 
 
 cdef const char* already_awaited(Op op) noexcept:
@@ -147,7 +147,7 @@ cdef inline void see_decision(Op op) noexcept:
 # ---- as a future of asyncio ----
 
 # What asyncio has is not what is queued: a twin waits in the place of the op, which has it as its `value` until it is decided.
-# The queue owns the twin, the Face of both owns the op as long as somebody is to be called back, and otherwise nobody but the
+# The queue owns the twin, the TaskWaiter of both owns the op as long as somebody is to be called back, and otherwise nobody but the
 # program does. So an op that the program has let go (asyncio.wait gives it what is pending) is freed, and withdraws its twin:
 # what nobody can see takes nothing. Threads: the loop's own; but who asks a future anything may be elsewhere, so `value` changes
 # under the stripe of the op.
@@ -184,7 +184,7 @@ cdef Op who_waits(Op op):
     return <Op>waiting
 
 
-cdef bint settle(Op op):
+cdef bint op_settle(Op op):
     # Takes over what has become of its twin: once, since a future may be asked again and again. False: nothing yet.
     cdef PyObject* result = NULL
     cdef uint8_t state
@@ -242,7 +242,7 @@ cdef void op_taken_apart(PyObject* op) noexcept:
         waits[twin.kind].withdraw(twin)
 
 
-cdef bint attempted(Op op) noexcept:
+cdef bint op_attempted(Op op) noexcept:
     # As an await begins; what happens at once is kept for whoever asks.
     cdef PyObject* result = NULL
     cdef int r = waits[op.kind].attempt(op, &result)
@@ -262,16 +262,16 @@ cdef void op_wake(Op op) noexcept:
     # Tells the owner of a decided op. Not under a lock: a foreign loop's call_soon is Python code.
     cdef PyObject* owner = <PyObject*>op.owner
     if goish_is(owner, <PyObject*>Goroutine):
-        ready(<Goroutine>owner)
+        goroutine_ready(<Goroutine>owner)
     elif goish_is(owner, <PyObject*>Op):
         op_wake(<Op>owner)
-    elif goish_is(owner, <PyObject*>Face):
-        face_wake(op, <Face>owner)
-    elif goish_is(owner, <PyObject*>Seat):
-        seat_wake(<Seat>owner)
+    elif goish_is(owner, <PyObject*>TaskWaiter):
+        task_waiter_wake(op, <TaskWaiter>owner)
+    elif goish_is(owner, <PyObject*>ThreadWaiter):
+        thread_wake(<ThreadWaiter>owner)
 
 
-cdef inline bint elsewhere(PyObject* op) noexcept:
+cdef inline bint is_elsewhere(PyObject* op) noexcept:
     # Whether somebody on another loop may be waiting by it. Of a linked op, under the lock; or of one that was just claimed.
     cdef PyObject* owner = <PyObject*>(<Op>op).owner
     if goish_is(owner, <PyObject*>Op):
@@ -298,28 +298,28 @@ cdef bint op_cancel(Op op, object msg) noexcept:
     return (op.kind == W_JOIN and pass_cancel(op, msg)) or op_fail(op, cancelled_error(msg))
 
 
-cdef void face_wake(Op op, Face face) noexcept:
+cdef void task_waiter_wake(Op op, TaskWaiter task_waiter) noexcept:
     # `op` is the twin; or, of what could be done at once, the op itself.
-    s = face.sched  # the face may go as soon as the loop has heard
+    s = task_waiter.sched  # the task_waiter may go as soon as the loop has heard
     if is_run_here(s) or (s.inbox.shut and is_here(s)):  # run() has ended its goroutines, and is about to end asyncio's tasks
-        face_call(op, face)
+        task_waiter_call(op, task_waiter)
     else:
         Py_INCREF(op)
         inbox_push(s, <PyObject*>op)
 
 
-cdef void face_call(Op op, Face face) noexcept:
+cdef void task_waiter_call(Op op, TaskWaiter task_waiter) noexcept:
     # On the loop's thread.
-    callbacks, face.callbacks = face.callbacks, []
-    held, face.held = face.held, None
-    loop = face.loop
+    callbacks, task_waiter.callbacks = task_waiter.callbacks, []
+    held, task_waiter.held = task_waiter.held, None
+    loop = task_waiter.loop
     for callback, context in callbacks:
-        handle = insist(loop, loop.call_soon, (callback, held), context)
+        handle = loop_call_retry(loop, loop.call_soon, (callback, held), context)
         if handle is False:
             op_drop(op)  # the loop of the waiting task is closed: nobody will run there again
             return
         if handle is None:
-            post(face.sched, callback, (held,), context)
+            sched_post(task_waiter.sched, callback, (held,), context)
 
 
 cdef void op_drop(Op op) noexcept:
@@ -347,7 +347,7 @@ cdef object op_reason(Op op):
     return reason if detail == NULL else f"{reason} ({(<bytes>detail).decode()})"
 
 
-cdef class Face:
+cdef class TaskWaiter:
     pass
 
 
@@ -392,7 +392,7 @@ cdef class Op:
     """
 
     def __await__(self):
-        if self.state != OP_NEW and type(self.owner) is not Face:
+        if self.state != OP_NEW and type(self.owner) is not TaskWaiter:
             if self.state == OP_FAILED:
                 return self
             raise RuntimeError((<bytes>already_awaited(self)).decode())
@@ -417,7 +417,7 @@ cdef class Op:
         """Raises an exception at the wait. The coroutine protocol, for whoever drives an await."""
         cdef Op op
         exc = as_exception(typ, val, tb)
-        abort(self)
+        op_abort(self)
         op = who_waits(self)
         if op.state == OP_DONE or op.state == OP_SETTLED:
             if isinstance(exc, CancelledError) and self.kind >= W_SEND:
@@ -433,7 +433,7 @@ cdef class Op:
 
     def close(self):
         """Gives the wait up. The coroutine protocol, for whoever drives an await."""
-        cdef bint decided = abort(self)
+        cdef bint decided = op_abort(self)
         op_drop(who_waits(self))
         end_twin(self, None, OP_SPENT)
         if not decided:  # or whoever has decided it may be about to wake the owner
@@ -451,8 +451,8 @@ cdef class Op:
 
     def get_loop(self):
         """The event loop it is awaited on. This and what follows is the protocol of ``asyncio.Future``."""
-        if type(self.owner) is Face:
-            return (<Face>self.owner).loop
+        if type(self.owner) is TaskWaiter:
+            return (<TaskWaiter>self.owner).loop
         if type(self.owner) is Goroutine:
             return (<Goroutine>self.owner).sched.loop
         return loop_for(self)
@@ -463,7 +463,7 @@ cdef class Op:
         As ``asyncio.Future.add_done_callback``. Raises RuntimeError where no event loop runs, or if a goroutine awaits
         the op.
         """
-        cdef Face face
+        cdef TaskWaiter task_waiter
         cdef Op twin
         context = checked_context(context)
         if self.state == OP_YIELDED and self.flags & F_PAUSE:
@@ -471,22 +471,22 @@ cdef class Op:
             loop_for(self).call_soon(fn, self, context=context)
             return
         if self.state == OP_NEW or self.state == OP_YIELDED:
-            face = Face.__new__(Face)
-            face.loop = loop_for(self)
-            face.sched = scheduler_of(face.loop)
-            face.callbacks = [(fn, context)]
-            face.held = self
-            self.owner = face
+            task_waiter = TaskWaiter.__new__(TaskWaiter)
+            task_waiter.loop = loop_for(self)
+            task_waiter.sched = scheduler_of(task_waiter.loop)
+            task_waiter.callbacks = [(fn, context)]
+            task_waiter.held = self
+            self.owner = task_waiter
             # Not of a receive: what its twin has, and nobody comes to see, can be told to be undelivered.
-            if self.state == OP_NEW and (self.kind <= W_SEND or self.flags & F_DEFAULT) and attempted(self):
-                face_wake(self, face)
+            if self.state == OP_NEW and (self.kind <= W_SEND or self.flags & F_DEFAULT) and op_attempted(self):
+                task_waiter_wake(self, task_waiter)
                 return
             twin = begin_twin(self)
             if not op_arm(twin):
-                face_wake(twin, face)
-        elif type(self.owner) is Face and not settle(self):
-            (<Face>self.owner).callbacks.append((fn, context))
-            (<Face>self.owner).held = self
+                task_waiter_wake(twin, task_waiter)
+        elif type(self.owner) is TaskWaiter and not op_settle(self):
+            (<TaskWaiter>self.owner).callbacks.append((fn, context))
+            (<TaskWaiter>self.owner).held = self
         elif type(self.owner) is Goroutine:
             raise RuntimeError("this operation is being awaited by a goroutine; make one op for each waiter")
         else:
@@ -494,15 +494,15 @@ cdef class Op:
 
     def remove_done_callback(self, fn, /):
         """Removes all callbacks equal to ``fn``; returns how many."""
-        cdef Face face
-        if type(self.owner) is not Face:
+        cdef TaskWaiter task_waiter
+        if type(self.owner) is not TaskWaiter:
             return 0
-        face = <Face>self.owner
-        kept = [entry for entry in face.callbacks if entry[0] != fn]
-        removed = len(face.callbacks) - len(kept)
-        face.callbacks[:] = kept
+        task_waiter = <TaskWaiter>self.owner
+        kept = [entry for entry in task_waiter.callbacks if entry[0] != fn]
+        removed = len(task_waiter.callbacks) - len(kept)
+        task_waiter.callbacks[:] = kept
         if not kept:
-            face.held = None
+            task_waiter.held = None
         return removed
 
     def cancel(self, msg=None):
@@ -527,7 +527,7 @@ cdef class Op:
 
     def result(self):
         """Its result; raises its exception, or InvalidStateError unless it is done and waited for as a future."""
-        settle(self)
+        op_settle(self)
         if self.state == OP_SETTLED:
             return self.value
         if self.state == OP_FAILED:
@@ -538,7 +538,7 @@ cdef class Op:
 
     def exception(self):
         """Its exception or None; raises CancelledError if it was cancelled, InvalidStateError unless it is done."""
-        settle(self)
+        op_settle(self)
         if self.state == OP_FAILED:
             if isinstance(self.value, CancelledError):
                 raise self.value
@@ -568,7 +568,7 @@ cdef class Op:
 cdef tuple OP_STATES = ("new", "yielded", "waiting", "done", "failed", "settled", "spent")
 
 
-cdef bint abort(Op op) noexcept:
+cdef bint op_abort(Op op) noexcept:
     # Its coroutine was resumed by hand (throw, close) while it waits: the wait is over. True: it was decided before.
     cdef Op waiting = who_waits(op)
     cdef uint8_t state = goish_load_state(&waiting.state)
@@ -576,11 +576,11 @@ cdef bint abort(Op op) noexcept:
         return goish_load_state(&waiting.state) == OP_DONE
     owner, op.owner = op.owner, None
     end_twin(op, None, OP_SPENT)
-    collectable(op)
+    op_collectable(op)
     if type(owner) is Goroutine and (<Goroutine>owner).wait is op:
-        ready(<Goroutine>owner)
-    elif type(owner) is Face:
-        face_wake(waiting, <Face>owner)
+        goroutine_ready(<Goroutine>owner)
+    elif type(owner) is TaskWaiter:
+        task_waiter_wake(waiting, <TaskWaiter>owner)
     return False
 
 
@@ -612,7 +612,7 @@ cdef object raise_pending():
 
 # ---- calling a loop ----
 
-cdef object insist(object loop, object call, tuple args, object context):
+cdef object loop_call_retry(object loop, object call, tuple args, object context):
     # Calls a method of a loop where nothing may be raised. A signal handler may raise in its midst (Ctrl-C): then it is called
     # again, since somebody waits for it, and the exception is raised in a turn of the loop. False: the loop is closed. None: it
     # takes nothing on this thread, where the recursion limit is near, or memory is out: inbox_poke() has it tried elsewhere.
@@ -656,7 +656,7 @@ def _raise(error):
     raise error
 
 
-cdef object called(PyObject* result):
+cdef object call_checked(PyObject* result):
     # What a call gave, owned; raises what it raised.
     if result == NULL:
         raise_pending()

@@ -16,16 +16,16 @@ cdef double NOT_LOOKED_AT = -INFINITY
 cdef double NO_REMINDER = INFINITY
 
 
-cdef void keep_failed(Scheduler s, Goroutine g, object extra) except *:
+cdef void keep_failed(Scheduler s, Goroutine g, object cold) except *:
     # It reports to its wait group when it is known whether this is a panic that ends the program. On a worker it never does,
     # and its handle may go on any thread, at any time.
-    cdef bint awaited = type(extra) is Extra and is_awaited(<Extra>extra)
+    cdef bint awaited = type(cold) is GoroutineCold and is_awaited(<GoroutineCold>cold)
     if s.worker is None:
         g.link.since = NO_REMINDER if awaited else NOT_LOOKED_AT
         s.failed.append(g)
         arm_drain(s)
         return
-    report(g)
+    leave_wait_group(g)
     if not awaited:
         watch_failed(g)
 
@@ -64,8 +64,8 @@ cdef void look_at_failed(Scheduler s) except *:
 
 cdef int look_at_one(Scheduler s, Goroutine g, bint lost) except -1:
     # A panic that ends the program does not release the wait group.
-    if not lost or goish_load_state(&g.flags) & GF_RETRIEVED or not panic(s, g):
-        report(g)
+    if not lost or goish_load_state(&g.flags) & GF_RETRIEVED or not goroutine_panic(s, g):
+        leave_wait_group(g)
     return 0
 
 
@@ -93,7 +93,7 @@ def _at_exit():
     # Those whose handles outlive their loop would speak when the interpreter can no longer say anything.
     for s in all_schedulers():
         for g in (<Scheduler>s).unretrieved():
-            last_words(<PyObject*>g)
+            report_unretrieved(<PyObject*>g)
 
 
 atexit.register(_at_exit)
@@ -121,7 +121,7 @@ def panics():
     return goish_counted(&panics_told)
 
 
-cdef bint panic(Scheduler s, Goroutine g) except -1:
+cdef bint goroutine_panic(Scheduler s, Goroutine g) except -1:
     # Nobody has seen its exception, and nobody will. True: the program ends of it.
     goish_set_bits(&g.flags, GF_RETRIEVED)
     goish_count_anywhere(&panics_told, 1)
@@ -136,7 +136,7 @@ cdef bint panic(Scheduler s, Goroutine g) except -1:
 
 def tell_panic(Goroutine g):
     """Says that nobody has seen the exception of ``g``, and nobody will: a panic, unless an await of it was given up."""
-    panic(g.sched, g)
+    goroutine_panic(g.sched, g)
 
 
 # ---- given up ----
@@ -190,18 +190,18 @@ cdef tuple place_of_await(Op op):
         owner = (<Op>owner).owner  # a case of a select
     if type(owner) is Goroutine and (<Goroutine>owner).sched.current != <PyObject*>owner:
         coro = (<Goroutine>owner).coro
-    elif type(owner) is Face:
-        coro = coro_behind(<Face>owner)
-    elif type(owner) is Seat and (<Seat>owner).ident != PyThread_get_thread_ident():
+    elif type(owner) is TaskWaiter:
+        coro = coro_behind(<TaskWaiter>owner)
+    elif type(owner) is ThreadWaiter and (<ThreadWaiter>owner).ident != PyThread_get_thread_ident():
         return ()
     else:
         return place_here()
     return place_in(coro)
 
 
-cdef object coro_behind(Face face):
+cdef object coro_behind(TaskWaiter task_waiter):
     # Of the asyncio task that is to be woken.
-    for callback, _ in face.callbacks:
+    for callback, _ in task_waiter.callbacks:
         get_coro = getattr(getattr(callback, "__self__", None), "get_coro", None)
         if get_coro is not None:
             return get_coro()
@@ -240,7 +240,7 @@ cdef bint is_plumbing(object frame) except -1:
 
 # ---- as it is freed ----
 
-cdef bint unseen(PyObject* g) noexcept:
+cdef bint is_unretrieved(PyObject* g) noexcept:
     # One that failed and is about to be freed, its exception with it. Those that keep_failed() keeps are seen to before. Or
     # a task that waits.
     return task_is_unowned(<Goroutine>g) or (<Goroutine>g).state == G_DONE and (
@@ -248,13 +248,13 @@ cdef bint unseen(PyObject* g) noexcept:
     )
 
 
-cdef void last_words(PyObject* g) noexcept:
+cdef void report_unretrieved(PyObject* g) noexcept:
     cdef PyObject* pending = goish_take_exception() if PyErr_Occurred() != NULL else NULL
     try:
         if task_is_unowned(<Goroutine>g):
             task_destroy(<Goroutine>g)
         else:
-            panic((<Goroutine>g).sched, <Goroutine>g)
+            goroutine_panic((<Goroutine>g).sched, <Goroutine>g)
     except BaseException as exc:
         logger.error("%r failed, and so did its panic handler", <Goroutine>g, exc_info=exc_info(exc))
     if pending != NULL:
@@ -262,17 +262,17 @@ cdef void last_words(PyObject* g) noexcept:
         Py_DECREF(<object>pending)
 
 
-cdef void report(Goroutine g) except *:
+cdef void leave_wait_group(Goroutine g) except *:
     # Takes a finished goroutine off its wait group.
     cdef object wg
     goish_lock(end_lock(g))
-    if type(g.extra) is Extra:
-        wg = (<Extra>g.extra).wg
-        (<Extra>g.extra).wg = None
+    if type(g.cold) is GoroutineCold:
+        wg = (<GoroutineCold>g.cold).wg
+        (<GoroutineCold>g.cold).wg = None
     else:
-        wg = g.extra
+        wg = g.cold
         if type(wg) is WaitGroup:
-            g.extra = None
+            g.cold = None
     goish_unlock(end_lock(g))
     if type(wg) is not WaitGroup:
         return
@@ -296,7 +296,7 @@ def set_panic_hearers(route, elsewhere, reminder):
     ``reminder(goroutine)``: of those on loops that are still held a second later, on the thread of the loop.
     """
     global on_panic_elsewhere, remind
-    limbo.on_panic = route
+    NO_LOOP.on_panic = route
     on_panic_elsewhere = elsewhere
     remind = reminder
 
@@ -341,15 +341,15 @@ cdef void watch_failed(Goroutine g) noexcept:
         logger.error("%r failed, and nothing could be seen to", g, exc_info=exc_info(exc))
 
 
-def tell_if_forsaken(known):
+def report_if_only_ref(known):
     """Of a weak reference to a goroutine that failed: it is a panic if nobody has its handle any more.
 
     With the GIL that was told as the handle went. Without it, the last reference to it may be counted off by the thread that
     made it, and only when that runs Python again: a loop that sleeps does not. Any thread.
     """
     g = known()
-    if g is not None and goish_forsaken(<PyObject*>g) and unseen(<PyObject*>g):
-        last_words(<PyObject*>g)
+    if g is not None and goish_only_ref_is_mine(<PyObject*>g) and is_unretrieved(<PyObject*>g):
+        report_unretrieved(<PyObject*>g)
 
 
 cdef object checked_on_panic(object on_panic):
@@ -373,5 +373,5 @@ cdef tuple exc_info(object error):
     return type(error), error, error.__traceback__
 
 
-cdef bint is_awaited(Extra extra) noexcept:
-    return extra.joiners.head != NULL or extra.callback_context is not None or extra.end_channel is not None
+cdef bint is_awaited(GoroutineCold cold) noexcept:
+    return cold.joiners.head != NULL or cold.callback_context is not None or cold.end_channel is not None

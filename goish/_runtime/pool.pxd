@@ -71,11 +71,11 @@ cdef class Spawner:
 cdef class Pool:
     cdef object __weakref__
     cdef readonly str name           # of its executor
-    cdef object start       # start(kind): makes a worker's thread
+    cdef object start       # go_start(kind): makes a worker's thread
     cdef object make_loop   # make_loop(worker): for a plain worker that needs one after all
     cdef object keep        # keep(worker): runs that loop until its goroutines have ended, or the worker is to take a call
-    cdef object finish      # finish(worker): of a thread that is no worker: runs that loop until they have ended, and closes it
-    cdef object pump        # pump(worker, op, seconds): runs it until the op is decided
+    cdef object finish      # goroutine_finish(worker): of a thread that is no worker: runs that loop until they have ended, and closes it
+    cdef object pump        # worker_pump(worker, op, seconds): runs it until the op is decided
     cdef CallQueue[KINDS] queues
     cdef CallQueue active            # plain calls begun and not over, on whatever thread
     cdef IdleList[LISTS] idle
@@ -83,7 +83,7 @@ cdef class Pool:
     cdef bint[KINDS] searching       # one is awake that has not taken anything yet: no need to wake another
     cdef Py_ssize_t coming           # ... of a loop: how many live goroutines it has
     cdef double[KINDS] starved       # the system gave no further thread: until when none is asked for, if there are others
-    cdef uint64_t roused             # how often an idle plain worker was woken
+    cdef uint64_t wake_ups             # how often an idle plain worker was woken
     cdef Py_ssize_t busy             # plain workers that are awake and not blocked
     cdef Py_ssize_t blocked          # plain workers that are blocked in goish
     cdef Py_ssize_t kept             # plain workers on which calls have left goroutines
@@ -96,7 +96,7 @@ cdef class Pool:
     cdef Py_ssize_t pending          # how many calls may wait; -1: any number
     cdef uint8_t on_full         # what a full queue does
     cdef int children            # what becomes of goroutines that a call has left
-    cdef Py_ssize_t hopeful          # threads that wait for room in the queue
+    cdef Py_ssize_t space_waiters          # threads that wait for room in the queue
     cdef object room                 # a channel: who waits for room receives from it
     cdef bint closed
     cdef goish_mutex lock            # guards all of it, the idle workers' fields, and the state of a queued goroutine
@@ -112,7 +112,7 @@ cdef class Worker:
     cdef PyObject* current       # borrowed: the plain goroutine that runs here
     cdef PyObject* idle_prev
     cdef PyObject* idle_next
-    cdef void* gate  # a plain worker parks here
+    cdef void* park_lock  # a plain worker parks here
     cdef uint8_t kind
     cdef Py_ssize_t load         # of an idle one with a loop: its live goroutines
     cdef bint idle               # in the list of idle ones
@@ -126,4 +126,4 @@ cdef class Worker:
     cdef unsigned int born       # in which process of a line of forks
     cdef uint64_t sees           # the call that waits, was made here and is rather for another: its goroutine's id
     cdef uint64_t insists        # ... and nobody has taken it for a while
-    cdef bint guest              # of no pool: a thread that runs a call which it waits for
+    cdef bint is_borrowed              # of no pool: a thread that runs a call which it waits for

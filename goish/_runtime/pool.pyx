@@ -17,18 +17,18 @@
 #
 # Invariants: `lock` guards the queues, the idle workers, the numbers and the step from QUEUED to anything else. One that is
 #   QUEUED is in its queue, which owns it; a plain one that runs is in `active`, which owns it then. If something is
-#   queued, a worker is awake that will look again, or as many as may be are busy: summon() after each change to either.
-#   One wake-up at a time: whom summon() chose wakes the next, if there is still something queued when it has taken its own.
+#   queued, a worker is awake that will look again, or as many as may be are busy: worker_pick() after each change to either.
+#   One wake-up at a time: whom worker_pick() chose wakes the next, if there is still something queued when it has taken its own.
 # Threads: any. Not here: how a call runs and ends (call.pyx), how a worker lives (worker.pyx), threads and loops being made
 #   (workers.py).
 
-cdef Scheduler limbo = new_limbo()  # of goroutines that are on no loop
+cdef Scheduler NO_LOOP = new_no_loop()  # of goroutines that are on no loop
 
 
 cdef dict pools = {}  # by id, as weak references
 
 
-cdef Scheduler new_limbo():
+cdef Scheduler new_no_loop():
     cdef Scheduler s = Scheduler.__new__(Scheduler)
     s.failed = []
     return s
@@ -143,7 +143,7 @@ cdef inline void idle_remove(Pool p, Worker w) noexcept:
         (<Worker>w.idle_next).idle_prev = w.idle_prev
     w.idle_prev = w.idle_next = NULL
     idle.count -= 1
-    p.roused += w.kind == PLAIN
+    p.wake_ups += w.kind == PLAIN
     w.idle = False
 
 
@@ -211,8 +211,8 @@ cdef inline bint others_could(Pool p, int kind, PyObject* but, bint must) noexce
     return may_start(p, kind, must)
 
 
-cdef PyObject* summon(Pool p, int kind, PyObject* but) noexcept:
-    # Under the lock: whom to rouse() after unlocking for what is queued: a worker, the pool itself for a new one, or NULL.
+cdef PyObject* worker_pick(Pool p, int kind, PyObject* but) noexcept:
+    # Under the lock: whom to worker_wake() after unlocking for what is queued: a worker, the pool itself for a new one, or NULL.
     cdef PyObject* w
     cdef PyObject* g = p.queues[kind].head
     cdef bint must
@@ -235,7 +235,7 @@ cdef PyObject* summon(Pool p, int kind, PyObject* but) noexcept:
     return w
 
 
-cdef int rouse(Pool p, int kind, PyObject* w) except -1:
+cdef int worker_wake(Pool p, int kind, PyObject* w) except -1:
     # Not under the lock.
     if w == NULL:
         return 0
@@ -243,7 +243,7 @@ cdef int rouse(Pool p, int kind, PyObject* w) except -1:
         if kind == PLAIN:
             if (<Worker>w).tends:
                 inbox_poke((<Worker>w).sched)
-            goish_ring((<Worker>w).gate)  # last: from here on it may leave
+            goish_unpark((<Worker>w).park_lock)  # last: from here on it may leave
         else:
             inbox_poke((<Worker>w).sched)
         return 0
@@ -267,16 +267,16 @@ cdef bint never_started(Pool p, int kind) except -1:
     if kind == PLAIN:
         p.busy -= 1
     others = p.started[kind] > 0
-    w = summon(p, kind, NULL) if others else NULL
+    w = worker_pick(p, kind, NULL) if others else NULL
     goish_unlock(&p.lock)
-    rouse(p, kind, w)
+    worker_wake(p, kind, w)
     return others
 
 
 cdef void fail_queued(Pool p, int kind, object error) noexcept:
     # There is no worker, and none can be had: whoever has queued a call meanwhile counted on the one that did not come.
     try:
-        for g in members(p, &p.queues[kind]):
+        for g in pool_members(p, &p.queues[kind]):
             if claim_call(p, <Goroutine>g):
                 end_claimed(p, <Goroutine>g, error, GF_FAILED)
     except BaseException as exc:
@@ -298,7 +298,7 @@ cdef bint pool_push(Pool p, Goroutine g, bint offered=False) except -1:
     if why == 2 and p.on_full == FULL_RUN and not offered and runs_here(p, g):
         why = 0
     if why:
-        never_was(g)
+        call_discard(g)
         if offered and why != 1:
             return False
         raise_refused(p, why, call)
@@ -307,38 +307,38 @@ cdef bint pool_push(Pool p, Goroutine g, bint offered=False) except -1:
 
 
 # Who waits for room receives from the channel `room`: so a cancel ends the wait, another worker takes the place meanwhile, and
-# who waits counts as asleep. Invariant: if there is room (or the pool is closed) and somebody is `hopeful`, a token is in `room`
+# who waits counts as asleep. Invariant: if there is room (or the pool is closed) and `space_waiters` is not 0, a token is in `room`
 # or somebody has taken it and looks. It is put there by who has made room, and by who has looked; one too many does no harm.
 
 cdef int push_when_there_is_room(Pool p, Goroutine g) except -1:
     # As try_push(), which is asked until there is room. What ends the wait has left nothing in the queue.
     cdef int why = 2
-    add_hopeful(p, 1)
+    add_space_waiter(p, 1)
     try:
         while why == 2:
             try:
-                if not has_room(p):
+                if not has_space(p):
                     p.room.recv_ok_blocking()
                 look_for_cancel()
             except BaseException:
-                never_was(g)
+                call_discard(g)
                 raise
             why = try_push(p, g)
     finally:
-        add_hopeful(p, -1)
-        if has_room(p):
-            tell_room(p)
+        add_space_waiter(p, -1)
+        if has_space(p):
+            tell_space(p)
     return why
 
 
-cdef void add_hopeful(Pool p, Py_ssize_t by) noexcept:
+cdef void add_space_waiter(Pool p, Py_ssize_t by) noexcept:
     goish_lock(&p.lock)
-    goish_count(&p.hopeful, by)
+    goish_count(&p.space_waiters, by)
     goish_unlock(&p.lock)
 
 
-cdef bint has_room(Pool p) noexcept:
-    # Under the lock: either we see the room that somebody makes, or he sees who is hopeful.
+cdef bint has_space(Pool p) noexcept:
+    # Under the lock: either we see the room that another thread makes, or that thread sees that one waits for it.
     cdef bint room
     goish_lock(&p.lock)
     room = p.closed or p.pending < 0 or p.queues[PLAIN].count + p.queues[LOOP].count < p.pending
@@ -359,8 +359,8 @@ cdef bint runs_here(Pool p, Goroutine g) except -1:
     return True
 
 
-cdef inline int tell_room(Pool p) except -1:
-    if goish_counted(&p.hopeful) > 0:
+cdef inline int tell_space(Pool p) except -1:
+    if goish_counted(&p.space_waiters) > 0:
         p.room.try_send(None)
     return 0
 
@@ -381,19 +381,19 @@ cdef int try_push(Pool p, Goroutine g) except -1:
     else:
         Py_INCREF(g)
         calls_push(&p.queues[call.kind], <PyObject*>g)
-        w = summon(p, call.kind, NULL)
+        w = worker_pick(p, call.kind, NULL)
     goish_unlock(&p.lock)
     if w == NULL:
         return why
     try:
-        rouse(p, call.kind, w)
+        worker_wake(p, call.kind, w)
     except BaseException as exc:
         mine = claim_call(p, g)
         fail_queued(p, call.kind, exc)
         if not mine:
             return 0
         end_active(p, g, call)
-        never_was(g)
+        call_discard(g)
         raise
     return 0
 
@@ -466,7 +466,7 @@ cdef goish_mutex empty_lock() noexcept:
 
 
 cdef class Pool:
-    """A pool of worker threads; ``goish.executor`` gives it its face."""
+    """A pool of worker threads; ``goish.parallel.Executor`` gives it its public side."""
 
     def __cinit__(self, *args, **kwargs):
         self.size = 1
@@ -509,7 +509,7 @@ cdef class Pool:
                 (<Worker>w).excess = True
                 self.busy += 1
             goish_unlock(&self.lock)
-            rouse(self, PLAIN, w)
+            worker_wake(self, PLAIN, w)
 
     def _limit(self, pending, int on_full):
         self.pending = -1 if pending is None else pending
@@ -542,7 +542,7 @@ cdef class Pool:
                 self.searching[PLAIN] = True
             goish_unlock(&self.lock)
             if more:
-                rouse(self, PLAIN, <PyObject*>self)
+                worker_wake(self, PLAIN, <PyObject*>self)
 
     def _check_open(self):
         if self.closed or ending:
@@ -554,9 +554,9 @@ cdef class Pool:
         cdef int kind
         for kind in range(KINDS):
             goish_lock(&self.lock)
-            w = summon(self, kind, NULL)
+            w = worker_pick(self, kind, NULL)
             goish_unlock(&self.lock)
-            rouse(self, kind, w)
+            worker_wake(self, kind, w)
 
     def _close(self):
         """Takes no more calls; those that wait are still run. Idle workers leave."""
@@ -571,8 +571,8 @@ cdef class Pool:
                 goish_lock(&self.lock)
                 w = leave_too(self, kind)
                 goish_unlock(&self.lock)
-                rouse(self, kind, w)
-        tell_room(self)
+                worker_wake(self, kind, w)
+        tell_space(self)
 
     def _forget(self, room):
         # In a forked child: no thread is here, and what waits or runs is the parent's.
@@ -587,15 +587,15 @@ cdef class Pool:
             self.searching[kind] = False
             self.starved[kind] = 0.0
         self.active = CallQueue(NULL, NULL, 0)
-        self.busy = self.blocked = self.kept = self.hopeful = 0
+        self.busy = self.blocked = self.kept = self.space_waiters = 0
 
     def queued(self):
         """The goroutines that wait for a worker, oldest first. Any thread."""
-        return members(self, &self.queues[PLAIN]) + members(self, &self.queues[LOOP])
+        return pool_members(self, &self.queues[PLAIN]) + pool_members(self, &self.queues[LOOP])
 
     def running(self):
         """Those of plain functions that run, oldest first. Any thread."""
-        return members(self, &self.active)
+        return pool_members(self, &self.active)
 
     def _numbers(self):
         cdef Py_ssize_t[10] n
@@ -623,7 +623,7 @@ cdef list calls_in_pools():
     return found
 
 
-def pooled():
+def pooled_calls():
     """The goroutines that are on no loop: calls that wait for a worker, functions that run on one. Any thread."""
     return calls_in_pools()
 
@@ -649,7 +649,7 @@ cdef Py_ssize_t live_in_pools():
     return count
 
 
-cdef list members(Pool p, CallQueue* q):
+cdef list pool_members(Pool p, CallQueue* q):
     cdef PyObject** found
     cdef PyObject* g
     cdef Py_ssize_t room, i

@@ -48,7 +48,7 @@ cdef void ring_trim(Ring* r) noexcept:
     r.size = r.head = 0
 
 
-cdef inline bint before(PyObject* a, PyObject* b) noexcept:
+cdef inline bint heap_before(PyObject* a, PyObject* b) noexcept:
     cdef Prioritized x = <Prioritized>a
     cdef Prioritized y = <Prioritized>b
     return x.priority < y.priority or (x.priority == y.priority and x.order < y.order)
@@ -61,7 +61,7 @@ cdef void heap_push(Ring* r, PyObject* item) noexcept:
     r.count += 1
     while i > 0:
         parent = (i - 1) >> 1
-        if not before(item, r.slots[parent]):
+        if not heap_before(item, r.slots[parent]):
             break
         r.slots[i] = r.slots[parent]
         i = parent
@@ -75,9 +75,9 @@ cdef PyObject* heap_pop(Ring* r) noexcept:
     cdef Py_ssize_t i = 0
     cdef Py_ssize_t child = 1
     while child < r.count:
-        if child + 1 < r.count and before(r.slots[child + 1], r.slots[child]):
+        if child + 1 < r.count and heap_before(r.slots[child + 1], r.slots[child]):
             child += 1
-        if not before(r.slots[child], last):
+        if not heap_before(r.slots[child], last):
             break
         r.slots[i] = r.slots[child]
         i = child

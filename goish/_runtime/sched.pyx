@@ -73,7 +73,7 @@ cdef Scheduler new_scheduler(object loop):
     s.drain_callback = s._drain
     s.turn_callback = s._turn
     s.base = Context()
-    s.nests = nestable(s)
+    s.nests = is_nestable(s)
     for base in type(loop).__mro__:
         s.coarse_timers |= base.__module__.startswith("uvloop")
     s.loop_dict = getattr(loop, "__dict__", None)
@@ -98,7 +98,7 @@ cdef void put_before_close(Scheduler s) except *:
         pass  # of a kind that does not let itself: such a loop is found closed (abandon_closed)
 
 
-cdef bint nestable(Scheduler s):
+cdef bint is_nestable(Scheduler s):
     # nest_asyncio, which Jupyter users apply, lets a goroutine run its own loop. It cannot do that to uvloop.
     return getattr(type(s.loop), "_nest_patched", False) is True
 
@@ -108,7 +108,7 @@ cdef inline object own_context(Scheduler s):
     return Context() if s.nests else s.base
 
 
-cdef void forget(Scheduler s) except *:
+cdef void sched_forget(Scheduler s) except *:
     schedulers.pop(id(s), None)
     on_odd_loops.pop(s.loop, None)
     if getattr(s.loop, "_goish_scheduler", None) is s:
@@ -160,10 +160,10 @@ def _after_fork():
     # A thread of the parent's may have held any lock. Those of channels and wait groups stay as they are.
     making = RLock()
     goish_free_stripes()
-    forget_seats()
+    forget_parked_threads()
     for s in all_schedulers():
         (<Scheduler>s).inbox.lock = (<Scheduler>s).alarms.lock = empty_lock()
-        forget(<Scheduler>s)
+        sched_forget(<Scheduler>s)
         (<Scheduler>s).dead = (<Scheduler>s).inbox.shut = True  # who waits there is the parent's: nothing is given to it
 
 
@@ -209,7 +209,7 @@ cdef void call_soon(Scheduler s, object callback, object argument, object contex
     args[0] = <PyObject*>callback
     args[1] = <PyObject*>argument
     args[2] = <PyObject*>context
-    called(PyObject_Vectorcall(<PyObject*>s.call_soon, args, 2, <PyObject*>context_keyword))
+    call_checked(PyObject_Vectorcall(<PyObject*>s.call_soon, args, 2, <PyObject*>context_keyword))
 
 
 cdef bint post_callback(Scheduler s, object callback) noexcept:
@@ -228,7 +228,7 @@ cdef bint post_callback(Scheduler s, object callback) noexcept:
     # Closed: nothing runs there any more, and whoever woke us must not suffer for it. Otherwise it was a signal handler, or
     # there is no room for a call.
     error = pending_exception()
-    taken = insist(s.loop, s.call_soon, (callback,), own_context(s))
+    taken = loop_call_retry(s.loop, s.call_soon, (callback,), own_context(s))
     if taken is False:
         s.dead = True
         return False
@@ -241,7 +241,7 @@ cdef bint post_callback(Scheduler s, object callback) noexcept:
 
 # ---- the drain ----
 
-cdef void drain(Scheduler s) except *:
+cdef void sched_drain(Scheduler s) except *:
     global goish_tls_sched
     cdef PyObject* outer = goish_tls_sched
     cdef PyObject* outer_current = s.current
@@ -253,7 +253,7 @@ cdef void drain(Scheduler s) except *:
     settle_here(s)
     s.draining = True
     s.armed = False
-    if s.nests != nestable(s):
+    if s.nests != is_nestable(s):
         s.nests = not s.nests  # other threads read it
     s.now = goish_monotonic()
     s.unlooked = CLOCK_EVERY
@@ -265,7 +265,7 @@ cdef void drain(Scheduler s) except *:
             if debug:
                 timed_step(s, run_pop(s))
             else:
-                step(s, run_pop(s))
+                goroutine_step(s, run_pop(s))
             s.unlooked -= 1
             if s.unlooked <= 0:
                 s.unlooked = CLOCK_EVERY
@@ -281,7 +281,7 @@ cdef void drain(Scheduler s) except *:
         if s.failed:
             look_at_failed(s)
     if s.run_head == NULL and s.turns.head == NULL and not nested:
-        idle(s)
+        sched_idle(s)
 
 
 cdef void timed_step(Scheduler s, PyObject* gp) except *:
@@ -290,7 +290,7 @@ cdef void timed_step(Scheduler s, PyObject* gp) except *:
     cdef double took
     g = <Goroutine>gp
     try:
-        step(s, gp)
+        goroutine_step(s, gp)
     finally:
         took = goish_monotonic() - start
         if took >= s.loop.slow_callback_duration:
@@ -307,7 +307,7 @@ cdef void run_step(Scheduler s, PyObject* g) except *:
     settle_here(s)
     s.now = goish_monotonic()
     try:
-        step(s, g)
+        goroutine_step(s, g)
     finally:
         leave_tasks(s, outer_current, was_entered)
         goish_tls_sched = outer
@@ -316,17 +316,17 @@ cdef void run_step(Scheduler s, PyObject* g) except *:
         if s.failed:
             look_at_failed(s)
     if s.run_head == NULL and s.turns.head == NULL:
-        idle(s)
+        sched_idle(s)
 
 
-cdef void idle(Scheduler s) except *:
+cdef void sched_idle(Scheduler s) except *:
     if s.alarms.count == 0 and s.alarm_handle is not None:
         clear_alarm(s)
     if s.worker is not None:
         worker_idle(s)
     if s.on_idle is not None and s.live == s.blocked and s.alarms.count == 0:
         s.on_idle()
-    inbox_linger(s)
+    inbox_spin(s)
 
 
 # ---- the registry ----
@@ -364,7 +364,7 @@ cdef void end_one(Scheduler s, Goroutine g) except *:
         return
     if task_is_unowned(g):
         task_own(g)
-    _wait = g.wait  # kept: finish() drops nothing under its lock
+    _wait = g.wait  # kept: goroutine_finish() drops nothing under its lock
     if g.state == G_WAITING and type(g.wait) is Op:
         waits[(<Op>g.wait).kind].withdraw(<Op>g.wait)
         s.blocked -= waits[(<Op>g.wait).kind].native
@@ -379,7 +379,7 @@ cdef void end_one(Scheduler s, Goroutine g) except *:
     except BaseException as exc:
         logger.error("%r raised while it was abandoned", g, exc_info=exc_info(exc))
     g.flags |= GF_CANCELLED
-    finish(s, g, cancelled_error("its event loop ended"), True)
+    goroutine_finish(s, g, cancelled_error("its event loop ended"), True)
 
 
 cdef bint begin_ending(Scheduler s) noexcept:
@@ -410,7 +410,7 @@ cdef void end_all(Scheduler s) except *:
             end_one(s, g)
     queues_drop(s)
     drop_alarms(s)
-    forget(s)
+    sched_forget(s)
     # Nothing leads from the loop to its scheduler any more; with its own circles cut, both are freed without the collector.
     s.drain_callback = s.turn_callback = None
     if is_closed(s.loop):
@@ -425,10 +425,10 @@ cdef class Scheduler:
         PyMem_Free(self.alarms.heap)
 
     def _drain(self):
-        drain(self)
+        sched_drain(self)
 
     def _turn(self):
-        turn(self)
+        turn_run(self)
 
     def _collect(self):
         inbox_called(self)
@@ -455,18 +455,18 @@ cdef class Scheduler:
 
     def post(self, fn, /, *args):
         """Has ``fn(*args)`` called on the loop's thread, in a turn of the loop. Any thread. False: the loop is closed."""
-        return post(self, fn, args, None)
+        return sched_post(self, fn, args, None)
 
     def _remind(self):
         remind_of_failed(self)
 
     def spawn(self, coro, name, context):
         """A goroutine for ``coro``, also while the loop does not run."""
-        cdef Extra extra = None
+        cdef GoroutineCold cold = None
         if name is not None:
-            extra = new_extra()
-            extra.name = name
-        g = new_goroutine(self, check_coroutine(coro), None if context is None else checked_context(context), extra)
+            cold = new_cold()
+            cold.name = name
+        g = new_goroutine(self, check_coroutine(coro), None if context is None else checked_context(context), cold)
         register(g)  # anyio looks for the root of all tasks, to end its worker threads with it
         return g
 
@@ -529,7 +529,7 @@ cdef class Scheduler:
         return f"<Scheduler of {self.loop!r} live={goish_counted(&self.live)} blocked={self.blocked} timers={self.alarms.count}>"
 
 
-def scheduler(loop):
+def scheduler_for(loop):
     """The Scheduler of ``loop``, made if there is none yet."""
     return scheduler_of(loop)
 
@@ -557,7 +557,7 @@ def goroutines():
     return found
 
 
-def everyone():
+def all_goroutines():
     """For dumps: all goroutines that may be looked at from here, queued calls and running functions of workers included.
 
     Without the GIL the goroutines of other threads' loops are not among them: they change while one looks.

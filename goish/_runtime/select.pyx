@@ -90,7 +90,7 @@ cdef inline bint case_ready(PyObject* case) noexcept:
     return recv_ready(<Chan>(<Op>case).target)
 
 
-cdef Py_ssize_t look(tuple cases, bint biased) noexcept:
+cdef Py_ssize_t select_look(tuple cases, bint biased) noexcept:
     # The case to take, drawn uniformly among the ready ones as they go by; -1 if none is.
     cdef Py_ssize_t chosen = -1
     cdef uint32_t ready = 0
@@ -108,7 +108,7 @@ cdef Py_ssize_t look(tuple cases, bint biased) noexcept:
     return chosen
 
 
-cdef void prepare(tuple cases) noexcept:
+cdef void select_prepare(tuple cases) noexcept:
     # What a look must not find as it is: a timer that is due, a peer whose loop is closed.
     cdef PyObject* case
     cdef PyObject* chan
@@ -120,7 +120,7 @@ cdef void prepare(tuple cases) noexcept:
         chan = <PyObject*>(<Op>case).target
         if (<Chan>chan).flags & C_TIMER:
             timer_poll(<Chan>chan)
-        prune(<Chan>chan, &(<Chan>chan).receivers if (<Op>case).kind == W_SEND else &(<Chan>chan).senders)
+        waitq_prune(<Chan>chan, &(<Chan>chan).receivers if (<Op>case).kind == W_SEND else &(<Chan>chan).senders)
 
 
 cdef enum:
@@ -132,20 +132,20 @@ cdef enum:
 cdef Py_ssize_t take_ready(Op sel, bint wait, PyObject** value, int* happened) noexcept:
     # Pass 1, and pass 2 if nothing is ready and `wait`. The case that happened, NONE_READY, or RAISED.
     cdef tuple cases = <tuple>sel.target
-    cdef Aside aside
+    cdef AfterUnlock aside
     cdef Op case
     cdef Py_ssize_t chosen
     cdef PyObject** locked
-    prepare(cases)
+    select_prepare(cases)
     aside.wake = aside.dropped = NULL
     locked = lock_all(cases)
     while True:
-        chosen = look(cases, sel.flags & F_BIASED)
+        chosen = select_look(cases, sel.flags & F_BIASED)
         if chosen < 0:
             if wait and not all_new(cases):
                 chosen = TAKEN
             elif wait:
-                enqueue(sel, cases)
+                select_enqueue(sel, cases)
             break
         case = <Op>PyTuple_GET_ITEM(cases, chosen)
         if case.kind == W_SEND:
@@ -166,7 +166,7 @@ cdef Py_ssize_t take_ready(Op sel, bint wait, PyObject** value, int* happened) n
     return chosen
 
 
-cdef int selection(Op sel, Py_ssize_t index, PyObject* value, int happened, PyObject** result) noexcept:
+cdef int select_result(Op sel, Py_ssize_t index, PyObject* value, int happened, PyObject** result) noexcept:
     # (index, value, ok); steals value.
     received = None
     if happened == HAPPENED and value != NULL:
@@ -176,7 +176,7 @@ cdef int selection(Op sel, Py_ssize_t index, PyObject* value, int happened, PyOb
         case = PyTuple_GET_ITEM(sel.target, index)
         if (<Op>case).kind == W_SEND:
             try:
-                error = (SendOnClosed if happened == CLOSED else ChanFull)(unwrap((<Op>case).value))
+                error = (SendOnClosed if happened == CLOSED else ChanFull)(value_unwrap((<Op>case).value))
             except BaseException as exc:
                 error = exc
             goish_raise_here(<PyObject*>error)
@@ -193,9 +193,9 @@ cdef bint select_ready(Op sel) noexcept:
     if not cases_free(sel):
         PyErr_Clear()
         return False  # the attempt says so
-    prepare(<tuple>sel.target)
+    select_prepare(<tuple>sel.target)
     locked = lock_all(<tuple>sel.target)
-    ready = look(<tuple>sel.target, True) >= 0
+    ready = select_look(<tuple>sel.target, True) >= 0
     unlock_all(locked)
     return ready or sel.flags & F_DEFAULT
 
@@ -216,7 +216,7 @@ cdef int select_attempt(Op sel, PyObject** result) noexcept:
         Py_INCREF(selected)
         result[0] = <PyObject*>selected
         return 1
-    return selection(sel, index, value, happened, result)
+    return select_result(sel, index, value, happened, result)
 
 
 cdef bint cases_free(Op sel) noexcept:
@@ -254,10 +254,10 @@ cdef bint select_arm(Op sel) noexcept:
         return False
     index = take_ready(sel, True, &value, &happened)
     if index == NONE_READY:
-        if type(sel.owner) is not Seat:
+        if type(sel.owner) is not ThreadWaiter:
             arm_timers(<tuple>sel.target)
         return True
-    if index != RAISED and selection(sel, index, value, happened, &result) == 1:
+    if index != RAISED and select_result(sel, index, value, happened, &result) == 1:
         sel.value = <object>result
         Py_DECREF(<object>result)
         sel.state = OP_SETTLED
@@ -267,7 +267,7 @@ cdef bint select_arm(Op sel) noexcept:
     return False
 
 
-cdef void enqueue(Op sel, tuple cases) noexcept:
+cdef void select_enqueue(Op sel, tuple cases) noexcept:
     cdef Py_ssize_t n = len(cases)
     cdef uint32_t few[64]
     cdef uint32_t* order = few
@@ -284,12 +284,12 @@ cdef void enqueue(Op sel, tuple cases) noexcept:
         order[i] = order[j]
         order[j] = <uint32_t>i
     for i in range(n):
-        enqueue_case(sel, PyTuple_GET_ITEM(cases, order[i]), order[i])
+        select_enqueue_case(sel, PyTuple_GET_ITEM(cases, order[i]), order[i])
     if order != few:
         PyMem_Free(order)
 
 
-cdef inline void enqueue_case(Op sel, PyObject* case, uint32_t index) noexcept:
+cdef inline void select_enqueue_case(Op sel, PyObject* case, uint32_t index) noexcept:
     cdef PyObject* chan
     if case == <PyObject*>None:
         return
@@ -314,7 +314,7 @@ cdef void arm_timers(tuple cases) noexcept:
 
 # ---- pass 3 ----
 
-cdef void leave(Op sel) noexcept:
+cdef void select_leave(Op sel) noexcept:
     # Takes every case that still is in a queue out of it; all are NEW again.
     cdef tuple cases = <tuple>sel.target
     cdef PyObject* case
@@ -322,10 +322,10 @@ cdef void leave(Op sel) noexcept:
     for i in range(len(cases)):
         case = PyTuple_GET_ITEM(cases, i)
         if case != <PyObject*>None and <PyObject*>(<Op>case).owner == <PyObject*>sel:
-            leave_case(<Op>case)
+            select_leave_case(<Op>case)
 
 
-cdef inline void leave_case(Op case) noexcept:
+cdef inline void select_leave_case(Op case) noexcept:
     cdef PyObject* chan = <PyObject*>case.target
     cdef bint linked
     goish_lock(&(<Chan>chan).lock)
@@ -345,7 +345,7 @@ cdef bint select_withdraw(Op sel) noexcept:
     if not goish_swap_state(&sel.state, OP_WAITING, OP_FAILED):
         unlock_all(lock_all(<tuple>sel.target))  # see_decision() counts on it
         return False
-    leave(sel)
+    select_leave(sel)
     return True
 
 
@@ -353,13 +353,13 @@ cdef int select_finish(Op sel, PyObject** result) noexcept:
     cdef Op case = <Op>PyTuple_GET_ITEM(sel.target, sel.index)
     cdef PyObject* value = NULL
     cdef bint ok = case.flags & F_OK
-    leave(sel)
+    select_leave(sel)
     case.flags &= ~F_OK
     if case.kind != W_SEND and ok:
         value = <PyObject*>case.value
         Py_INCREF(<object>value)
         case.value = None
-    return selection(sel, sel.index, value, HAPPENED if ok else CLOSED, result)
+    return select_result(sel, sel.index, value, HAPPENED if ok else CLOSED, result)
 
 
 cdef void select_drop(Op sel) noexcept:
@@ -367,11 +367,11 @@ cdef void select_drop(Op sel) noexcept:
     if sel.state == OP_SETTLED and sel.value[0] >= 0:
         case = <Op>PyTuple_GET_ITEM(sel.target, sel.value[0])
         if case.kind != W_SEND and sel.value[2]:
-            undelivered(<PyObject*>case.target, sel.value[1])
+            value_undelivered(<PyObject*>case.target, sel.value[1])
     if sel.state != OP_DONE:
         return  # no case has happened
     case = <Op>PyTuple_GET_ITEM(sel.target, sel.index)
-    leave(sel)
+    select_leave(sel)
     if case.kind != W_SEND:
         recv_drop(case)
     case.flags &= ~F_OK
@@ -417,23 +417,23 @@ cdef tuple checked_cases(tuple cases):
         case = PyTuple_GET_ITEM(cases, i)
         if not goish_is(case, <PyObject*>Op) or (<Op>case).kind < W_SEND or (<Op>case).kind > W_CLOSED:
             if case != <PyObject*>None and <object>case is not NIL:
-                unmark(cases, i)
+                cases_unmark(cases, i)
                 raise not_a_case(<object>case)
             nils = True
         elif (<Op>case).state != OP_NEW:
-            unmark(cases, i)
+            cases_unmark(cases, i)
             raise RuntimeError((<bytes>in_use).decode())
         elif (<Op>case).flags & F_MARK:
-            unmark(cases, i)
+            cases_unmark(cases, i)
             raise RuntimeError("the same op is given twice to one select; make one for each case, such as ch.recv()")
         else:
             (<Op>case).flags |= F_MARK
             nils |= (<Chan>(<Op>case).target).flags & C_NIL
-    unmark(cases, len(cases))
+    cases_unmark(cases, len(cases))
     return tuple([without_nil(case_) for case_ in cases]) if nils else cases
 
 
-cdef void unmark(tuple cases, Py_ssize_t n) noexcept:
+cdef void cases_unmark(tuple cases, Py_ssize_t n) noexcept:
     cdef PyObject* case
     cdef Py_ssize_t i
     for i in range(n):
@@ -503,7 +503,7 @@ def select_blocking(*cases, timeout=None, default=False, biased=False):
         b.try_send("x")
         print(select_blocking(a.recv(), b.recv(), timeout=1))  # -> (1, 'x', True)
     """
-    return block(select_op(cases, default, biased), timeout, "select_blocking()", "use await select(...)")
+    return thread_block(select_op(cases, default, biased), timeout, "select_blocking()", "use await select(...)")
 
 
 def try_select(*cases, biased=False):

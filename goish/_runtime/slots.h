@@ -189,13 +189,13 @@ static inline void goish_forget_due(void) {
 }
 #endif
 
-/* Wakes the thread that waits in goish_take_bell, or is about to. */
-static inline void goish_ring(void *bell) {
+/* Wakes the thread that waits in goish_park, or is about to. */
+static inline void goish_unpark(void *park_lock) {
     goish_is_due();
-    PyThread_release_lock((PyThread_type_lock)bell);
+    PyThread_release_lock((PyThread_type_lock)park_lock);
 }
 
-static int goish_rang(void *bell) { return PyThread_acquire_lock((PyThread_type_lock)bell, NOWAIT_LOCK); }
+static int goish_unparked(void *park_lock) { return PyThread_acquire_lock((PyThread_type_lock)park_lock, NOWAIT_LOCK); }
 static int goish_is_set(void *flag) { return __atomic_load_n((uint8_t *)flag, __ATOMIC_ACQUIRE); }
 
 /* Without the GIL: whether it came to pass in time. */
@@ -210,7 +210,7 @@ static int goish_spin(int (*come)(void *), void *what) {
 }
 
 /* Stays awake for a moment, letting other threads run: whether another one has set the flag. */
-static int goish_look_out(uint8_t *flag) {
+static int goish_spin_for(uint8_t *flag) {
     int seen;
     Py_BEGIN_ALLOW_THREADS
     seen = goish_spin(goish_is_set, flag);
@@ -220,7 +220,7 @@ static int goish_look_out(uint8_t *flag) {
 
 /* Takes the lock, letting other threads run: 1 taken, 0 not within `seconds` or for now, -1 a signal came. Infinite seconds: for
  * ever. A signal that comes while one spins interrupts no system call: one that it is to reach sleeps but briefly at first. */
-static int goish_take_bell(PyThread_type_lock bell, double seconds, int interruptible) {
+static int goish_park(PyThread_type_lock park_lock, double seconds, int interruptible) {
     PY_TIMEOUT_T microseconds = -1;
     PyLockStatus status = PY_LOCK_FAILURE;
     double began = goish_monotonic();
@@ -230,10 +230,10 @@ static int goish_take_bell(PyThread_type_lock bell, double seconds, int interrup
     else if (seconds <= 1e300)
         microseconds = (PY_TIMEOUT_T)86400 * 1000000;
     Py_BEGIN_ALLOW_THREADS
-    if (spins && goish_spin(goish_rang, bell))
+    if (spins && goish_spin(goish_unparked, park_lock))
         status = PY_LOCK_ACQUIRED;
     else
-        status = PyThread_acquire_lock_timed(bell, microseconds, interruptible);
+        status = PyThread_acquire_lock_timed(park_lock, microseconds, interruptible);
     goish_tls_waited = goish_monotonic() - began;
     Py_END_ALLOW_THREADS
     if (status == PY_LOCK_ACQUIRED) goish_has_come();
@@ -298,7 +298,7 @@ static long goish_switches(void) {
 
 /* Whether nobody but the caller does. Without the GIL, the last reference that another thread than its maker lets go of waits in a
  * queue until the maker runs Python again. With it there is no such time. */
-static inline int goish_forsaken(PyObject *o) {
+static inline int goish_only_ref_is_mine(PyObject *o) {
 #ifdef Py_GIL_DISABLED
     Py_ssize_t shared = __atomic_load_n(&o->ob_ref_shared, __ATOMIC_ACQUIRE);
     return Py_REFCNT(o) == 1 + ((shared & _Py_REF_SHARED_FLAG_MASK) == _Py_REF_QUEUED);
@@ -310,9 +310,9 @@ static inline int goish_forsaken(PyObject *o) {
 
 /* ---- the cyclic collector ---- */
 
-/* Takes `o` out of the collector; returns whether it was in, so that goish_gc_return may put it back.
+/* Takes `o` out of the collector; returns whether it was in, so that goish_retrack may put it back.
  * Without the GIL a suspended frame may hold uncounted references that only the collector sees: leave it tracked. */
-static inline int goish_gc_take(PyObject *o) {
+static inline int goish_untrack(PyObject *o) {
 #ifdef Py_GIL_DISABLED
     (void)o;
     return 0;
@@ -324,7 +324,7 @@ static inline int goish_gc_take(PyObject *o) {
 }
 
 /* The deallocators of coroutine and Context untrack without asking: give both back before they are released. */
-static inline void goish_gc_return(PyObject *o) {
+static inline void goish_retrack(PyObject *o) {
     if (!PyObject_GC_IsTracked(o)) PyObject_GC_Track(o);
 }
 
@@ -426,16 +426,16 @@ static newfunc goish_op_new;
 static int (*goish_op_fate)(PyObject *op, PyObject **held);
 
 /* A goroutine may have something to say before it goes: asked here, and by the collector, through tp_finalize. */
-static int (*goish_goroutine_unseen)(PyObject *);
-static void (*goish_goroutine_last_words)(PyObject *);
+static int (*goish_goroutine_is_unretrieved)(PyObject *);
+static void (*goish_goroutine_report)(PyObject *);
 
 static void goish_goroutine_finalize(PyObject *self) {
-    if (goish_goroutine_unseen(self)) goish_goroutine_last_words(self);
+    if (goish_goroutine_is_unretrieved(self)) goish_goroutine_report(self);
 }
 
-static void goish_hear(PyTypeObject *goroutine_type, int (*unseen)(PyObject *), void (*last_words)(PyObject *)) {
-    goish_goroutine_unseen = unseen;
-    goish_goroutine_last_words = last_words;
+static void goish_install_finalizer(PyTypeObject *goroutine_type, int (*unseen)(PyObject *), void (*last_words)(PyObject *)) {
+    goish_goroutine_is_unretrieved = unseen;
+    goish_goroutine_report = last_words;
     goroutine_type->tp_finalize = goish_goroutine_finalize;
 }
 
@@ -445,7 +445,7 @@ static Py_ssize_t goish_attributes;
 static traverseproc goish_goroutine_fields;
 static inquiry goish_goroutine_clear_fields;
 static void (*goish_goroutine_attribute_set)(PyObject *);
-static void (*goish_goroutine_own_up)(PyObject *); /* puts back what it owns and has kept out of the collector */
+static void (*goish_goroutine_retrack)(PyObject *); /* puts back what it owns and has kept out of the collector */
 #define GOISH_ATTRIBUTES(self) (*(PyObject **)((char *)(self) + goish_attributes))
 
 static int goish_goroutine_traverse(PyObject *self, visitproc visit, void *arg) {
@@ -454,7 +454,7 @@ static int goish_goroutine_traverse(PyObject *self, visitproc visit, void *arg) 
 }
 
 static int goish_goroutine_clear(PyObject *self) {
-    goish_goroutine_own_up(self);
+    goish_goroutine_retrack(self);
     Py_CLEAR(GOISH_ATTRIBUTES(self));
     return goish_goroutine_clear_fields(self);
 }
@@ -466,10 +466,10 @@ static int goish_goroutine_setattr(PyObject *self, PyObject *name, PyObject *val
 }
 
 static void goish_take_attributes(PyTypeObject *goroutine_type, Py_ssize_t offset, void (*attribute_set)(PyObject *),
-                                  void (*own_up)(PyObject *)) {
+                                  void (*retrack)(PyObject *)) {
     goish_attributes = offset;
     goish_goroutine_attribute_set = attribute_set;
-    goish_goroutine_own_up = own_up;
+    goish_goroutine_retrack = retrack;
     goroutine_type->tp_setattro = goish_goroutine_setattr;
     goish_goroutine_fields = goroutine_type->tp_traverse;
     goish_goroutine_clear_fields = goroutine_type->tp_clear;
@@ -480,13 +480,13 @@ static void goish_take_attributes(PyTypeObject *goroutine_type, Py_ssize_t offse
 }
 
 static void goish_goroutine_release(PyObject *self) {
-    goish_goroutine_own_up(self);
+    goish_goroutine_retrack(self);
     Py_CLEAR(GOISH_ATTRIBUTES(self));
     goish_goroutine_free(self);
 }
 
 static void goish_goroutine_dealloc(PyObject *self) {
-    if (goish_goroutine_unseen(self) && PyObject_CallFinalizerFromDealloc(self) < 0) return;
+    if (goish_goroutine_is_unretrieved(self) && PyObject_CallFinalizerFromDealloc(self) < 0) return;
     goish_free_flat(self, goish_goroutine_release);
 }
 
@@ -532,7 +532,7 @@ static inline void goish_spend_op(PyObject *self, PyObject **held, int taken) {
 #else
         Py_SET_REFCNT(self, 1);
 #endif
-        if (taken) goish_gc_return(self);
+        if (taken) goish_retrack(self);
         goish_spare[goish_spare_count++] = self;
         self = NULL;
     }
@@ -981,7 +981,7 @@ static inline int goish_begins_a_thread(PyCodeObject *code) {
 }
 
 /* The code of the first frame that is not the package's own, and the instruction within; NULL also where a worker begins. */
-static PyObject *goish_client(int *lasti) {
+static PyObject *goish_user_frame(int *lasti) {
     PyFrameObject *frame = PyEval_GetFrame();
     PyFrameObject *back;
     PyCodeObject *code = NULL;

@@ -72,7 +72,7 @@ cdef class GoThread:
             return g
         p = pool_by_default() if self.owner is None else (<Spawner>self.owner).pool
         children = p.children if self.children < 0 else self.children
-        g = new_pooled(p, fn, args, kwargs, self.context, self.name, ON_WORKER, children, self.on_panic)
+        g = call_new(p, fn, args, kwargs, self.context, self.name, ON_WORKER, children, self.on_panic)
         pool_push(p, g)
         return g
 
@@ -143,7 +143,7 @@ def current_worker():
 
         print(where(), await go_thread(where))  # -> False True
     """
-    if goish_tls_worker == NULL or (<Worker>goish_tls_worker).guest:
+    if goish_tls_worker == NULL or (<Worker>goish_tls_worker).is_borrowed:
         return None
     return <Worker>goish_tls_worker
 
@@ -164,7 +164,7 @@ def spawn(fn, /, *args, **kwargs):
 def try_spawn(Spawner spawner, fn, /, *args):
     """As ``Executor.spawn``, for who can do it himself: None if the pool is full, whatever it does then otherwise."""
     cdef FlowVar fv = FlowVar.__new__(FlowVar)
-    fv.g = new_pooled(spawner.pool, fn, args, None, None, None, ANYWHERE, spawner.pool.children)
+    fv.g = call_new(spawner.pool, fn, args, None, None, None, ANYWHERE, spawner.pool.children)
     return fv if pool_push(spawner.pool, fv.g, offered=True) else None
 
 

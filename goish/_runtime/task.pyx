@@ -50,7 +50,7 @@ cdef class Goroutine:
             print(g.cancelled())  # -> True
         """
         cdef int told
-        if self.sched is limbo and goish_load_state(&self.state) != G_DONE:
+        if self.sched is NO_LOOP and goish_load_state(&self.state) != G_DONE:
             told = cancel_pooled(self, msg)
             if told:
                 return told == 1
@@ -59,7 +59,7 @@ cdef class Goroutine:
                 goish_set_bits(&self.flags, GF_RETRIEVED)  # as asyncio has it: whoever cancels it does not care
             return False
         if not is_here(self.sched):
-            if not post(self.sched, self.cancel, (msg,), None):
+            if not sched_post(self.sched, self.cancel, (msg,), None):
                 raise RuntimeError(f"the event loop of {self!r} is closed: it never runs again, so it cannot be cancelled")
             return True
         if self.flags & GF_PASSING and self.state == G_WAITING:
@@ -148,7 +148,7 @@ cdef class Goroutine:
             print(await asyncio.to_thread(g.result_blocking, timeout=60))  # -> 42
         """
         if goish_load_state(&self.state) != G_DONE:
-            return block(new_op(W_JOIN, self), timeout, "result_blocking()", "await it")
+            return thread_block(new_op(W_JOIN, self), timeout, "result_blocking()", "await it")
         checked_timeout(timeout)
         return self.result()
 
@@ -184,9 +184,9 @@ cdef class Goroutine:
             g = await ended.recv()
             print(g.result())  # -> 8
         """
-        cdef Scheduler asker = who_asks(self)
+        cdef Scheduler asker = asker_of(self)
         context = checked_context(context)
-        if goish_load_state(&self.state) != G_DONE and ask(self, asker, fn, context):
+        if goish_load_state(&self.state) != G_DONE and callback_add(self, asker, fn, context):
             return
         if call_back(asker, fn, self, context) is False:
             raise RuntimeError(f"the event loop of {self!r} is closed: it calls nobody back any more")
@@ -226,8 +226,8 @@ cdef class Goroutine:
 
     def get_name(self):
         """Its name: ``goroutine-<id>``, or ``Task-<id>`` if the task factory made it, unless it was given another."""
-        cdef Extra extra = extra_made(self)
-        name = None if extra is None else extra.name
+        cdef GoroutineCold cold = cold_made(self)
+        name = None if cold is None else cold.name
         if name is None:
             return f"Task-{self.id}" if is_task(self) else f"goroutine-{self.id}"
         return name
@@ -235,7 +235,7 @@ cdef class Goroutine:
     def set_name(self, value, /):
         """Names it ``str(value)``; None leaves the name as it is."""
         if value is not None:  # which CPython 3.13.0 gives to the tasks of every task factory
-            extra_of(self).name = str(value)
+            cold_of(self).name = str(value)
 
     @property
     def name(self):
@@ -332,8 +332,8 @@ cdef class Goroutine:
 
     @property
     def _source_traceback(self):
-        cdef Extra extra = extra_made(self)
-        return None if extra is None else extra.source
+        cdef GoroutineCold cold = cold_made(self)
+        return None if cold is None else cold.source
 
     @property
     def _log_traceback(self):
@@ -392,7 +392,7 @@ cdef class Goroutine:
     @_log_destroy_pending.setter
     def _log_destroy_pending(self, value):
         if is_task(self):  # no other is ever destroyed while it is pending
-            extra_of(self).ends_quietly = not value
+            cold_of(self).ends_quietly = not value
 
     def __repr__(self):
         if is_task(self) and not in_sight(self):
@@ -442,7 +442,7 @@ cdef bint cancel_awaited(Goroutine g, object future, object msg) except -1:
         if g.state != G_WAITING or g.wait is not future:
             raise
         stop_awaiting(g, msg)
-        return post(g.sched, future.cancel, (msg,), None)  # the rest of the chain, from the ground up
+        return sched_post(g.sched, future.cancel, (msg,), None)  # the rest of the chain, from the ground up
     finally:
         if g.state != G_DONE:
             g.flags &= ~GF_PASSING
@@ -475,7 +475,7 @@ def _look_at(future):
 
 cdef object loop_of(Goroutine g):
     # Whoever holds the handle of what runs on a worker thread deals with it as with a future of his own loop.
-    loop = running_loop() if g.sched is limbo or g.sched.worker is not None else None
+    loop = running_loop() if g.sched is NO_LOOP or g.sched.worker is not None else None
     if loop is None:
         loop = g.sched.loop
     if loop is None:
@@ -483,33 +483,33 @@ cdef object loop_of(Goroutine g):
     return loop
 
 
-cdef Scheduler who_asks(Goroutine g):
+cdef Scheduler asker_of(Goroutine g):
     # Limbo: no loop, and whoever ends the call calls back.
-    if g.sched is not limbo and g.sched.worker is None:
+    if g.sched is not NO_LOOP and g.sched.worker is None:
         return g.sched
     loop = running_loop()
     return g.sched if loop is None else scheduler_of(loop)
 
 
-cdef bint ask(Goroutine g, Scheduler asker, object fn, object context) except -1:
+cdef bint callback_add(Goroutine g, Scheduler asker, object fn, object context) except -1:
     # Notes a done callback; False: it is done already. The first of its own loop needs no list.
-    cdef Extra extra = extra_of(g)
+    cdef GoroutineCold cold = cold_of(g)
     cdef list asked = None
     cdef bint noted = False
     cdef bint done = False
     while not (noted or done):
-        if asker is not g.sched or extra.callback_context is not None or extra.callbacks is not None:
+        if asker is not g.sched or cold.callback_context is not None or cold.callbacks is not None:
             asked = [(fn, context) if asker is g.sched else (fn, context, asker)]
         goish_lock(end_lock(g))
         done = goish_load_state(&g.state) == G_DONE
         if not done and asked is not None:
-            if extra.callbacks is None:
-                extra.callbacks = asked
+            if cold.callbacks is None:
+                cold.callbacks = asked
             else:
-                extra.callbacks += asked
+                cold.callbacks += asked
             noted = True
-        elif not done and extra.callback_context is None and extra.callbacks is None:
-            extra.callback, extra.callback_context = fn, context
+        elif not done and cold.callback_context is None and cold.callbacks is None:
+            cold.callback, cold.callback_context = fn, context
             noted = True
         goish_unlock(end_lock(g))
     return noted
@@ -518,41 +518,41 @@ cdef bint ask(Goroutine g, Scheduler asker, object fn, object context) except -1
 cdef list callbacks_of(Goroutine g):
     cdef list asked = []
     goish_lock(end_lock(g))
-    if type(g.extra) is Extra:
-        if (<Extra>g.extra).callback_context is not None:
-            asked.append(((<Extra>g.extra).callback, (<Extra>g.extra).callback_context))
-        if (<Extra>g.extra).callbacks is not None:
-            asked += (<Extra>g.extra).callbacks
+    if type(g.cold) is GoroutineCold:
+        if (<GoroutineCold>g.cold).callback_context is not None:
+            asked.append(((<GoroutineCold>g.cold).callback, (<GoroutineCold>g.cold).callback_context))
+        if (<GoroutineCold>g.cold).callbacks is not None:
+            asked += (<GoroutineCold>g.cold).callbacks
     goish_unlock(end_lock(g))
     return asked
 
 
 cdef bint forget_callback(Goroutine g, tuple entry) noexcept:
     # By what it is made of. False: it has been called meanwhile.
-    cdef Extra extra = <Extra>g.extra
+    cdef GoroutineCold cold = <GoroutineCold>g.cold
     cdef object one = None
     cdef Py_ssize_t i
     cdef bint found = False
     goish_lock(end_lock(g))
-    if extra.callback is entry[0] and extra.callback_context is entry[1]:
+    if cold.callback is entry[0] and cold.callback_context is entry[1]:
         found = True
-        extra.callback = extra.callback_context = None
-        move_joiners_up(extra, 0)
-    elif extra.callbacks is not None:
-        for i in range(len(extra.callbacks)):
-            one = extra.callbacks[i]
+        cold.callback = cold.callback_context = None
+        move_joiners_up(cold, 0)
+    elif cold.callbacks is not None:
+        for i in range(len(cold.callbacks)):
+            one = cold.callbacks[i]
             if one[0] is entry[0] and one[1] is entry[1]:
-                move_joiners_up(extra, i + (extra.callback_context is not None))
-                del extra.callbacks[i]  # the caller keeps the entry
+                move_joiners_up(cold, i + (cold.callback_context is not None))
+                del cold.callbacks[i]  # the caller keeps the entry
                 found = True
                 break
     goish_unlock(end_lock(g))
     return found
 
 
-cdef void move_joiners_up(Extra extra, Py_ssize_t place) noexcept:
+cdef void move_joiners_up(GoroutineCold cold, Py_ssize_t place) noexcept:
     # A callback goes: those who joined after it was asked for stand behind one less.
-    cdef PyObject* op = extra.joiners.head
+    cdef PyObject* op = cold.joiners.head
     while op != NULL:
         if not goish_is(<PyObject*>(<Op>op).owner, <PyObject*>Op) and (<Op>op).index > place:
             (<Op>op).index -= 1

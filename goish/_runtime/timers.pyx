@@ -17,20 +17,20 @@ cdef inline bint is_virtual(Scheduler s):
     return (s.loop_dict is not None and time_name in <dict>s.loop_dict) or type(s.loop).time is not own_time
 
 
-cdef double clock(Scheduler s) except? -1.0:
+cdef double sched_clock(Scheduler s) except? -1.0:
     return s.loop.time() if is_virtual(s) else goish_monotonic()
 
 
 cdef double loop_clock(Scheduler s) except? -1.0:
     # The clock by which the loop's own timers go; uvloop's stands still in a turn, and counts whole milliseconds.
-    return s.loop.time() if s.coarse_timers else clock(s)
+    return s.loop.time() if s.coarse_timers else sched_clock(s)
 
 
-cdef inline bint earlier(Alarm* a, Alarm* b) noexcept:
+cdef inline bint alarm_earlier(Alarm* a, Alarm* b) noexcept:
     return a.when < b.when or (a.when == b.when and a.order < b.order)
 
 
-cdef inline void place(Alarm* heap, Py_ssize_t i, Alarm alarm) noexcept:
+cdef inline void heap_place(Alarm* heap, Py_ssize_t i, Alarm alarm) noexcept:
     heap[i] = alarm
     if goish_is(alarm.waiter, <PyObject*>Op):
         (<Op>alarm.waiter).index = <uint32_t>i
@@ -42,24 +42,24 @@ cdef void sift_up(Alarm* heap, Py_ssize_t i, Alarm alarm) noexcept:
     cdef Py_ssize_t parent
     while i > 0:
         parent = (i - 1) >> 1
-        if not earlier(&alarm, &heap[parent]):
+        if not alarm_earlier(&alarm, &heap[parent]):
             break
-        place(heap, i, heap[parent])
+        heap_place(heap, i, heap[parent])
         i = parent
-    place(heap, i, alarm)
+    heap_place(heap, i, alarm)
 
 
 cdef void sift_down(Alarm* heap, Py_ssize_t count, Py_ssize_t i, Alarm alarm) noexcept:
     cdef Py_ssize_t child = 2 * i + 1
     while child < count:
-        if child + 1 < count and earlier(&heap[child + 1], &heap[child]):
+        if child + 1 < count and alarm_earlier(&heap[child + 1], &heap[child]):
             child += 1
-        if not earlier(&heap[child], &alarm):
+        if not alarm_earlier(&heap[child], &alarm):
             break
-        place(heap, i, heap[child])
+        heap_place(heap, i, heap[child])
         i = child
         child = 2 * i + 1
-    place(heap, i, alarm)
+    heap_place(heap, i, alarm)
 
 
 cdef bint timers_add(Scheduler s, PyObject* waiter, double when) noexcept:
@@ -92,7 +92,7 @@ cdef bint timers_add(Scheduler s, PyObject* waiter, double when) noexcept:
     if is_here(s):
         set_alarm(s)
     else:
-        post(s, s._rearm, (), None)
+        sched_post(s, s._rearm, (), None)
     return True
 
 
@@ -100,7 +100,7 @@ cdef void timers_remove(Scheduler s, PyObject* waiter) noexcept:
     # The heap's reference is dropped: the caller holds one.
     cdef bint was
     goish_lock(&s.alarms.lock)
-    was = linked(waiter)
+    was = is_linked(waiter)
     if was:
         timers_take(&s.alarms, waiter)
     goish_unlock(&s.alarms.lock)
@@ -108,7 +108,7 @@ cdef void timers_remove(Scheduler s, PyObject* waiter) noexcept:
         Py_DECREF(<object>waiter)
 
 
-cdef inline bint linked(PyObject* waiter) noexcept:
+cdef inline bint is_linked(PyObject* waiter) noexcept:
     if goish_is(waiter, <PyObject*>Op):
         return (<Op>waiter).flags & F_LINKED
     return (<Handle>waiter).linked
@@ -126,7 +126,7 @@ cdef void timers_take(Timers* t, PyObject* waiter) noexcept:
     t.count -= 1
     last = t.heap[t.count]
     if i < t.count:
-        if i > 0 and earlier(&last, &t.heap[(i - 1) >> 1]):
+        if i > 0 and alarm_earlier(&last, &t.heap[(i - 1) >> 1]):
             sift_up(t.heap, i, last)
         else:
             sift_down(t.heap, t.count, i, last)
@@ -177,7 +177,7 @@ cdef void set_alarm(Scheduler s) noexcept:
     if s.coarse_timers:
         delay = ceil(delay * 1000.0) / 1000.0
     s.alarm_at = when
-    s.alarm_handle = insist(s.loop, s.call_later, (delay, s._alarm), own_context(s))
+    s.alarm_handle = loop_call_retry(s.loop, s.call_later, (delay, s._alarm), own_context(s))
     if s.alarm_handle is None:
         inbox_poke(s)
     elif s.alarm_handle is False:
@@ -232,7 +232,7 @@ cdef bint sleep_arm(Op op) noexcept:
     try:
         s = op_scheduler(op)
         op.target = s
-        if timers_add(s, <PyObject*>op, clock(s) + <double>op.value):
+        if timers_add(s, <PyObject*>op, sched_clock(s) + <double>op.value):
             return True
         raise MemoryError
     except BaseException as exc:
@@ -322,6 +322,6 @@ def sleep(seconds):
 cdef Scheduler op_scheduler(Op op):
     if type(op.owner) is Goroutine:
         return (<Goroutine>op.owner).sched
-    if type(op.owner) is Face:
-        return scheduler_of((<Face>op.owner).loop)
+    if type(op.owner) is TaskWaiter:
+        return scheduler_of((<TaskWaiter>op.owner).loop)
     return scheduler_here()

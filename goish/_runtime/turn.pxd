@@ -20,4 +20,4 @@ cdef struct TurnQueue:
     PyObject* head       # Goroutines (borrowed: the registry owns them), Wakes and Handles (both owned)
     PyObject* tail
     Py_ssize_t count
-    bint armed           # the loop is about to call turn()
+    bint armed           # the loop is about to call turn_run()

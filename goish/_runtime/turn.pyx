@@ -4,7 +4,7 @@
 # asked for, and what is asked for during a turn runs in the next. A loop of new_event_loop() keeps this queue here and tells
 # the loop below it of one callback a turn. A task's step is then a place in the queue, not a Handle.
 #
-# Invariants: if the queue is not empty, the loop below is about to call turn() (armed). turn() runs only what was queued when it
+# Invariants: if the queue is not empty, the loop below is about to call turn_run() (armed). turn_run() runs only what was queued when it
 #   began. A call that another thread has put into the inbox is queued before anything that this thread queues after it.
 # Threads: the loop's own; call_soon_threadsafe from any that does not run the loop, through the inbox; Handle.cancel from any:
 #   who takes a handle out of H_WAITING empties it, nobody else. In debug mode, and on loops that are not goish's,
@@ -57,8 +57,8 @@ cdef Handle handle_new(Scheduler s, object callback, object args, object context
     h.context = PyContext_CopyCurrent() if context is None else context
     # While it waits it is a root, as a goroutine is: tens of thousands may wait at once, and the collector need not look at them.
     # Nobody else holds the tuple.
-    goish_gc_take(<PyObject*>h)
-    goish_gc_take(<PyObject*>args)
+    goish_untrack(<PyObject*>h)
+    goish_untrack(<PyObject*>args)
     return h
 
 
@@ -66,7 +66,7 @@ cdef void handle_over(Handle h) noexcept:
     # By whom it has ceased to wait. It holds nothing any more: without the GIL it is freed only when the thread that made it runs
     # Python again, and with it the collector does not see what it holds.
     if h.owns_context:
-        goish_gc_return(<PyObject*>h.context)
+        goish_retrack(<PyObject*>h.context)
         h.owns_context = False
     h.callback = h.args = h.context = h.sched = None
 
@@ -85,11 +85,11 @@ cdef void handle_run(Handle h) except *:
     callback, args, context, s = h.callback, h.args, h.context, h.sched
     handle_over(h)
     try:
-        if context is not (<Scheduler>s).base:  # in which turn() runs
+        if context is not (<Scheduler>s).base:  # in which turn_run() runs
             if PyContext_Enter(<PyObject*>context) < 0:
                 raise_pending()
             entered = True
-        called(PyObject_Vectorcall(<PyObject*>callback, goish_tuple_items(<PyObject*>args), len(<tuple>args), NULL))
+        call_checked(PyObject_Vectorcall(<PyObject*>callback, goish_tuple_items(<PyObject*>args), len(<tuple>args), NULL))
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as exc:
@@ -107,18 +107,18 @@ cdef inline bint has_turns(Scheduler s) noexcept:
 
 
 cdef inline void turn_link(Scheduler s, PyObject* item) noexcept:
-    behind(item)[0] = NULL
+    link_of(item)[0] = NULL
     if s.turns.tail == NULL:
         s.turns.head = item
     else:
-        behind(s.turns.tail)[0] = item
+        link_of(s.turns.tail)[0] = item
     s.turns.tail = item
     s.turns.count += 1
 
 
 cdef inline PyObject* turn_pop(Scheduler s) noexcept:
     cdef PyObject* item = s.turns.head
-    s.turns.head = behind(item)[0]
+    s.turns.head = link_of(item)[0]
     if s.turns.head == NULL:
         s.turns.tail = NULL
     s.turns.count -= 1
@@ -133,7 +133,7 @@ cdef inline int turn_arm(Scheduler s, object call) except -1:
     base = own_context(s)
     args[0] = <PyObject*>s.turn_callback
     args[1] = <PyObject*>base
-    called(PyObject_Vectorcall(<PyObject*>call, args, 1, <PyObject*>context_keyword))
+    call_checked(PyObject_Vectorcall(<PyObject*>call, args, 1, <PyObject*>context_keyword))
     s.turns.armed = True
     return 0
 
@@ -158,7 +158,7 @@ cdef void turn_push_late(Scheduler s, PyObject* item) noexcept:
         s.turns.armed = post_callback(s, s.turn_callback)
 
 
-cdef void turn(Scheduler s) except *:
+cdef void turn_run(Scheduler s) except *:
     global goish_tls_sched
     cdef PyObject* outer = goish_tls_sched
     cdef PyObject* outer_current = s.current
@@ -167,7 +167,7 @@ cdef void turn(Scheduler s) except *:
     goish_tls_sched = <PyObject*>s
     settle_here(s)
     s.turns.armed = False
-    s.nests = nestable(s)
+    s.nests = is_nestable(s)
     s.now = goish_monotonic()
     if s.inbox.head != NULL:
         inbox_take(s)
@@ -189,7 +189,7 @@ cdef void turn(Scheduler s) except *:
         if s.failed:
             look_at_failed(s)
     if s.run_head == NULL and s.turns.head == NULL:
-        idle(s)
+        sched_idle(s)
     else:
         lend_if_asked(s)
 
@@ -198,7 +198,7 @@ cdef inline void turn_item(Scheduler s, PyObject* item) except *:
     cdef Goroutine g
     if goish_is(item, <PyObject*>Goroutine):
         s.entered = True
-        step(s, item)
+        goroutine_step(s, item)
         return
     owned = <object>item
     Py_DECREF(owned)
@@ -207,7 +207,7 @@ cdef inline void turn_item(Scheduler s, PyObject* item) except *:
         g = (<Wake>item).g
         if end_wait_for_future(g):
             s.entered = True
-            step(s, <PyObject*>g)
+            goroutine_step(s, <PyObject*>g)
         return
     if s.entered:  # callbacks run in no task
         leave_tasks(s, NULL, False)
@@ -222,7 +222,7 @@ cdef void turns_drop(Scheduler s) noexcept:
     while s.turns.head != NULL:
         item = turn_pop(s)
         if not goish_is(item, <PyObject*>Goroutine):
-            discard(item)
+            item_discard(item)
 
 
 # ---- steps of tasks ----
@@ -240,7 +240,7 @@ cdef void task_woken(Scheduler s, Goroutine g) noexcept:
     if has_turns(s):
         turn_after_inbox(s)
         turn_push_late(s, <PyObject*>g)
-    elif insist(s.loop, s.call_soon, (step_of(g),), own_context(s)) is None:
+    elif loop_call_retry(s.loop, s.call_soon, (step_of(g),), own_context(s)) is None:
         run_push(s, <PyObject*>g)  # out of its order, but not forgotten
         arm_drain(s)
 
@@ -261,7 +261,7 @@ cdef PyObject* loop_call_soon(PyObject* self, PyObject** args, size_t n, PyObjec
 cdef object asked_soon(Scheduler s, PyObject** args, Py_ssize_t n, PyObject* kwnames):
     cdef object context = None
     if s.debug or n == 0 or not is_context_only(kwnames):
-        return called(PyObject_Vectorcall(<PyObject*>s.call_soon, args, <size_t>n, kwnames))
+        return call_checked(PyObject_Vectorcall(<PyObject*>s.call_soon, args, <size_t>n, kwnames))
     if goish_is(args[0], <PyObject*>Wake) and not (<Wake>args[0]).queued and (not GOISH_LOCKS or is_here(s)):
         turn_push(s, args[0])
         (<Wake>args[0]).queued = True

@@ -16,7 +16,7 @@ cdef Chan base_of(object ch):
     return None
 
 
-cdef class End:
+cdef class ChanView:
     # What both ends have in common.
 
     def peek(self):
@@ -64,7 +64,7 @@ cdef class End:
         raise_no_channel_copy()
 
 
-cdef class SendChan(End):
+cdef class SendChan(ChanView):
     """The sending end of a channel, ``ch.sender``: it cannot receive. Go's ``chan<- T``.
 
     It is equal to its channel.
@@ -109,7 +109,7 @@ cdef class SendChan(End):
         return chan_repr(self.chan, "SendChan")
 
 
-cdef class RecvChan(End):
+cdef class RecvChan(ChanView):
     """The receiving end of a channel, ``ch.receiver``: it can neither send nor close. Go's ``<-chan T``.
 
     It is equal to its channel.
@@ -175,7 +175,7 @@ cdef class RecvChan(End):
 
     def recv_many(self, Py_ssize_t max, *, double linger=0.0):
         """See ``Chan.recv_many``."""
-        return recv_many(self.chan, at_least_one(max), linger)
+        return recv_many(self.chan, check_at_least_one(max), linger)
 
     def peek_item(self):
         """See ``Chan.peek_item``."""
@@ -255,7 +255,7 @@ cdef class CancelToken:
 def parked_on(obj):
     """The operations that wait on a channel (receivers first), on a goroutine's end or on a wait group."""
     cdef Chan ch = base_of(obj)
-    cdef Extra extra
+    cdef GoroutineCold cold
     cdef list found = []
     if ch is not None:
         list_waiters(&ch.receivers, &ch.lock, found)
@@ -263,9 +263,9 @@ def parked_on(obj):
     elif type(obj) is WaitGroup:
         list_waiters(&(<WaitGroup>obj).waiters, &(<WaitGroup>obj).lock, found)
     elif type(obj) is Goroutine:
-        extra = extra_made(<Goroutine>obj)
-        if extra is not None:
-            list_waiters(&extra.joiners, end_lock(<Goroutine>obj), found)
+        cold = cold_made(<Goroutine>obj)
+        if cold is not None:
+            list_waiters(&cold.joiners, end_lock(<Goroutine>obj), found)
     return found
 
 

@@ -61,10 +61,10 @@ cdef bint wg_arm(Op op) noexcept:
 
 cdef bint wg_withdraw(Op op) noexcept:
     cdef WaitGroup wg = <WaitGroup>op.target
-    return unlink(op, &wg.waiters, &wg.lock)
+    return op_unlink(op, &wg.waiters, &wg.lock)
 
 
-cdef bint unlink(Op op, WaitQueue* q, goish_mutex* lock) noexcept:
+cdef bint op_unlink(Op op, WaitQueue* q, goish_mutex* lock) noexcept:
     # The common half of withdrawing: out of its queue, if it still waits.
     goish_lock(lock)
     if goish_load_state(&op.state) != OP_WAITING:  # one that is over its owner takes without the lock
@@ -153,7 +153,7 @@ cdef class WaitGroup:
             wg = WaitGroup()
             wg.wait_blocking(timeout=1)
         """
-        block(new_op(W_WAITGROUP, self), timeout, "wait_blocking()", "use await wg.wait()")
+        thread_block(new_op(W_WAITGROUP, self), timeout, "wait_blocking()", "use await wg.wait()")
 
     def go(self, fn, /, *args, **kwargs):
         """Starts ``fn(*args, **kwargs)`` as a goroutine that counts here until it ends, also when it is cancelled.
@@ -186,7 +186,7 @@ cdef class WaitGroup:
 
 cdef PyObject* wg_go(PyObject* self, PyObject** args, size_t n, PyObject* kwnames) noexcept:
     try:
-        g = start(args, <Py_ssize_t>n, kwnames, None, <object>self)
+        g = go_start(args, <Py_ssize_t>n, kwnames, None, <object>self)
         wg_add(<WaitGroup>self, 1)
     except BaseException as exc:
         goish_raise(<PyObject*>exc)

@@ -34,7 +34,7 @@ cdef inline void waitq_remove(WaitQueue* q, Op op) noexcept:
     q.count -= 1
 
 
-cdef inline bint claim(PyObject* op) noexcept:
+cdef inline bint op_claim(PyObject* op) noexcept:
     cdef PyObject* owner = <PyObject*>(<Op>op).owner
     if goish_is(owner, <PyObject*>Op):
         if not goish_swap_state(&(<Op>owner).state, OP_WAITING, OP_DONE):
@@ -49,7 +49,7 @@ cdef inline PyObject* waitq_claim(WaitQueue* q) noexcept:
     cdef PyObject* op = q.head
     while op != NULL:
         waitq_remove(q, <Op>op)
-        if claim(op):
+        if op_claim(op):
             return op
         Py_DECREF(<Op>op)
         op = q.head

@@ -1,9 +1,9 @@
 # worker.pyx - the threads that take what waits in a pool (pool.pyx).
 #
-# A plain worker parks on a lock of its own, its gate. One on which calls have left goroutines runs their loop instead, until they
-# are over or it is summoned; summoned, it goes through the gate all the same, so who opens it is never too late. A loop worker
+# A plain worker parks on its `park_lock`. One on which calls have left goroutines runs their loop instead, until they
+# are over or it is summoned; summoned, it takes the park lock all the same, so a wake-up is never too late. A loop worker
 # parks in its loop, and its scheduler takes a call from the pool whenever its own run queue is empty, once a slice in any case.
-# Invariants: `idle`, `told` and the idle list under the pool's lock. The gate is closed but between a wake-up and its being
+# Invariants: `idle`, `told` and the idle list under the pool's lock. It is taken but between a wake-up and its being
 #   noticed; only who took the worker off the idle list opens it.
 # Threads: the worker's own; whoever wakes it.
 
@@ -28,10 +28,10 @@ cdef Goroutine next_call(Worker w):
         if g != NULL:
             goish_store_state(&(<Goroutine>g).state, G_RUNNING)
             calls_push(&p.active, g)
-            other = summon(p, PLAIN, NULL)
+            other = worker_pick(p, PLAIN, NULL)
             goish_unlock(&p.lock)
-            rouse_quietly(p, PLAIN, other)
-            tell_room(p)
+            worker_wake_quietly(p, PLAIN, other)
+            tell_space(p)
             return <Goroutine>g
         p.busy -= 1
         if keeps:
@@ -42,17 +42,17 @@ cdef Goroutine next_call(Worker w):
             w.left = True
         else:
             idle_push(p, w)
-        other = summon(p, PLAIN, NULL if keeps else <PyObject*>w)
+        other = worker_pick(p, PLAIN, NULL if keeps else <PyObject*>w)
         if w.left and other == NULL:
             other = leave_too(p, PLAIN)
         goish_unlock(&p.lock)
-        rouse_quietly(p, PLAIN, other)
+        worker_wake_quietly(p, PLAIN, other)
         if w.left:
             return None
         if keeps:
             run_kept(w)
         else:
-            goish_take_bell(w.gate, INFINITY, False)
+            goish_park(w.park_lock, INFINITY, False)
 
 
 cdef bint keeps_goroutines(Worker w) noexcept:
@@ -78,7 +78,7 @@ cdef void run_kept(Worker w) except *:
             p.busy += 1
         goish_unlock(&p.lock)
         if summoned:
-            goish_take_bell(w.gate, INFINITY, False)
+            goish_park(w.park_lock, INFINITY, False)
         goish_lock(&p.lock)
         w.tends = False
         goish_unlock(&p.lock)
@@ -87,7 +87,7 @@ cdef void run_kept(Worker w) except *:
 cdef void stop_keeping(Worker w) noexcept:
     # On its thread, whose loop runs the goroutines that calls have left: they are over, or it was summoned.
     if not w.stops:
-        w.stops = insist(w.sched.loop, w.sched.call_soon, (w.sched.loop.stop,), own_context(w.sched)) is not False
+        w.stops = loop_call_retry(w.sched.loop, w.sched.call_soon, (w.sched.loop.stop,), own_context(w.sched)) is not False
 
 
 cdef PyObject* leave_too(Pool p, int kind) noexcept:
@@ -100,12 +100,12 @@ cdef PyObject* leave_too(Pool p, int kind) noexcept:
     return w
 
 
-cdef void rouse_quietly(Pool p, int kind, PyObject* w) noexcept:
+cdef void worker_wake_quietly(Pool p, int kind, PyObject* w) noexcept:
     # A helper that cannot be had is no matter of who would have liked it.
     if w == NULL:
         return
     try:
-        rouse(p, kind, w)
+        worker_wake(p, kind, w)
     except BaseException as exc:
         logger.error("%r has not got a further thread", p, exc_info=exc_info(exc))
         fail_queued(p, kind, exc)
@@ -117,7 +117,7 @@ cdef void rouse_quietly(Pool p, int kind, PyObject* w) noexcept:
 cdef double PATIENCE = 0.02
 
 cdef void call_settles(Goroutine g, Scheduler s) noexcept:
-    # On the thread of its loop, once. Others may read either: they ask only whether it is their own, and this thread's is limbo's
+    # On the thread of its loop, once. Others may read either: they ask only whether it is their own, and this thread's is NO_LOOP's
     # until here. A function of its own for the thread sanitizer, which is told of it by name.
     g.sched = s
 
@@ -142,12 +142,12 @@ cdef bint worker_feed(Scheduler s) except *:
         call_settles(<Goroutine>g, s)
         goish_store_state(&(<Goroutine>g).state, G_CALLED)
         p.finished += 1
-    other = summon(p, LOOP, <PyObject*>w)
+    other = worker_pick(p, LOOP, <PyObject*>w)
     goish_unlock(&p.lock)
-    rouse_quietly(p, LOOP, other)
+    worker_wake_quietly(p, LOOP, other)
     if g == NULL:
         return False
-    tell_room(p)
+    tell_space(p)
     registry_add(s, <Goroutine>g)
     Py_DECREF(<Goroutine>g)  # the queue's
     run_push(s, g)
@@ -189,7 +189,7 @@ cdef void worker_idle(Scheduler s) noexcept:
     if not w.idle:
         idle_push(p, w)
     w.load = s.live
-    other = summon(p, LOOP, <PyObject*>w)
+    other = worker_pick(p, LOOP, <PyObject*>w)
     if p.closed and w.idle and p.queues[LOOP].count == 0 and s.live == 0:
         w.left = True
         idle_remove(p, w)
@@ -199,11 +199,11 @@ cdef void worker_idle(Scheduler s) noexcept:
         w.sees = (<Goroutine>p.queues[LOOP].head).id  # it was made here: for another, or in a moment for this one after all
         again = True
     goish_unlock(&p.lock)
-    rouse_quietly(p, LOOP, other)
-    if again and not insist(s.loop, s.loop.call_later, (PATIENCE, w._look_again), own_context(s)):
+    worker_wake_quietly(p, LOOP, other)
+    if again and not loop_call_retry(s.loop, s.loop.call_later, (PATIENCE, w._look_again), own_context(s)):
         w.sees = 0
-    if w.left and insist(s.loop, s.call_soon, (s.loop.stop,), own_context(s)) is None:
-        post(s, s.loop.stop, (), None)
+    if w.left and loop_call_retry(s.loop, s.call_soon, (s.loop.stop,), own_context(s)) is None:
+        sched_post(s, s.loop.stop, (), None)
 
 
 cdef void worker_gets(Worker w, Scheduler s) noexcept:
@@ -217,10 +217,10 @@ cdef Worker worker_here(Pool p):
     # This thread's; one of no pool where a thread that is none runs a call that it waits for.
     if goish_tls_worker != NULL:
         return <Worker>goish_tls_worker
-    guest = Worker.__new__(Worker)
-    (<Worker>guest).pool = p
-    (<Worker>guest).guest = True
-    return <Worker>guest
+    borrowed = Worker.__new__(Worker)
+    (<Worker>borrowed).pool = p
+    (<Worker>borrowed).is_borrowed = True
+    return <Worker>borrowed
 
 
 cdef Scheduler worker_scheduler(Worker w):
@@ -229,7 +229,7 @@ cdef Scheduler worker_scheduler(Worker w):
         loop = worker_loop(w)
         worker_gets(w, scheduler_of(loop))
         w.sched.worker = w
-        w.sched.on_panic = limbo.on_panic
+        w.sched.on_panic = NO_LOOP.on_panic
     return w.sched
 
 
@@ -249,7 +249,7 @@ cdef int worker_blocks() except -1:
     if goish_tls_worker == NULL:
         return 0
     w = <Worker>goish_tls_worker
-    if w.kind != PLAIN or w.guest or w.blocked:
+    if w.kind != PLAIN or w.is_borrowed or w.blocked:
         return 0
     p = w.pool
     goish_lock(&p.lock)
@@ -258,11 +258,11 @@ cdef int worker_blocks() except -1:
         w.blocked = True
         p.blocked += 1
         p.busy -= 1
-        other = summon(p, PLAIN, NULL)
+        other = worker_pick(p, PLAIN, NULL)
     goish_unlock(&p.lock)
     if stuck:
         raise_refused(p, 3)
-    rouse_quietly(p, PLAIN, other)
+    worker_wake_quietly(p, PLAIN, other)
     return 1
 
 
@@ -297,7 +297,7 @@ cdef inline bint has_children() noexcept:
     )
 
 
-cdef object pump(Op op, double seconds):
+cdef object worker_pump(Op op, double seconds):
     # Waits for the op by running the loop of this worker.
     return pump_counted(op, seconds, worker_blocks())
 
@@ -331,12 +331,12 @@ cdef object pump_counted(Op op, double seconds, bint counted):
 
 @cython.final
 cdef class Worker:
-    """A thread of a pool. Made by ``goish.workers``; programs get it from ``current_worker``."""
+    """A thread of a pool. Made by ``goish._threads.workers``; programs get it from ``current_worker``."""
 
     def __dealloc__(self):
-        if self.gate != NULL:
-            PyThread_release_lock(self.gate)
-            PyThread_free_lock(self.gate)
+        if self.park_lock != NULL:
+            PyThread_release_lock(self.park_lock)
+            PyThread_free_lock(self.park_lock)
 
     def _attach(self, loop):
         # A loop worker, on its thread: from now on its loop takes calls.
@@ -344,7 +344,7 @@ cdef class Worker:
         self.thread = PyThread_get_thread_ident()
         worker_gets(self, scheduler_of(loop))
         self.sched.worker = self
-        self.sched.on_panic = limbo.on_panic
+        self.sched.on_panic = NO_LOOP.on_panic
         goish_tls_worker = <PyObject*>self
         arm_drain(self.sched)
 
@@ -366,10 +366,10 @@ cdef class Worker:
         if self.told:
             self.told = False
             p.searching[LOOP] = False
-        other = summon(p, LOOP, NULL)
+        other = worker_pick(p, LOOP, NULL)
         goish_unlock(&p.lock)
         goish_tls_worker = NULL
-        rouse_quietly(p, LOOP, other)
+        worker_wake_quietly(p, LOOP, other)
 
     def _serve(self):
         # The life of a plain worker.
@@ -429,6 +429,6 @@ def new_worker(Pool pool, int kind, str name):
     w.name = name
     w.told = True
     w.born = forks
-    w.gate = PyThread_allocate_lock()
-    PyThread_acquire_lock(w.gate, 1)
+    w.park_lock = PyThread_allocate_lock()
+    PyThread_acquire_lock(w.park_lock, 1)
     return w

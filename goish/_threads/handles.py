@@ -23,16 +23,16 @@ from .._runtime.core import (
     RecvChan,
     chan,
     end_of,
+    flowvar_take,
     given_up,
     go,
     go_thread,
     goroutine_behind,
     goroutine_end_channel,
     join_helping,
-    scheduler,
+    scheduler_for,
     select,
     sync,
-    take,
 )
 
 __all__ = ["Handle", "ended", "joint_waits", "sync_all", "sync_any", "wait_all", "wait_any"]
@@ -464,7 +464,7 @@ async def _end_of(handle: Handle[Any]) -> None:
 
 def _call_on(loop: asyncio.AbstractEventLoop, fn: Callable[..., object], *args: object) -> None:
     """Not by ``call_soon_threadsafe``, which is unsafe beside the loop's ``close``."""
-    if not scheduler(loop).post(fn, *args):
+    if not scheduler_for(loop).post(fn, *args):
         raise RuntimeError(f"{loop!r} is closed")
 
 
@@ -483,7 +483,7 @@ def _results(handles: Sequence[Handle[Any]], what: str) -> tuple[Any, ...]:
 
 def _result_of(handle: Handle[T]) -> T:
     """Of one that is done."""
-    return take(handle) if isinstance(handle, FlowVar) else handle.result()
+    return flowvar_take(handle) if isinstance(handle, FlowVar) else handle.result()
 
 
 def _behind(handle: Handle[T]) -> Goroutine[T] | asyncio.Future[T]:

@@ -34,10 +34,10 @@ from .._runtime.core import (
     after,
     after_fork,
     interpreter_ends,
-    let_spin,
     new_worker,
-    scheduler,
+    scheduler_for,
     select,
+    set_max_spinners,
     tell_panic,
 )
 from .cpus import cpu_count
@@ -208,7 +208,7 @@ def _finish(worker: Worker) -> None:
     """Run it until the goroutines that a call has left there are over, and close it: its thread is no worker."""
     loop = _loop_of(worker)
     try:
-        while rest := scheduler(loop).goroutines():
+        while rest := scheduler_for(loop).goroutines():
             _run_until(loop, _ended(rest))
     finally:
         _close(loop)
@@ -277,7 +277,7 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
                 task.cancel("its worker ends")
             _run_until(loop, asyncio.wait(left, timeout=GRACE))
         _run_until(loop, loop.shutdown_asyncgens())
-        scheduler(loop).abandon()
+        scheduler_for(loop).abandon()
     except BaseException as exc:
         logger.error("the loop of a worker did not end well", exc_info=exc_info(exc))
     finally:
@@ -405,4 +405,4 @@ except RuntimeError:  # imported by an atexit handler
     interpreter_ends(True)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-let_spin(cpu_count() // 2)
+set_max_spinners(cpu_count() // 2)

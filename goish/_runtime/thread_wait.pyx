@@ -1,15 +1,15 @@
-# seat.pyx - blocking a plain thread until an Op is decided.
+# thread_wait.pyx - blocking a plain thread until an Op is decided.
 #
 # A thread without an event loop has nowhere to come back to. It sits on a lock that is taken, letting other threads run, and
 # whoever decides its op releases the lock. Everything else is as for a goroutine: the same queues, the same commit rule.
 #
-# Invariants: the bell is rung once for each op that was decided by another than its own thread. A thread that gives up withdraws
-#   its op first; if that is refused, the op has happened, and it waits for the bell, which is about to ring: so nobody
-#   touches seat or op any more when it goes on.
+# Invariants: the park_lock is rung once for each op that was decided by another than its own thread. A thread that gives up withdraws
+#   its op first; if that is refused, the op has happened, and it waits for the park_lock, which is about to ring: so nobody
+#   touches thread_waiter or op any more when it goes on.
 # A plain call of a pool can be cancelled while its thread is blocked: `waits` of its Call is the op, from when it is armed until
 #   it is over. It and GF_MUST_CANCEL change under end_lock() of the goroutine: so either who cancels finds the op, or who is
 #   about to block finds the cancel. If the op has been decided, the cancel stays for the next blocking call, or check_cancel().
-# Threads: the one that sits; seat_wake() and cancel_blocked() from any.
+# Threads: the one that sits; thread_wake() and cancel_blocked() from any.
 # Not here: what an op does (handoff.pyx, select.pyx, goroutine.pyx, waitgroup.pyx).
 
 # Who is told that a thread is about to block, and that it goes on: a pool that starts another worker meanwhile.
@@ -19,52 +19,52 @@ cdef object after_blocking = None
 # Threads that sit without a timeout and whose op is undecided: like parked goroutines, they wake nobody. Each is in here only
 # while that is so, to the instant, since a deadlock is concluded from it.
 cdef set seated_for_ever = set()
-cdef uint64_t unseated = 0  # how many have been woken so far
-cdef goish_mutex seated_lock
+cdef uint64_t wake_ups_of_threads = 0  # how many have been woken so far
+cdef goish_mutex parked_lock
 
 
 @cython.final
-cdef class Seat:
+cdef class ThreadWaiter:
     def __cinit__(self):
-        self.bell = PyThread_allocate_lock()
-        if self.bell == NULL:
+        self.park_lock = PyThread_allocate_lock()
+        if self.park_lock == NULL:
             raise MemoryError
-        PyThread_acquire_lock(self.bell, 1)
+        PyThread_acquire_lock(self.park_lock, 1)
         self.born = forks
         self.ident = PyThread_get_thread_ident()
 
     def __dealloc__(self):
-        if self.bell != NULL:
-            PyThread_release_lock(self.bell)  # taken, whatever has happened; Python 3.11 and 3.12 want it so
-            PyThread_free_lock(self.bell)
+        if self.park_lock != NULL:
+            PyThread_release_lock(self.park_lock)  # taken, whatever has happened; Python 3.11 and 3.12 want it so
+            PyThread_free_lock(self.park_lock)
 
 
-cdef void seat_wake(Seat seat) noexcept:
-    # Once the bell has rung the seat may be gone.
-    unseat(seat)
-    goish_ring(seat.bell)
+cdef void thread_wake(ThreadWaiter thread_waiter) noexcept:
+    # Once the park_lock has rung the thread_waiter may be gone.
+    thread_unlist(thread_waiter)
+    goish_unpark(thread_waiter.park_lock)
 
 
-cdef void count_seated(Seat seat) noexcept:
+cdef void thread_list(ThreadWaiter thread_waiter) noexcept:
     thread = PyThread_get_thread_native_id()
-    goish_lock(&seated_lock)
-    if not seat.rung:
-        seat.thread = thread
+    goish_lock(&parked_lock)
+    if not thread_waiter.rung:
+        thread_waiter.thread = thread
         PySet_Add(seated_for_ever, thread)
-    goish_unlock(&seated_lock)
+    goish_unlock(&parked_lock)
 
 
-cdef void unseat(Seat seat) noexcept:
-    global unseated
+cdef void thread_unlist(ThreadWaiter thread_waiter) noexcept:
+    global wake_ups_of_threads
     thread = None
-    goish_lock(&seated_lock)
-    unseated += 1
-    seat.rung = True
-    if seat.thread != 0:
-        thread = seat.thread
+    goish_lock(&parked_lock)
+    wake_ups_of_threads += 1
+    thread_waiter.rung = True
+    if thread_waiter.thread != 0:
+        thread = thread_waiter.thread
         PySet_Discard(seated_for_ever, thread)
-        seat.thread = 0
-    goish_unlock(&seated_lock)
+        thread_waiter.thread = 0
+    goish_unlock(&parked_lock)
 
 
 cdef double checked_timeout(object timeout) except -1.0:
@@ -82,7 +82,7 @@ cdef double checked_timeout(object timeout) except -1.0:
     return max(seconds, 0.0)
 
 
-cdef object block(Op op, object timeout, str call, str instead):
+cdef object thread_block(Op op, object timeout, str call, str instead):
     # Does `op`, blocking this thread as long as it must wait; its result. TimeoutError: it has not happened.
     cdef PyObject* result = NULL
     cdef double seconds
@@ -96,7 +96,7 @@ cdef object block(Op op, object timeout, str call, str instead):
         op_drop(op)
         raise_cancel_here()
     if has_children():
-        return pump(op, seconds)
+        return worker_pump(op, seconds)
     op.state = OP_SPENT
     r = waits[op.kind].attempt(op, &result)
     if r == 0:
@@ -104,7 +104,7 @@ cdef object block(Op op, object timeout, str call, str instead):
             if op.kind == W_JOIN:
                 give_up_on(<Goroutine>op.target, op)
             raise TimeoutError(f"{call}: not possible at once")
-        r = sit_through(op, seconds, call, &result)
+        r = thread_park_through(op, seconds, call, &result)
     if r < 0:
         raise_pending()
     value = <object>result
@@ -112,24 +112,24 @@ cdef object block(Op op, object timeout, str call, str instead):
     return value
 
 
-cdef int sit_through(Op op, double seconds, str call, PyObject** result) except? -1:
-    goish_lock(&seated_lock)
+cdef int thread_park_through(Op op, double seconds, str call, PyObject** result) except? -1:
+    goish_lock(&parked_lock)
     blocks, goes_on = before_blocking, after_blocking
-    goish_unlock(&seated_lock)
-    seat = Seat.__new__(Seat)
+    goish_unlock(&parked_lock)
+    thread_waiter = ThreadWaiter.__new__(ThreadWaiter)
     if blocks is not None:
         blocks()  # may refuse, by raising: nothing has happened yet
     try:
-        op.owner = seat
+        op.owner = thread_waiter
         if op_arm(op):
-            sit_cancellable(op, <Seat>seat, seconds, call)
+            thread_park_cancellable(op, <ThreadWaiter>thread_waiter, seconds, call)
     finally:
         if goes_on is not None:
-            tell(goes_on)
+            tell_goes_on(goes_on)
     return op_resume(op, result)
 
 
-cdef void tell(object goes_on) noexcept:
+cdef void tell_goes_on(object goes_on) noexcept:
     # Whatever it raises must not cost what was received.
     try:
         goes_on()
@@ -137,13 +137,13 @@ cdef void tell(object goes_on) noexcept:
         logger.exception("%r failed after a thread had blocked", goes_on)
 
 
-cdef void sit_cancellable(Op op, Seat seat, double seconds, str call) except *:
+cdef void thread_park_cancellable(Op op, ThreadWaiter thread_waiter, double seconds, str call) except *:
     if not waits_now(op, None):
-        if give_up(op, seat):
+        if thread_give_up(op, thread_waiter):
             raise_cancel_here()
         return
     try:
-        sit(op, seat, seconds, call)
+        thread_park(op, thread_waiter, seconds, call)
     finally:
         waits_no_more()
 
@@ -153,42 +153,42 @@ cdef void sit_cancellable(Op op, Seat seat, double seconds, str call) except *:
 cdef double FIRST_WAIT = 0.05
 
 
-cdef void sit(Op op, Seat seat, double seconds, str call) except *:
+cdef void thread_park(Op op, ThreadWaiter thread_waiter, double seconds, str call) except *:
     # Until the op is decided; otherwise it is withdrawn, and the reason raised.
     cdef double deadline = goish_monotonic() + seconds
     cdef double left = min(seconds, FIRST_WAIT)
     cdef int rung
     if seconds == INFINITY and (waits[op.kind].due == NULL or waits[op.kind].due(op) == INFINITY):
-        count_seated(seat)
+        thread_list(thread_waiter)
     while True:
         if waits[op.kind].due != NULL:
             left = min(left, waits[op.kind].due(op))
         if PyErr_CheckSignals() < 0:  # also before the first wait: a signal that has come does not interrupt it
-            stand_up(op, seat, pending_exception())
-        rung = goish_take_bell(seat.bell, left, True)
+            thread_unpark(op, thread_waiter, pending_exception())
+        rung = goish_park(thread_waiter.park_lock, left, True)
         if rung == 1:
             return
         left = deadline - goish_monotonic()
         if rung == 0 and left <= 0.0:
-            if give_up(op, seat):
+            if thread_give_up(op, thread_waiter):
                 raise TimeoutError(f"{call}: not within {seconds:g} s")
             return
 
 
-cdef bint give_up(Op op, Seat seat) noexcept:
+cdef bint thread_give_up(Op op, ThreadWaiter thread_waiter) noexcept:
     # False: too late, it has happened.
     if waits[op.kind].withdraw(op):
-        unseat(seat)
+        thread_unlist(thread_waiter)
         op.owner = op.value = None
         goish_store_state(&op.state, OP_SPENT)
         return True
-    goish_take_bell(seat.bell, INFINITY, False)
+    goish_park(thread_waiter.park_lock, INFINITY, False)
     return False
 
 
-cdef void stand_up(Op op, Seat seat, object exc) except *:
+cdef void thread_unpark(Op op, ThreadWaiter thread_waiter, object exc) except *:
     # A signal handler has raised, as Ctrl-C does. What was received by then nobody would see: it is undelivered.
-    if not give_up(op, seat):
+    if not thread_give_up(op, thread_waiter):
         if goish_load_state(&op.state) == OP_FAILED and plain_here() != NULL:  # a cancel was first: it comes later
             goish_set_bits(&(<Goroutine>plain_here()).flags, GF_MUST_CANCEL)
         if op.kind == W_SEND and op.flags & F_OK:
@@ -308,7 +308,7 @@ cdef Goroutine cancel_one(Goroutine g, Call call, object msg):
             goish_set_bits(&g.flags, GF_MUST_CANCEL)
         goish_unlock(end_lock(g))
         if pumped is not None:
-            post(pumped, cancel_pumped, (g,), None)
+            sched_post(pumped, cancel_pumped, (g,), None)
             return None
         if op is None or op is before:
             return inner
@@ -340,41 +340,41 @@ def on_blocking(blocks, goes_on):
     For pools. ``blocks`` may raise: the call then has not happened, and raises that. Both None: nobody is told.
     """
     global before_blocking, after_blocking
-    goish_lock(&seated_lock)
+    goish_lock(&parked_lock)
     _before, _after = before_blocking, after_blocking  # dropped after unlocking
     before_blocking, after_blocking = blocks, goes_on
-    goish_unlock(&seated_lock)
+    goish_unlock(&parked_lock)
 
 
-def let_spin(int threads):
+def set_max_spinners(int threads):
     """How many threads at most may look out for what they wait for, for a moment, before they sleep."""
     global goish_most_spinning
     goish_most_spinning = threads
 
 
-def seated():
+def parked_threads():
     """The threads that are blocked in a goish call without a timeout and were not woken yet, by native id. Any thread."""
-    goish_lock(&seated_lock)
+    goish_lock(&parked_lock)
     threads = list(seated_for_ever)
-    goish_unlock(&seated_lock)
+    goish_unlock(&parked_lock)
     return frozenset(threads)
 
 
-def woken():
+def threads_woken():
     """How many threads have been woken so far, blocked ones and idle workers: the same number twice, and none was. Any thread."""
     cdef uint64_t count
-    goish_lock(&seated_lock)
-    count = unseated
-    goish_unlock(&seated_lock)
+    goish_lock(&parked_lock)
+    count = wake_ups_of_threads
+    goish_unlock(&parked_lock)
     for p in all_pools():
         goish_lock(&(<Pool>p).lock)
-        count += (<Pool>p).roused
+        count += (<Pool>p).wake_ups
         goish_unlock(&(<Pool>p).lock)
     return count
 
 
-cdef void forget_seats() noexcept:
+cdef void forget_parked_threads() noexcept:
     # In a forked child: the threads are the parent's.
-    global seated_lock
-    seated_lock = empty_lock()
+    global parked_lock
+    parked_lock = empty_lock()
     seated_for_ever.clear()

@@ -1,8 +1,8 @@
-# Floor 1. A thread that waits for an Op: the third kind of owner, beside Goroutine and Face.
+# Floor 1. A thread that waits for an Op: the third kind of owner, beside Goroutine and TaskWaiter.
 
 @cython.final
-cdef class Seat:
-    cdef void* bell          # a lock that is taken; whoever decides the op releases it, once
+cdef class ThreadWaiter:
+    cdef void* park_lock          # a lock that is taken; whoever decides the op releases it, once
     cdef unsigned long thread  # the operating system's id of who sits
     cdef bint rung
     cdef unsigned long ident   # Python's id of the thread

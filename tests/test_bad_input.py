@@ -967,6 +967,26 @@ async def fail() -> None:
     raise ValueError("x")
 
 
+# ── predicates ──
+
+
+def test_a_predicate_is_a_method_and_data_is_a_property() -> None:
+    """``if fv.is_ready:`` would be silently true of a method, so all that ask are alike: to be called."""
+    asked = ("done", "cancelled", "cancelling", "locked")
+    for module in (goish, goish.parallel, goish.runtime):
+        for name in module.__all__:
+            owner = getattr(module, name)
+            for attribute in vars(owner) if isinstance(owner, type) else ():
+                if attribute.startswith("is_") or attribute in asked:
+                    assert callable(getattr(owner, attribute)), f"{name}.{attribute}"
+                    assert not isinstance(vars(owner)[attribute], property), f"{name}.{attribute}"
+
+
+def test_calling_the_module_sync_names_the_function() -> None:
+    with pytest.raises(TypeError, match=r"goish\.parallel\.sync\(fv\)"):
+        goish.sync(goish.parallel.spawn(int))  # type: ignore[operator]
+
+
 if __name__ == "__main__":
     LOUD = len(sys.argv) > 3
     run(fuzz, int(sys.argv[1]), int(sys.argv[2]), on_panic=lambda *_: None, deadlock="off")

@@ -30,9 +30,12 @@ import pytest
 from virtual_clock import be_patient
 
 import goish
+import goish.anyio
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+REFERENCE = sorted((ROOT / "docs" / "reference").glob("*.md"))
+PUBLIC = (goish, goish.parallel, goish.sync, goish.runtime, goish.loops, goish.debug, goish.errors, goish.anyio)
 
 GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
 LIBRARIES = {re.split(r"\W", needed)[0]: group for group in ("libraries", "clusters") for needed in GROUPS[group]}
@@ -169,3 +172,34 @@ def test_goish_keeps_the_promises_that_the_readme_lists() -> None:
 def test_every_public_name_is_in_the_docs() -> None:
     words = set(re.findall(r"\w+", "\n".join(page.read_text() for page in PAGES)))
     assert set(goish.__all__) - words == set()
+
+
+DIRECTIVE = re.compile(
+    r"^\.\. (?:auto(?:function|class|exception)|data):: ([\w.]+)$(?:\n +:module: ([\w.]+)$)?", re.MULTILINE
+)
+
+
+def test_every_public_name_is_in_the_reference_once() -> None:
+    """Under one of the modules that have it."""
+    described: list[str] = []
+    for page in REFERENCE:
+        for name, module in DIRECTIVE.findall(page.read_text()):
+            described.append(name if "." in name else f"{module or 'goish'}.{name}")
+    assert len(set(described)) == len(described)
+    homes: dict[int, list[str]] = {}
+    for module in PUBLIC:
+        for name in module.__all__:
+            homes.setdefault(id(getattr(module, name)), []).append(f"{module.__name__}.{name}")
+    missing = [names for names in homes.values() if not set(names) & set(described)]
+    assert missing == []
+
+
+def test_the_rules_that_tests_cite_are_in_the_docs_with_files_that_exist() -> None:
+    rules = re.findall(r"^\| (\d+) \|.*\| ([^|]+) \|$", (ROOT / "docs" / "rules.md").read_text(), re.MULTILINE)
+    assert [int(number) for number, _ in rules] == list(range(1, len(rules) + 1))
+    for number, files in rules:
+        for file in re.findall(r"`([^`]+)`", files):
+            assert (ROOT / "tests" / file).exists(), (number, file)
+    for file in (ROOT / "tests").glob("test_*.py"):
+        for cited in re.findall(r"\b[Rr]ules? (\d+)", file.read_text()):
+            assert 1 <= int(cited) <= len(rules), (file.name, cited)

@@ -85,7 +85,7 @@ def test_a_burst_of_wake_ups_costs_the_loop_one(loop: str) -> None:
         wg = WaitGroup()
         for _ in range(1000):
             wg.go(receive)
-        sched = goish._runtime.core.scheduler(here)
+        sched = goish._runtime.core.scheduler_for(here)
         assert sched.loop is here
         while ch.statistics().receivers_waiting < 1000:
             await goish.gosched()

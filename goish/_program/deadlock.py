@@ -17,7 +17,8 @@ thread that waits in goish or idles in a pool is counted when it is woken, befor
 look and was not woken before the end of the second, so all are asleep in between. Nobody is left to wake one, nor to
 post anything to a loop that stands still. Threads come first in a look: what they have left in a loop is found behind
 them.
-Threads: the loop's thread only. Not here: what becomes of the program (run.py), what the report says (_inspect/dump.py).
+Threads: the loop's thread only.
+Not here: what becomes of the program (run.py), what the report says (_inspect/dump.py).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from asyncio.selector_events import BaseSelectorEventLoop
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import thread as thread_pool
-from time import perf_counter
+from time import thread_time
 from types import BuiltinMethodType, MethodType
 from typing import Any, Final, cast
 
@@ -46,7 +47,7 @@ from .stop_world import HOLD, StopWorld
 
 FIRST_LOOK: Final = 0.02  # seconds; long enough that a program with short pauses is hardly ever looked into
 LAST_LOOK: Final = 1.0  # looks at a program that waits for the outside world get this rare
-SHARE: Final = 0.01  # ... and rarer where a large heap makes them slow: they may take this part of the time
+SHARE: Final = 0.01  # ... and rarer where a large heap makes them slow: they may take this part of a processor's time
 
 _THREADS: Final = "/proc/self/task"  # every thread of this process, those of C libraries included
 _C_THREADS_WITHOUT_CALLBACKS: Final = ("libuv-worker", "iou-")  # their work is seen as requests of the loop
@@ -111,7 +112,7 @@ class Detector:
             self._inspect()
 
     def _inspect(self) -> None:
-        started = perf_counter()
+        used = thread_time()
         before = threads_woken()
         loops = running_loops()
         busy = bool(loops) and self._round is not None and self._round.is_ignored()
@@ -123,8 +124,8 @@ class Detector:
         elif source is None and not loops:
             self._conclude([])
         else:
-            spent = perf_counter() - started + (self._round.spent if self._round is not None else 0.0)
-            self._arm(max(min(2 * self._delay, LAST_LOOK), spent / SHARE))
+            used = thread_time() - used + (self._round.used if self._round is not None else 0.0)
+            self._arm(max(min(2 * self._delay, LAST_LOOK), used / SHARE))
             if source is None:
                 self._ask(loops.values())
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Final
 
 from .._inspect.dump import describe
@@ -52,6 +52,7 @@ class StopWorld:
         self._patience = hold
         self.over = False
         self.spent = 0.0  # seconds that the slowest has taken to answer
+        self.used = 0.0  # ... of a processor's time
         self._asker = asker
         self._source = source
         self._heard = heard
@@ -87,11 +88,12 @@ class StopWorld:
         one.loop.call_soon(self._answer, one)
 
     def _answer(self, one: Scheduler) -> None:
-        started = perf_counter()
+        started, used = perf_counter(), thread_time()
         source = "the round is over" if self.over else self._source(one)
         text = describe(one.goroutines(), thread_of) if self.holds and source is None else ""
         with self._lock:
             self.spent = max(self.spent, perf_counter() - started)
+            self.used = max(self.used, thread_time() - used)
             self.unanswered.discard(one)
             self.threads.add(threading.get_native_id())
             if text:

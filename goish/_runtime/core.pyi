@@ -296,7 +296,7 @@ class Go:
 
     @overload
     def __call__(self, coro: Coroutine[Any, Any, T], /) -> Goroutine[T]: ...
-    # For the errors: what this takes the first takes, but mypy names the wrong argument of a call by this one only.
+    # For the errors: it takes nothing that the first does not. But only for this one mypy says what a wrong call expects.
     @overload
     def __call__(self, fn: Callable[[Unpack[Ts]], Coroutine[Any, Any, T]], /, *args: Unpack[Ts]) -> Goroutine[T]: ...
     @property
@@ -515,7 +515,7 @@ def spawn(fn: Callable[P, _Coro[T]], /, *args: P.args, **kwargs: P.kwargs) -> Fl
 
 @overload
 def spawn(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]: ...
-@overload
+@overload  # for the errors, as in Go
 def spawn(fn: Callable[[Unpack[Ts]], T], /, *args: Unpack[Ts]) -> FlowVar[T]: ...
 @overload
 def submit(fn: Callable[P, _Coro[T]], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]:
@@ -528,7 +528,7 @@ def submit(fn: Callable[P, _Coro[T]], /, *args: P.args, **kwargs: P.kwargs) -> F
 
 @overload
 def submit(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]: ...
-@overload
+@overload  # for the errors, as in Go
 def submit(fn: Callable[[Unpack[Ts]], T], /, *args: Unpack[Ts]) -> FlowVar[T]: ...
 def sync(fv: FlowVar[T] | Goroutine[T], /, timeout: float | None = None, *, help: Help = "descendants") -> T:
     """Blocks this thread until the result of a FlowVar is there, takes it and returns it.
@@ -1562,7 +1562,7 @@ class Spawner:
 
     @overload
     def spawn(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]: ...
-    @overload
+    @overload  # for the errors, as in Go
     def spawn(self, fn: Callable[[Unpack[Ts]], T], /, *args: Unpack[Ts]) -> FlowVar[T]: ...
     @overload
     def submit(self, fn: Callable[P, _Coro[T]], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]:
@@ -1578,7 +1578,7 @@ class Spawner:
 
     @overload
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]: ...
-    @overload
+    @overload  # for the errors, as in Go
     def submit(self, fn: Callable[[Unpack[Ts]], T], /, *args: Unpack[Ts]) -> FlowVar[T]: ...
     @property
     def go_thread(self) -> GoThread:

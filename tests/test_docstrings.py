@@ -27,7 +27,7 @@ import goish.anyio
 import goish.debug
 
 MODULES = [
-    (module, [name for name in module.__all__ if name not in ("panics", "AnyExecutor")])
+    (module, [name for name in module.__all__ if name != "panics"])
     for module in (
         goish,
         goish.runtime,

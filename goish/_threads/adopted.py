@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextvars import Context, copy_context
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Self, TypeAlias, TypeVar, cast
+from typing import Any, Final, ParamSpec, Protocol, Self, TypeVar, cast, runtime_checkable
 
 from .._checks import check_no_loop, check_whole
 from .._runtime.core import (
@@ -209,12 +209,63 @@ def _in_a_copy(context: Context, fn: Callable[[Any], T], item: Any) -> T:
     return context.copy().run(fn, item)
 
 
-AnyExecutor: TypeAlias = Executor | AdoptedExecutor
+@runtime_checkable
+class AnyExecutor(Protocol):
+    """What an ``Executor`` and an adopted one have in common, for annotations: the type of each ``executor=``.
+
+    A coroutine function needs an ``Executor``. goish takes no other class of this shape: ``adopt`` makes an executor.
+
+    Example::
+
+        async def power(executor: goish.parallel.AnyExecutor):
+            return await executor.go_thread.options(name="power")(pow, 2, 3)
+
+        async with Executor(workers=1) as ours, adopt(concurrent.futures.ThreadPoolExecutor(1)) as theirs:
+            print(await power(ours), await power(theirs))  # -> 8 8
+    """
+
+    @property
+    def workers(self) -> int:
+        """How many calls run at once."""
+        ...
+
+    @property
+    def go_thread(self) -> GoThread:
+        """A ``go_thread`` that starts calls there."""
+        ...
+
+    def spawn(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]:
+        """Give it ``fn(*args, **kwargs)``, whose result is wanted; returns the ``FlowVar``."""
+        ...
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]:
+        """Give it ``fn(*args, **kwargs)``, which is to run elsewhere; returns the ``FlowVar``."""
+        ...
+
+    def is_shutdown(self) -> bool:
+        """Whether ``shutdown`` was called."""
+        ...
+
+    def shutdown(self, wait: bool = True, *, cancel: bool = False) -> None:
+        """Take no more calls; ``wait`` until they are over, ``cancel`` them."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
 
 
 def check_executor(executor: AnyExecutor | None) -> AnyExecutor | None:
-    """TypeError for what is none."""
-    if executor is not None and not isinstance(executor, (Executor, AdoptedExecutor)):  # pyright: ignore[reportUnnecessaryIsInstance]
+    """TypeError for any other."""
+    if executor is not None and not isinstance(executor, (Executor, AdoptedExecutor)):
         raise TypeError(
             "executor is an Executor, adopt(...) of a concurrent.futures.Executor, or None (the default one); "
             f"got {executor!r} of type {type(executor).__name__}"

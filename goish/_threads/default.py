@@ -77,7 +77,7 @@ def set_workers(n: int) -> None:
     """
     size = check_whole("workers", n)
     executor = default_executor()
-    if isinstance(executor, AdoptedExecutor):
+    if not isinstance(executor, Executor):
         raise RuntimeError(
             f"set_workers() sets the workers of an Executor; the default one is {executor!r}, which has its own"
         )

@@ -369,7 +369,7 @@ async def wait_any(*handles: Any) -> tuple[int, Any]:
     return i, _result_of(handles[i])
 
 
-def ended(handle: Handle[Any], /) -> Op[None]:
+def ended(handle: Handle[Any], /) -> Op[None, None]:
     """Waits for the end of ``handle``; await it, or give it to ``select``. Its result, or exception, stays to be taken.
 
     Gives None; in a ``select`` it is the case ``(i, None, False)``, as a closed channel is. A cancel ends the wait and

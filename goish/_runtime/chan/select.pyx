@@ -13,6 +13,8 @@
 #
 # Rejected: shuffling the cases before pass 1 (Go's pollorder): one draw among the ready costs less and is uniform too.
 # Rejected: starting pass 2 at a random case and going round: of two cases on the same channel the later would win more often.
+# Rejected: a named tuple as the result, made without a call of its type: 4 % more instructions for a select that waits and its
+#   peer's send, 10 % with `index, value, ok = await select(...)` or `match` (CPython unpacks only exact tuples fast; 3.11).
 
 cdef inline uint32_t random_below(uint32_t n) noexcept:
     return <uint32_t>(((goish_random() >> 32) * <uint64_t>n) >> 32)

@@ -15,6 +15,7 @@ cdef struct Above:
 
 cdef Above above
 
+
 @cython.final
 cdef class Scheduler:
     cdef object __weakref__

@@ -49,7 +49,7 @@ cdef class Goroutine:
     cdef uint8_t state       # G_*
     cdef uint8_t flags       # GF_*
     cdef uint16_t cancels    # cancel() minus uncancel()
-    cdef PyObject* attributes  # NULL or a dict: anybody may hang anything on a task (playwright, temporalio); see slots.h
+    cdef PyObject* attributes  # NULL or a dict: anybody may hang anything on a task (playwright, temporalio); see c/goroutine.h
 
 
 @cython.final

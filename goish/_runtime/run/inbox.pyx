@@ -172,7 +172,7 @@ cdef enum:
 
 cdef void inbox_spin(Scheduler s) noexcept:
     # The loop has nothing to run. If threads talk to it, it looks out for a moment before it sleeps: to be woken costs more
-    # (slots.h). What else it has to do waits meanwhile; so one look in vain costs more and more of them.
+    # (c/spin.h). What else it has to do waits meanwhile; so one look in vain costs more and more of them.
     if not s.inbox.woke or goish_most_spinning == 0:
         return
     s.inbox.woke = False

@@ -4,7 +4,7 @@
 # GIL was free. A busy loop lets it go at each of its turns, for 2 us: too short for a thread that has to wake up first. So the
 # thread gets the GIL after many turns, at times after seconds. A loop that lends the GIL waits, between two steps, until a thread
 # has it.
-# - A thread that goish has woken is due until it has the GIL (goish_due, slots.h). The loop lends until the thread has come.
+# - A thread that goish has woken is due until it has the GIL (goish_due, c/gil.h). The loop lends until the thread has come.
 # - Other threads that wait for the GIL are known by having been switched: a thread that begins to wait is, and a thread that the
 #   loop's turn has woken in vain is again. The loop looks four times in a millisecond. It yields the processor first: where there
 #   is but one, a thread that wants the GIL may not have run yet.

@@ -402,7 +402,7 @@ cdef class Op:
         return self
 
     def __next__(self):
-        # The interpreter takes the fast slots of slots.h; this is what they do, for a call by name.
+        # The interpreter takes the fast slots of c/step.h; this is what they do, for a call by name.
         cdef PyObject* result = NULL
         cdef int r = op_step(<PyObject*>self, &result)
         if r == 0:

@@ -2,7 +2,7 @@
 
 What is public of the core gets its docstring whole: the classes, functions and values that a public module exports, and
 their methods and properties. Of several overloads the first has it. An end of a channel (``SendChan``, ``RecvChan``)
-shows the docstrings of ``Chan``, to which its own only point. tests/test_stub.py fails while the stub has others.
+shows the docstrings of ``Chan``, to which its own only point. test_stub.py fails while the stub has others.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The README's program with select, with types: checked by mypy and pyright, never run.
 
-tests/test_stub.py sees to it that it is the README's but for the annotations.
+tests/product/test_stub.py sees to it that it is the README's but for the annotations.
 """
 
 import goish

@@ -4,7 +4,7 @@ Hypothesis writes programs. Each runs on a loop of asyncio and on goish's loop a
 compared: every step of every task and every callback, with the task that is current in it. docs/libraries.md says
 what is not alike.
 
-    GOISH_PROGRAMS=10000 python -m pytest tests/test_turns.py -k random
+    GOISH_PROGRAMS=10000 python -m pytest tests/aio/test_turns.py -k random
 """
 
 from __future__ import annotations

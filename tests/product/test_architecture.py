@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "goish"
+PACKAGE = Path(__file__).parents[2] / "goish"
 RUNTIME = PACKAGE / "_runtime"
 
 ORDER_OF_FLOORS = ["data", "run", "threads", "chan", "aio"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import stub_docs
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_stub_has_the_docstrings_of_the_core() -> None:

@@ -189,7 +189,7 @@ def test_pytest_asyncio_runs_tests_on_it(tmp_path: Path, scope: str) -> None:
                 raise LookupError("on purpose")
         """)
     )
-    path = os.pathsep.join([str(Path(__file__).parent.parent), *sys.path])
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "--rootdir", str(tmp_path)],
         cwd=tmp_path,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
-PATIENT = Path(__file__).parent / "virtual_clock.py"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PATIENT = Path(__file__).parents[1] / "kit" / "virtual_clock.py"
 
 TIMED = ("select_timeout.py", "web_service.py")  # what comes in time must not depend on how fast the machine is
 

@@ -1,7 +1,7 @@
 /* slots.h - the only C of the runtime: what Cython cannot say.
  *
  * - SEND fast paths: am_send and tp_iternext of Op, with a StopIteration that is never allocated twice.
- * - the GIL: who is due to have it, lending it.
+ * - the GIL: which threads are due to have it, lending it.
  * - locks: a PyMutex without the GIL; nothing with it, where the GIL is the critical section. The lock that a thread waits on.
  * - per-thread state: which scheduler drains here, the fast-path budget, the random state of select.
  * - GC: taking a live goroutine out of the cyclic collector and putting it back.
@@ -116,7 +116,7 @@ static inline void goish_count(Py_ssize_t *n, Py_ssize_t by) {
 static inline Py_ssize_t goish_counted(Py_ssize_t *n) { return __atomic_load_n(n, __ATOMIC_RELAXED); }
 /* ... and one that any thread writes. */
 static inline void goish_count_anywhere(Py_ssize_t *n, Py_ssize_t by) { __atomic_fetch_add(n, by, __ATOMIC_RELAXED); }
-/* Locks for objects that are too many to have one each: a goroutine's end, and who waits for it. */
+/* Locks for objects that are too many to have one each: a goroutine's end, and its awaiters. */
 #define GOISH_STRIPES 64
 static goish_mutex goish_stripes[GOISH_STRIPES];
 static inline goish_mutex *goish_stripe(PyObject *o) { return &goish_stripes[((uintptr_t)o >> 5) % GOISH_STRIPES]; }
@@ -147,8 +147,8 @@ static inline void goish_free_stripes(void) {}
 
 /* ---- a thread that waits ---- */
 
-/* To fall asleep and be woken costs 20 to 60 us, more than what is waited for where two threads talk to each other. So, as Go's
- * threads do, one whose last wait was short stays awake for a moment, looking, before it sleeps; one that waits for longer does
+/* To fall asleep and be woken costs 20 to 60 us, more than the wait itself where two threads talk to each other. So, as Go's
+ * threads do, a thread whose last wait was short spins for a moment before it sleeps; one that waits for longer does
  * that once. Half of the processors may be busy so: none, if there is but one. */
 #define GOISH_SPIN 30e-6   /* seconds */
 #define GOISH_SHORT 200e-6 /* two wake-ups on a slow day */
@@ -165,8 +165,8 @@ static int goish_spinning;
 #define goish_pause() ((void)0)
 #endif
 
-/* With the GIL: a thread that was woken is due until it has it. Whoever lends the GIL waits for the baton, a lock that is taken,
- * which the next one of them to come releases. All under the GIL. */
+/* With the GIL: a thread that was woken is due until it has it. The thread that lends the GIL waits for the baton, a lock that is
+ * taken, which the next due thread to come releases. All under the GIL. */
 #ifdef Py_GIL_DISABLED
 #define goish_due ((Py_ssize_t)0)
 static inline void goish_is_due(void) {}
@@ -175,17 +175,17 @@ static inline void goish_forget_due(void) {}
 #else
 static Py_ssize_t goish_due;
 static PyThread_type_lock goish_baton;
-static int goish_lending; /* one waits for the baton */
+static int goish_lending; /* a thread waits for the baton */
 static inline void goish_is_due(void) { goish_due++; }
 static inline void goish_has_come(void) {
-    if (goish_due > 0) goish_due--; /* a forked child has forgotten its parent's */
+    if (goish_due > 0) goish_due--; /* in a forked child the parent's are forgotten */
     if (!goish_lending) return;
     goish_lending = 0;
     PyThread_release_lock(goish_baton);
 }
 static inline void goish_forget_due(void) {
     goish_due = goish_lending = 0;
-    goish_baton = NULL; /* in whatever state: another thread of the parent's may have been at it */
+    goish_baton = NULL; /* in any state: another thread of the parent's may have been at it */
 }
 #endif
 
@@ -198,7 +198,7 @@ static inline void goish_unpark(void *park_lock) {
 static int goish_unparked(void *park_lock) { return PyThread_acquire_lock((PyThread_type_lock)park_lock, NOWAIT_LOCK); }
 static int goish_is_set(void *flag) { return __atomic_load_n((uint8_t *)flag, __ATOMIC_ACQUIRE); }
 
-/* Without the GIL: whether it came to pass in time. */
+/* Without the GIL: whether the flag was set in time. */
 static int goish_spin(int (*come)(void *), void *what) {
     double until = goish_monotonic() + GOISH_SPIN;
     int seen = 0;
@@ -209,7 +209,7 @@ static int goish_spin(int (*come)(void *), void *what) {
     return seen;
 }
 
-/* Stays awake for a moment, letting other threads run: whether another one has set the flag. */
+/* Spins for a moment, letting other threads run: whether another one has set the flag. */
 static int goish_spin_for(uint8_t *flag) {
     int seen;
     Py_BEGIN_ALLOW_THREADS
@@ -219,7 +219,7 @@ static int goish_spin_for(uint8_t *flag) {
 }
 
 /* Takes the lock, letting other threads run: 1 taken, 0 not within `seconds` or for now, -1 a signal came. Infinite seconds: for
- * ever. A signal that comes while one spins interrupts no system call: one that it is to reach sleeps but briefly at first. */
+ * ever. A signal that comes during a spin interrupts no system call: a thread that it must reach sleeps but briefly at first. */
 static int goish_park(PyThread_type_lock park_lock, double seconds, int interruptible) {
     PY_TIMEOUT_T microseconds = -1;
     PyLockStatus status = PY_LOCK_FAILURE;
@@ -248,7 +248,7 @@ static inline int goish_alone(void) { return 1; }
 static inline long goish_switches(void) { return 0; }
 #else
 
-/* Until the thread that comes next has released the baton. One waits for it at a time. */
+/* Waits until the next thread that comes has released the baton. One thread waits for it at a time. */
 static void goish_await_baton(double seconds) {
     int came;
     goish_lending = 1;
@@ -283,21 +283,21 @@ static inline int goish_alone(void) {
     return PyThreadState_Next(PyInterpreterState_ThreadHead(PyInterpreterState_Get())) == NULL;
 }
 
-/* How often all other threads were taken from a processor so far, because they waited or because others were to run. */
+/* How often the other threads were taken from a processor so far, because they waited or because others had their turn. */
 static long goish_switches(void) {
 #ifdef RUSAGE_THREAD
     struct rusage all, mine;
     if (getrusage(RUSAGE_SELF, &all) == 0 && getrusage(RUSAGE_THREAD, &mine) == 0)
         return all.ru_nvcsw + all.ru_nivcsw - mine.ru_nvcsw - mine.ru_nivcsw;
 #endif
-    return 0; /* not to be had: others then get the GIL when they happen to run as the loop yields */
+    return 0; /* not known: others then get the GIL when they happen to run as the loop yields */
 }
 #endif
 
-/* ---- who holds it? ---- */
+/* ---- is the caller's reference the last? ---- */
 
-/* Whether nobody but the caller does. Without the GIL, the last reference that another thread than its maker lets go of waits in a
- * queue until the maker runs Python again. With it there is no such time. */
+/* Whether only the caller holds the object. Without the GIL, the last reference, dropped by another thread than its maker, waits in
+ * a queue until the maker runs Python again. With it there is no such time. */
 static inline int goish_only_ref_is_mine(PyObject *o) {
 #ifdef Py_GIL_DISABLED
     Py_ssize_t shared = __atomic_load_n(&o->ob_ref_shared, __ATOMIC_ACQUIRE);
@@ -359,7 +359,7 @@ static int goish_chan_clear(PyObject *self) {
 }
 
 /* A channel may hold a channel that holds a channel ...: a million of them must not go down the C stack. From a certain depth
- * on, what is to be freed is put aside, and the outermost frees it. (CPython's trashcan allows 10,000 levels on 3.12 and 3.13,
+ * on, an object to free is put aside, and the outermost frees it. (CPython's trashcan allows 10,000 levels on 3.12 and 3.13,
  * which is more than the stack of a small thread.) */
 typedef struct {
     PyObject *object;
@@ -425,7 +425,7 @@ static destructor goish_goroutine_free, goish_op_free;
 static newfunc goish_op_new;
 static int (*goish_op_fate)(PyObject *op, PyObject **held);
 
-/* A goroutine may have something to say before it goes: asked here, and by the collector, through tp_finalize. */
+/* A goroutine may have a failure to report before it goes: asked here, and by the collector, through tp_finalize. */
 static int (*goish_goroutine_is_unretrieved)(PyObject *);
 static void (*goish_goroutine_report)(PyObject *);
 
@@ -439,13 +439,13 @@ static void goish_install_finalizer(PyTypeObject *goroutine_type, int (*unseen)(
     goroutine_type->tp_finalize = goish_goroutine_finalize;
 }
 
-/* Attributes that the type does not know, in a dict that is there only if somebody sets one. Cython would make one for each
+/* Attributes that the type does not know, in a dict that exists only once one is set. Cython would make one for each
  * goroutine, and with __getattr__ would keep the interpreter from caching any attribute. */
 static Py_ssize_t goish_attributes;
 static traverseproc goish_goroutine_fields;
 static inquiry goish_goroutine_clear_fields;
 static void (*goish_goroutine_attribute_set)(PyObject *);
-static void (*goish_goroutine_retrack)(PyObject *); /* puts back what it owns and has kept out of the collector */
+static void (*goish_goroutine_retrack)(PyObject *); /* tracks again what it owns and has untracked */
 #define GOISH_ATTRIBUTES(self) (*(PyObject **)((char *)(self) + goish_attributes))
 
 static int goish_goroutine_traverse(PyObject *self, visitproc visit, void *arg) {
@@ -491,8 +491,8 @@ static void goish_goroutine_dealloc(PyObject *self) {
 }
 
 /* Every await makes an op, so ops that are done with are kept, reset and in the collector, each with the one reference that its
- * next user will own: neither malloc nor the collector's list is touched again. gc.get_objects() shows them; who takes one from
- * there keeps it, because only an op with a single reference is used again. */
+ * next user will own: neither malloc nor the collector's list is touched again. gc.get_objects() shows them; code that takes one
+ * from there keeps it, because only an op with a single reference is used again. */
 static PyTypeObject *goish_op_type;
 static PyObject *goish_no_args; /* () */
 #ifndef Py_GIL_DISABLED
@@ -553,7 +553,7 @@ static void goish_warn_forgotten(PyObject *self) {
         PyErr_WriteUnraisable(NULL);
 }
 
-/* A future that nobody has any more: what waits in its place is withdrawn (op.pyx). */
+/* A future that nothing refers to any more: its twin, which waits in its place, is withdrawn (op.pyx). */
 static void (*goish_op_forsake)(PyObject *op);
 
 static void goish_op_say(PyObject *self, void (*say)(PyObject *)) {
@@ -584,8 +584,8 @@ static void goish_op_dealloc(PyObject *self) {
     goish_free_flat(self, goish_op_free);
 }
 
-/* Of one in a garbage cycle: before the collector takes anything of the cycle apart, what waits in its place included. One that
- * was kept by another finalizer and comes here again has no second call, and is taken apart: then no value can be saved. */
+/* For an op in a garbage cycle: before the collector takes anything of the cycle apart, its twin included. An op that another
+ * finalizer kept and that comes here again has no second call, and is taken apart: then no value can be saved. */
 static int (*goish_op_finalized)(PyObject *op);
 static void (*goish_op_taken_apart)(PyObject *op);
 static inquiry goish_op_clear_fields;
@@ -593,7 +593,7 @@ static inquiry goish_op_clear_fields;
 static void goish_op_finalize(PyObject *self) {
 #ifndef Py_GIL_DISABLED
     for (int i = 0; i < goish_spare_count; i++) /* another finalizer of the cycle has let go of it: as it is marked now, */
-        if (goish_spare[i] == self) {           /* its next user would never be heard */
+        if (goish_spare[i] == self) {           /* its next user would never be reported */
             goish_spare[i] = goish_spare[--goish_spare_count];
             Py_DECREF(self); /* the collector has it */
             break;
@@ -680,7 +680,7 @@ static void goish_stop_dealloc(PyObject *self) {
 #if defined(Py_GIL_DISABLED) || defined(Py_REF_DEBUG)
         PyObject_Init(self, &goish_StopType);
 #else
-        Py_SET_REFCNT(self, 1); /* untracked since it was made: nobody tracks an exception that nobody caught */
+        Py_SET_REFCNT(self, 1); /* untracked since it was made: nothing tracks an exception that nobody caught */
 #endif
         goish_tls_stop = self;
         Py_XDECREF(value); /* Beware: may run user code, which may come back here. */
@@ -777,7 +777,7 @@ static void goish_forbid_new(PyTypeObject *type) {
     type->tp_vectorcall = NULL; /* Cython's shortcut past tp_new */
 }
 
-/* A type that has subclasses here and is to have no others. */
+/* For a type that has subclasses here and allows no others. */
 static void goish_forbid_subclasses(PyTypeObject *type) {
     type->tp_flags &= ~Py_TPFLAGS_BASETYPE;
     PyType_Modified(type);
@@ -805,7 +805,7 @@ static inline int goish_makes_coroutine(PyObject *fn) {
     int flags = ((PyCodeObject *)PyFunction_GET_CODE(fn))->co_flags;
     if (flags & CO_ITERABLE_COROUTINE) return 1;                  /* by types.coroutine */
     if (((PyFunctionObject *)fn)->func_dict != NULL) return -1; /* marked as one, perhaps */
-    if (flags & (CO_GENERATOR | CO_ASYNC_GENERATOR)) return -1; /* to be refused */
+    if (flags & (CO_GENERATOR | CO_ASYNC_GENERATOR)) return -1; /* it is refused */
     return (flags & CO_COROUTINE) != 0;
 }
 
@@ -948,7 +948,7 @@ static inline PyObject *goish_caller(int *lasti) {
     return (PyObject *)PyFrame_GetCode(frame);
 }
 
-/* Where the package's own modules are, which give work to threads for who has called them, and the file in which a worker's
+/* The place of the package's own modules, which give work to threads for their callers, and the file in which a worker's
  * thread begins. Set once, at import; NULL before. */
 static PyObject *goish_own_directory;
 static PyObject *goish_beginning;
@@ -975,7 +975,7 @@ static inline int goish_is_own(PyCodeObject *code) {
         && PyUnicode_Tailmatch(code->co_filename, goish_own_directory, 0, PY_SSIZE_T_MAX, -1) == 1;
 }
 
-/* Of a code object that is the package's own. */
+/* Whether a code object is the package's own. */
 static inline int goish_begins_a_thread(PyCodeObject *code) {
     return PyUnicode_Compare(code->co_filename, goish_beginning) == 0;
 }

@@ -2,11 +2,11 @@
 #
 # The exception of a failed goroutine is reported when nobody can await it any more: its handle is gone, or the interpreter ends.
 # As long as the handle is held, its loop keeps the goroutine in `failed` and logs it once; the failure watch logs those on
-# workers (goish.panics). A goroutine of the task factory keeps to asyncio's manners: it is reported when it is freed.
+# workers (_program/panics.py). A goroutine of the task factory keeps to asyncio's manners: it is reported when it is freed.
 # An await that ends without the outcome (a cancel, a timeout, a lost race) gives the goroutine up: a failure is logged then
 # and is no panic. All such awaits pass through give_up_on().
 # Threads: the scheduler's own; for goroutines on workers any.
-# Not here: what is printed or logged, and what ends (goish.panics).
+# Not here: what is printed or logged, and what ends (_program/panics.py).
 
 cdef double REMIND_AFTER = 1.0  # seconds
 cdef double COARSE = 0.002      # ... by which a timer may be early

@@ -41,7 +41,7 @@ def origin(g: Goroutine[Any]) -> str | None:
 
 
 def name_of(g: Goroutine[Any], begun: bool = True) -> str:
-    """The name and the function, since a number tells nobody which function it is."""
+    """The name, and the function unless the name says it: a number tells nobody which function it is."""
     function = function_name(g)
     if function is not None:
         function += ", a function that neither waits in goish nor asks check_cancel()" if begun else ""

@@ -28,7 +28,7 @@ cdef bint waitq_prune_closed(Chan ch, WaitQueue* q) noexcept:
     owner = None
     goish_lock(&ch.lock)
     if waitq_live(q) and is_elsewhere(q.head):
-        # Of a case, takes the select. Held from here on: another thread may be looking too, or that loop is just being closed.
+        # Of a case it takes the select. Held from here on: another thread may be looking too, or that loop is just being closed.
         op = <object>q.head
         wait = (<Op>op).owner if type((<Op>op).owner) is Op else op
         owner = owner_behind(<Op>op)
@@ -107,7 +107,7 @@ cdef inline PyObject* sent_value(PyObject* op) noexcept:
 
 
 cdef inline PyObject* value_unwrapped(Chan ch, PyObject* value) noexcept:
-    # What a receiver sees of a sent value (steals and returns a reference).
+    # Gives the value that a receiver sees of a sent one (steals and returns a reference).
     cdef PyObject* inner
     if not ch.flags & C_HEAP:
         return value

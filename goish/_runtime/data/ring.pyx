@@ -42,7 +42,7 @@ cdef inline PyObject* ring_head(Ring* r) noexcept:
 
 
 cdef void ring_trim(Ring* r) noexcept:
-    # An empty circle gives back what a burst made it take.
+    # An empty circle frees the slots that a burst made it take.
     PyMem_Free(r.slots)
     r.slots = NULL
     r.size = r.head = 0

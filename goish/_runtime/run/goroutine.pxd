@@ -20,7 +20,7 @@ cdef enum:
     GF_EXITED = 16       # ended by goexit()
     GF_PASSING = 16      # while it lives: passes a cancel on to what it awaits
     GF_REGISTERED = 32   # known to asyncio.all_tasks()
-    GF_GC_TAKEN = 64     # its coroutine is out of the collector
+    GF_GC_TAKEN = 64     # its coroutine is untracked by the collector
     GF_CTX_TAKEN = 128   # likewise its Context, which is its own
 
 cdef class Fate

@@ -430,7 +430,7 @@ cdef void goroutine_release(Goroutine g, bint failed) noexcept:
     if not is_task(g):  # asyncio's tasks keep theirs, to be shown
         drop_coro(g)
     if GOISH_LOCKS:
-        return  # nothing is ever taken out of the collector, and another thread may be making `cold`
+        return  # nothing is ever untracked, and another thread may be making `cold`
     if failed or PyObject_IS_GC(<PyObject*>g.wait) or g.attributes != NULL or not bare_context(g) or not bare_cold(g):
         untrack_no_more(g)
 

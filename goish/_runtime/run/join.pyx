@@ -121,7 +121,7 @@ cdef int join_finish(Op op, PyObject** result) noexcept:
 
 
 cdef bint pass_cancel(Op op, object msg) noexcept:
-    # asyncio's rule for tasks: cancelling a task cancels the task that it awaits. Of a goroutine of go(), only the await ends.
+    # asyncio's rule for tasks: cancelling a task cancels the task that it awaits. If it awaits a goroutine, only the await ends.
     cdef Goroutine g = <Goroutine>op.target
     cdef Py_ssize_t between
     if op.used & U_QUIET or not is_task(g):

@@ -21,7 +21,7 @@ cdef enum:
     F_LINKED = 1     # in a wait queue or the timer heap
     F_OK = 2         # the operation happened; without it, the channel was closed
     F_WAITED = 4     # it could not complete at once
-    F_PAUSE = 8      # yields only to let others run: nothing was tried yet, or nothing is to be tried
+    F_PAUSE = 8      # yields only to let others run: nothing was tried yet, or there is nothing to try
     F_BLOCKING = 16  # the asyncio protocol's "yielded by an await"
     F_DEFAULT = 32   # a select that must not wait
     F_BIASED = 64    # a select that prefers the first ready case
@@ -29,7 +29,7 @@ cdef enum:
 
 cdef enum:
     U_USED = 1       # a select took it (and leaves it NEW), or it is no program's: not a forgotten await
-    U_TAKEN = 2      # out of the collector
+    U_TAKEN = 2      # untracked by the collector
     U_QUIET = 4      # of a join: the waiter looks at the outcome itself; of a send: its value comes back to the sender
     U_TWIN = 8       # a future: another op waits in its place, its `value`
     U_FINALIZED = 16  # by the collector, which calls a finalizer once in the life of an object

@@ -126,7 +126,7 @@ cdef int op_resume(Op op, PyObject** result) noexcept:
 
 
 cdef inline void op_collectable(Op op) noexcept:
-    # goroutine_park() took it out of the collector; if it is kept beyond its await, it belongs back.
+    # goroutine_park() untracked it; if it is kept beyond its await, it must be tracked again.
     if Py_REFCNT(<PyObject*>op) > 1:
         op.used &= ~U_TAKEN
         goish_retrack(<PyObject*>op)
@@ -139,7 +139,7 @@ cdef const char* already_awaited(Op op) noexcept:
 
 
 cdef inline void see_decision(Op op) noexcept:
-    # Of a decided op withdraw() does no more than take the lock and give it back.
+    # withdraw() of a decided op does no more than take the lock and give it back.
     if GOISH_LOCKS:
         waits[op.kind].withdraw(op)
 
@@ -300,7 +300,7 @@ cdef bint op_cancel(Op op, object msg) noexcept:
 
 cdef void task_waiter_wake(Op op, TaskWaiter task_waiter) noexcept:
     # `op` is the twin; or the op itself, if it could be done at once.
-    s = task_waiter.sched  # the task_waiter may go as soon as the loop has heard
+    s = task_waiter.sched  # the task_waiter may go as soon as the loop has the call
     if is_run_here(s) or (s.inbox.shut and is_here(s)):  # run() has ended its goroutines, and is about to end asyncio's tasks
         task_waiter_call(op, task_waiter)
     else:

@@ -11,7 +11,7 @@
 cdef double REMIND_AFTER = 1.0  # seconds
 cdef double COARSE = 0.002      # ... by which a timer may be early
 
-# What `link.since` of a failed goroutine may be besides a time of the loop's.
+# The values of `link.since` of a failed goroutine, besides a time of the loop's.
 cdef double NOT_LOOKED_AT = -INFINITY
 cdef double NO_REMINDER = INFINITY
 

@@ -51,7 +51,7 @@ cdef Scheduler program_of_caller():
 
 
 cdef inline bint is_program(Scheduler s) noexcept:
-    # And it is not over.
+    # Whether `s` is that of a program that is not over.
     return s.managed and s.on_panic is not None
 
 

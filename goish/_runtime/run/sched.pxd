@@ -25,7 +25,7 @@ cdef class Scheduler:
     cdef object call_soon_threadsafe
     cdef readonly object call_later
     cdef object loop_close       # the loop's own: its close() is ours first (inbox.pyx)
-    cdef bint close_replaced     # ... and was none of its type's already
+    cdef bint close_replaced     # ... and the loop had one already that was not its type's
     cdef object drain_callback
     cdef object base             # the Context of loop callbacks: one per scheduler, a Context can be entered once at a time
     cdef object loop_dict        # the loop's own attributes: one may be a clock (timers.pyx)

@@ -298,7 +298,7 @@ cdef object asked_soon_threadsafe(Scheduler s, object callback, tuple args, obje
     if not is_run_here(s):  # not is_here(): another thread may begin to run a loop of this one at any moment
         queue_elsewhere(s, h)
         return h
-    # A signal handler may ask while the loop sleeps: the loop below is woken, not only told.
+    # A signal handler may ask while the loop sleeps: the loop below is woken, not only given the call.
     turn_arm(s, s.call_soon_threadsafe)
     turn_after_inbox(s)
     turn_link(s, <PyObject*>h)

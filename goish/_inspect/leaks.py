@@ -104,7 +104,7 @@ class _Heap:
         self.inside[i] += 1
 
     def _parts(self, i: int) -> Iterator[object]:
-        """The references of the object, each as often as it has it."""
+        """The objects that it refers to, each as often as it does."""
         if type(self.objects[i]) is Goroutine and i >= self.parked:
             return iter(())  # it runs or waits for the outside world: what it holds is not lost
         return (part for part in _referents(self.objects[i]) if _is_inside(part))
@@ -158,5 +158,5 @@ def _owned(parts: list[object], awaited: object | None) -> Iterable[object]:
 
 
 def _wakes(holder: object) -> list[Op[Any]]:
-    """The waits that code can end which holds this object."""
+    """The waits that a holder of this object can end."""
     return [] if holder is NIL else parked_on(holder)

@@ -52,7 +52,7 @@ cdef object owner_behind(Op op):
 
 
 cdef bint is_gone(object owner) noexcept:
-    # A thread's wait ends with the thread; but no thread outlives a fork, save the one that has forked.
+    # A thread is there as long as it waits; but no thread outlives a fork, save the one that has forked.
     return (<ThreadWaiter>owner).born != forks if type(owner) is ThreadWaiter else loop_is_closed(<Scheduler>owner)
 
 

@@ -137,7 +137,7 @@ cdef class Go:
 
         ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. ``on_panic``: what the
         goroutine's exception does if nobody awaits it, or if each await of it was given up: ``"crash"``, ``"log"`` or a
-        function that takes ``(goroutine, exception)``. As for ``run``, whose setting is for all other goroutines.
+        function that takes ``(goroutine, exception)``. ``run`` has the same for all other goroutines.
         TypeError or ValueError for anything else.
 
         Example::

@@ -513,7 +513,7 @@ cdef void goroutine_notify(Scheduler s, Goroutine g, GoroutineCold cold) except 
 
 
 cdef PyObject* wake_asked_before(PyObject* op, uint32_t called_back) noexcept:
-    # Gives the first joiners of a chain, and the rest.
+    # Wakes the first joiners of a chain, those asked for so far; gives the rest.
     cdef PyObject* following
     while op != NULL and (goish_is(<PyObject*>(<Op>op).owner, <PyObject*>Op) or (<Op>op).index <= called_back):
         following = (<Op>op).next

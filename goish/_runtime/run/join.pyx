@@ -67,7 +67,7 @@ cdef void join_drop(Op op) noexcept:
     cdef Goroutine g = <Goroutine>op.target
     if op.state == OP_DONE and is_task(g):
         if not op.used & U_QUIET:
-            goish_set_bits(&g.flags, GF_RETRIEVED)  # asyncio's manners: the awaiter has it
+            goish_set_bits(&g.flags, GF_RETRIEVED)  # asyncio's manners: as if the awaiter had it
         return
     if op.state == OP_DONE and not op.used & U_QUIET and not goish_load_state(&g.flags) & GF_HANDED:
         goish_clear_bits(&g.flags, GF_RETRIEVED)  # only this awaiter was to get it

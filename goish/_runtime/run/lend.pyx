@@ -48,7 +48,7 @@ cdef bint look_who_waits(Scheduler s) noexcept:
 
 
 cdef bint lend_to_others(Scheduler s) noexcept:
-    # Whether threads may have been switched meanwhile.
+    # Lends to threads that goish has not woken. Whether there may have been any.
     cdef double began = s.now
     cdef long before = s.lent.switches
     gil_lend(s, 0.0)

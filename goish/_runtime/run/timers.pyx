@@ -285,7 +285,7 @@ cdef double checked_seconds(object seconds, str name) except? -1.0:
 
 
 def gosched():
-    """Lets other goroutines run: await it, and the goroutine goes to the end of the run queue. Go's ``runtime.Gosched``.
+    """Lets other goroutines run: await it; the goroutine goes to the end of the run queue. Go's ``runtime.Gosched``.
 
     Gives None. A cancel that comes meanwhile is raised here. Needs an event loop on this thread.
 

@@ -407,7 +407,7 @@ def interpreter_ends(bint begins=False):
 
 
 cdef str what_to_do_when_full(Pool p, Call call):
-    # Refuses by the pool's on_full, for this call and on this thread.
+    # The advice for a full pool, by its on_full, for this call and on this thread.
     cdef bint on_loop = running_loop() is not None
     if p.on_full == FULL_RAISE or call is None:
         return "wait for some of them, raise max_pending, or choose another on_full"
@@ -494,7 +494,7 @@ cdef class Pool:
         self._thin_out()
 
     def _thin_out(self):
-    # Wakes idle plain workers beyond the size, which leave.
+        # Wakes idle plain workers beyond the size, which leave.
         cdef PyObject* w = <PyObject*>self
         while w != NULL:
             goish_lock(&self.lock)

@@ -1,6 +1,6 @@
 # call.pyx - one call that is given to a pool: made, claimed, run on a thread, ended, cancelled.
 #
-# Until it is a coroutine on a loop, a goroutine's `coro` is its Call. The thread that claims it (claim_call) alone runs or ends it.
+# Until a goroutine is on a loop, its `coro` is its Call. Only the thread that claims it (claim_call) runs it or ends it.
 # Invariant: a call is over when call_finish() says so, exactly once; it is counted then, and its waiters are woken.
 # Threads: any; `coro` is looked at under the goroutine's end_lock, the step from QUEUED under the pool's lock.
 # Not here: where a call waits and which worker takes it (pool.pyx), what its caller gets (spawn.pyx, flowvar.pyx).

@@ -240,7 +240,7 @@ cdef Goroutine claim_other(Call target, int help):
 
 
 cdef Goroutine claim_last(Pool p, PyObject* target):
-    # Finds a call that waits and, unless the target is NULL, was made by it, directly or not.
+    # Claims a waiting call that, unless the target is NULL, was made by it, directly or not.
     cdef PyObject* g
     cdef PyObject* found = NULL
     cdef int looked = 0

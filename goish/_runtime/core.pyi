@@ -308,7 +308,7 @@ class Go:
 
         ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. ``on_panic``: what the
         goroutine's exception does if nobody awaits it, or if each await of it was given up: ``"crash"``, ``"log"`` or a
-        function that takes ``(goroutine, exception)``. As for ``run``, whose setting is for all other goroutines.
+        function that takes ``(goroutine, exception)``. ``run`` has the same for all other goroutines.
         TypeError or ValueError for anything else.
 
         Example::
@@ -1333,8 +1333,7 @@ def sleep(seconds: float) -> Op[None]:
     """
 
 def gosched() -> Op[None]:
-    """Lets other goroutines run: await it, and the goroutine goes to the end of the run queue. Go's
-    ``runtime.Gosched``.
+    """Lets other goroutines run: await it; the goroutine goes to the end of the run queue. Go's ``runtime.Gosched``.
 
     Gives None. A cancel that comes meanwhile is raised here. Needs an event loop on this thread.
 

@@ -4,7 +4,7 @@
 PY ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-CORE := setup.py pyproject.toml $(wildcard goish/_runtime/*.h goish/_runtime/*.p[yx][xd] goish/_runtime/*/*.p[yx][xd])
+CORE := setup.py pyproject.toml $(wildcard goish/_runtime/c/*.h goish/_runtime/*.p[yx][xd] goish/_runtime/*/*.p[yx][xd])
 ARGS ?=
 # So that type checkers find it too.
 EDITABLE := --config-settings editable_mode=compat

@@ -38,7 +38,7 @@ class BuildWithCompiler(build_ext):
 core = Extension(
     "goish._runtime.core",
     ["goish/_runtime/core.pyx"],
-    depends=["goish/_runtime/slots.h", *glob("goish/_runtime/*/*.p[yx][xd]")],
+    depends=[*glob("goish/_runtime/c/*.h"), *glob("goish/_runtime/*/*.p[yx][xd]")],
     include_dirs=["goish/_runtime"],
     define_macros=[("GOISH_DEBUG", "1")] if debug else [("CYTHON_WITHOUT_ASSERTIONS", "1")],
     extra_compile_args=[*compile_args, "-fvisibility=hidden", "-Wno-unused-function"],

@@ -59,6 +59,17 @@ def test_a_part_uses_its_own_floor_and_those_below(part: str) -> None:
     assert above == set()
 
 
+def test_a_header_includes_only_those_above_it() -> None:
+    def included(path: Path) -> list[str]:
+        return re.findall(r'^#include "(\w+\.h)"', path.read_text(), re.M)
+
+    headers = RUNTIME / "c"
+    order = included(headers / "goish.h")
+    assert sorted([*order, "goish.h"]) == sorted(path.name for path in headers.glob("*.h"))
+    for i, name in enumerate(order):
+        assert set(included(headers / name)) <= set(order[:i]), name
+
+
 def test_the_core_imports_nothing_of_the_package_but_errors_values_and_many() -> None:
     imports = set(re.findall(r"^from (goish[\w.]*)", (RUNTIME / "core.pyx").read_text(), re.M))
     assert imports == {"goish.errors", "goish._runtime.values", "goish._runtime.many"}

@@ -67,7 +67,7 @@ class Op(Generic[T_co, V_co]):
         """Cancels the wait: True if it then has not happened, False if it is over or cannot be cancelled."""
 
     def cancelled(self) -> bool:
-        """Whether it was cancelled."""
+        """Whether the wait was cancelled."""
 
     def done(self) -> bool:
         """Whether the wait has happened, failed or been cancelled."""
@@ -130,10 +130,10 @@ class Goroutine(Generic[T_co]):
         """
 
     def cancelled(self) -> bool:
-        """Whether it ended by being cancelled."""
+        """Whether the goroutine ended by being cancelled."""
 
     def done(self) -> bool:
-        """Whether it has ended, in whatever way. Any thread."""
+        """Whether the goroutine has ended, in any way. Any thread."""
 
     def result(self) -> T_co:
         """Its result, as asyncio has it: nothing is waited for. InvalidStateError while the goroutine runs.
@@ -243,7 +243,7 @@ class Goroutine(Generic[T_co]):
 
     @property
     def exited(self) -> bool:
-        """Whether it ended by ``goexit()``."""
+        """Whether the goroutine ended by ``goexit()``."""
 
     def get_stack(self, *, limit: int | None = None) -> list[FrameType]:
         """The frames of its coroutine, as ``asyncio.Task.get_stack``: one where it waits, or those of its traceback."""
@@ -488,13 +488,14 @@ class FlowVar(Generic[T_co]):
         """
 
     def is_ready(self) -> bool:
-        """Whether there is a result, or an exception, so that ``sync`` would not block. NotSpawned if it is empty."""
+        """Whether the call has a result, or an exception, so that ``sync`` would not block. NotSpawned if it is empty.
+        """
 
     def is_spawned(self) -> bool:
-        """Whether it stands for a call; ``FlowVar.empty()`` does not."""
+        """Whether the FlowVar stands for a call; ``FlowVar.empty()`` does not."""
 
     def is_consumed(self) -> bool:
-        """Whether its result was taken."""
+        """Whether the result was taken."""
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Cancels the call, as ``Goroutine.cancel`` does: ``sync`` raises CancelledError then. Any thread."""
@@ -939,7 +940,7 @@ class CancelToken:
         """
 
     def cancelled(self) -> bool:
-        """Whether it was cancelled."""
+        """Whether the token was cancelled."""
 
     def done(self) -> RecvChan[Never]:
         """A channel that is closed when it is cancelled, as Go's ``ctx.Done()``: a case of ``select``.

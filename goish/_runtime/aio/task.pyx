@@ -104,11 +104,11 @@ cdef class Goroutine:
         return self.cancels
 
     def cancelled(self):
-        """Whether it ended by being cancelled."""
+        """Whether the goroutine ended by being cancelled."""
         return goish_load_state(&self.state) == G_DONE and goish_load_state(&self.flags) & GF_CANCELLED != 0
 
     def done(self):
-        """Whether it has ended, in whatever way. Any thread."""
+        """Whether the goroutine has ended, in any way. Any thread."""
         return goish_load_state(&self.state) == G_DONE
 
     def result(self):
@@ -282,7 +282,7 @@ cdef class Goroutine:
 
     @property
     def exited(self):
-        """Whether it ended by ``goexit()``."""
+        """Whether the goroutine ended by ``goexit()``."""
         return self.state == G_DONE and self.flags & GF_EXITED != 0
 
     def get_stack(self, *, limit=None):

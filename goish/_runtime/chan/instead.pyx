@@ -1,6 +1,6 @@
 # instead.pyx - advice for keywords that goish does not take and other libraries do, such as timeout and maxsize.
 #
-# A call pays nothing for it until it has failed and gave keywords (slots.h: goish_explain).
+# A call pays nothing for it until it has failed and gave keywords (goish_explain, c/explain.h).
 
 cdef str TIMEOUT = "a timeout is a case, select(..., after(seconds).recv()), or asyncio.timeout(seconds) around the await"
 cdef str ON_A_THREAD = f"{TIMEOUT}; on a thread without an event loop"

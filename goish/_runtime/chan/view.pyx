@@ -234,7 +234,7 @@ cdef class CancelToken:
             raise cancelled_error(self.reason)
 
     def cancelled(self):
-        """Whether it was cancelled."""
+        """Whether the token was cancelled."""
         return goish_load_state(&self.chan.closed) != 0
 
     def done(self):

@@ -1,6 +1,6 @@
 # A growable array used as a circle (first in, first out) or as a binary heap (smallest first).
 
-# struct Ring is in slots.h, where the collector's view of it is.
+# struct Ring is in c/chan.h, where the collector's view of it is.
 
 
 @cython.final

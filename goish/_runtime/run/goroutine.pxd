@@ -49,7 +49,7 @@ cdef class Goroutine:
     cdef uint8_t state       # G_*
     cdef uint8_t flags       # GF_*
     cdef uint16_t cancels    # cancel() minus uncancel()
-    cdef PyObject* attributes  # NULL or a dict: programs may set any attribute on a task (playwright, temporalio); see slots.h
+    cdef PyObject* attributes  # NULL or a dict: programs may set any attribute on a task (playwright, temporalio); c/goroutine.h
 
 
 @cython.final

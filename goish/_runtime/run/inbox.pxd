@@ -7,7 +7,7 @@ cdef struct Inbox:
     bint posted          # a call_soon_threadsafe is under way, or about to be
     bint shut            # the loop is closed or ends: the inbox takes nothing any more
     Py_ssize_t callers   # threads inside the loop's call_soon_threadsafe: it is not closed under them
-    uint8_t came         # something was pushed since the loop began to spin (inbox_linger)
+    uint8_t came         # something was pushed since the loop began to spin (inbox_spin)
     bint due             # another thread has posted, and the loop has not collected since
     bint taking          # the loop takes what was in it
     bint woke            # the loop last slept until something came

@@ -171,7 +171,7 @@ cdef enum:
     MOST_PASSES = 63
 
 cdef void inbox_spin(Scheduler s) noexcept:
-    # The loop has nothing to run. If threads talk to it, it spins for a moment before it sleeps: a wake-up costs more (slots.h).
+    # The loop has nothing to run. If threads talk to it, it spins for a moment before it sleeps: a wake-up costs more (c/spin.h).
     # What else it has to do waits meanwhile; so after a spin in vain it sleeps at once, more and more times.
     if not s.inbox.woke or goish_most_spinning == 0:
         return

@@ -4,7 +4,7 @@
 # GIL was free. A busy loop lets it go at each of its turns, for 2 us: too short for a thread that has to wake up first. So the
 # thread gets the GIL after many turns, at times after seconds. A loop that lends the GIL waits, between two steps, until a thread
 # has it.
-# - A thread that goish has woken is due until it has the GIL (goish_due, slots.h). The loop lends until the thread has come.
+# - A thread that goish has woken is due until it has the GIL (goish_due, c/gil.h). The loop lends until the thread has come.
 # - Other threads that wait for the GIL are known by having been switched: a thread that begins to wait is, and a thread that the
 #   loop's turn has woken in vain is again. The loop looks four times in a millisecond. It yields the processor first: where there
 #   is but one, a thread that wants the GIL may not have run yet.
@@ -14,7 +14,7 @@
 # Invariants: a thread that does not come (its loop has stopped, a debugger holds it) is absent, and is not waited for again until
 #   another one is due. A loop that is the only thread of Python never lends.
 # Threads: the loop's own.
-# Not here: what is woken (thread_wait.pyx, worker.pyx, inbox.pyx), a loop that has nothing to run (inbox_linger).
+# Not here: what is woken (thread_wait.pyx, worker.pyx, inbox.pyx), a loop that has nothing to run (inbox_spin).
 
 cdef double LOOKS = 0.00025  # seconds between looks: a look takes 1.5 us
 cdef double COMES = 0.0005   # seconds at most until a thread that is due has come; 50 us where a processor is free

@@ -402,7 +402,7 @@ cdef class Op:
         return self
 
     def __next__(self):
-        # The interpreter takes the fast slots of slots.h; this is what they do, for a call by name.
+        # The interpreter takes the fast slots of c/step.h; this is what they do, for a call by name.
         cdef PyObject* result = NULL
         cdef int r = op_step(<PyObject*>self, &result)
         if r == 0:
@@ -517,7 +517,7 @@ cdef class Op:
         return False
 
     def cancelled(self):
-        """Whether it was cancelled."""
+        """Whether the wait was cancelled."""
         cdef Op op = who_waits(self)
         return op.state == OP_FAILED and isinstance(op.value, CancelledError)
 

@@ -66,15 +66,15 @@ cdef class FlowVar:
         return valued
 
     def is_ready(self):
-        """Whether there is a result, or an exception, so that ``sync`` would not block. NotSpawned if it is empty."""
+        """Whether the call has a result, or an exception, so that ``sync`` would not block. NotSpawned if it is empty."""
         return goish_load_state(&need_spawned(self).state) == G_DONE
 
     def is_spawned(self):
-        """Whether it stands for a call; ``FlowVar.empty()`` does not."""
+        """Whether the FlowVar stands for a call; ``FlowVar.empty()`` does not."""
         return self.g is not None or self.consumed != 0
 
     def is_consumed(self):
-        """Whether its result was taken."""
+        """Whether the result was taken."""
         return self.consumed != 0
 
     def cancel(self, msg=None):

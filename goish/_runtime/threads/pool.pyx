@@ -607,7 +607,7 @@ cdef class Pool:
         return n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]
 
     def is_closed(self):
-        """Whether it was shut down."""
+        """Whether the pool was shut down."""
         return self.closed
 
 

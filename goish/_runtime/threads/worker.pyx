@@ -392,7 +392,7 @@ cdef class Worker:
             goish_tls_worker = NULL
 
     def is_idle(self):
-        """Whether it waits for work, and there is none: it wakes nobody. Not of one whose loop runs: that has more to do."""
+        """Whether the worker waits for work, and there is none: it wakes nobody. False if it runs a loop: that has more to do."""
         cdef bint idle
         goish_lock(&self.pool.lock)
         idle = self.idle and self.kind == PLAIN and not self.tends and self.pool.queues[PLAIN].count == 0
@@ -401,7 +401,7 @@ cdef class Worker:
 
     @property
     def goes_on(self):
-        """Whether it must go on running the loop of goroutines that calls have left. Its own thread."""
+        """Whether the worker must go on running the loop of goroutines that calls have left. Its own thread."""
         cdef bint told
         goish_lock(&self.pool.lock)
         told = self.told

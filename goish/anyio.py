@@ -57,7 +57,7 @@ class _Stream(Generic[C]):
         return self._end.channel
 
     def clone(self) -> Self:
-        """Another stream on the same end, to be closed on its own. ClosedResourceError if this one is closed."""
+        """Another stream on the same end, which is closed on its own. ClosedResourceError if this one is closed."""
         self._channel()
         assert self._end is not None
         return type(self).__new__(type(self))._attach(self._end)
@@ -107,7 +107,7 @@ class ReceiveStream(_Stream[Chan[T_co] | RecvChan[T_co]], ObjectReceiveStream[T_
 
     ``channel``: a Chan or its ``receiver``; TypeError for anything else. ``receive`` raises EndOfStream when the
     channel is closed and drained, ClosedResourceError when this stream is closed. ``aclose`` of a stream on a Chan
-    closes the channel, so that its senders are told, unless a ``clone`` is still open; a ``receiver`` cannot close.
+    closes the channel, so that its senders stop, unless a ``clone`` is still open; a ``receiver`` cannot close.
     Cancelled, nothing was received; a value handed over before is returned, and the cancel comes at the next wait. For
     goroutines and asyncio tasks, on any loop.
 

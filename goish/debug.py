@@ -1,9 +1,9 @@
-"""Seeing inside: what every goroutine does (``dump``), which of them nothing can ever wake (``leaks``), how many failed
-unseen (``panics``).
+"""Seeing inside: what every goroutine does (``dump``), which of them nothing can ever wake (``leaks``), how many
+failures were never retrieved (``panics``).
 
-All only look: they cost nothing until called and change nothing. A dump may be taken from a signal handler.
-Threads: a dump shows those of all threads (without the GIL, of other threads only what ``go_thread`` and executors were
-given to do); leaks are looked for on this thread.
+All only look: they cost nothing until called and change nothing. A signal handler may take a dump.
+Threads: a dump shows those of all threads (without the GIL, of other threads only the calls that ``go_thread`` and
+executors were given); leaks are looked for on this thread.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["dump", "leaks", "panics"]
 def dump(file: TextIO | None = None) -> None:
     """Write what each live goroutine does to ``file`` (standard error): state, stack, origin.
 
-    Where there are none it says ``no goroutines``. Those that do the same at the same place are shown once, with their
+    Without goroutines it says ``no goroutines``. Those that do the same at the same place are shown once, with their
     number::
 
         goroutine 1 (main) [chan receive, 3 minutes]:

@@ -68,7 +68,7 @@ class ChanMisuse(GoishError):
 class SendOnClosed(ChanMisuse):
     """A send on a closed channel, or one that was waiting when the channel closed.
 
-    ``value`` is what was to be sent: it was not delivered and is the caller's again. Of ``send_many`` it is the list of
+    ``value`` is the value to send: it was not delivered and is the caller's again. Of ``send_many`` it is the list of
     those not sent; so is ``unsent``, and ``sent`` is how many were.
 
     Example::
@@ -119,7 +119,7 @@ class CloseOfNil(ChanMisuse):
 
 
 class ChanFull(GoishError):
-    """A send on a full channel made with ``overflow="error"``; ``value`` is what was to be sent.
+    """A send on a full channel made with ``overflow="error"``; ``value`` is the value to send.
 
     Example::
 

@@ -49,7 +49,7 @@ _with_clocks: dict[type, type[asyncio.AbstractEventLoop]] = {}
 
 def _with_clock(base: type[asyncio.AbstractEventLoop]) -> type[asyncio.AbstractEventLoop]:
     if base not in _with_clocks:
-        # Under the name of its base, by which some libraries recognise uvloop.
+        # With the name of its base, by which some libraries recognise uvloop.
         made = type(base.__name__, (Clock, base), {"__module__": base.__module__})
         _with_clocks[base] = cast("type[asyncio.AbstractEventLoop]", made)
     return _with_clocks[base]

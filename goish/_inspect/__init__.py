@@ -1,1 +1,1 @@
-"""What a person is shown of goroutines: their names and origins, dumps, leaks. Private."""
+"""What goish shows of goroutines: their names and origins, dumps, leaks. Private."""

@@ -1,7 +1,7 @@
 """What goroutines do, as text: their state, stack and origin. Those that do the same are shown once.
 
-Only looks: it changes nothing, and may be called from a signal handler. Of other threads, without the GIL, only what
-``go_thread`` and executors were given to do is shown.
+A dump changes nothing, and a signal handler may take one. Without the GIL, a dump shows of other threads only the calls
+that ``go_thread`` and executors were given.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .names import is_own, label, origin, title
 
 __all__ = ["describe", "describe_thread"]
 
-FindThread: TypeAlias = Callable[[Goroutine[Any]], int | None]  # where its function runs, if that can be told
+FindThread: TypeAlias = Callable[[Goroutine[Any]], int | None]  # where its function runs, if that is known
 _Place: TypeAlias = tuple[str, int, str]  # file, line, function
 
 
@@ -54,7 +54,7 @@ def _doing(g: Goroutine[Any]) -> str:
 
 
 def _waiting_time(group: Sequence[Goroutine[Any]]) -> str:
-    """How long the longest has waited, in minutes as Go has it; nothing below one."""
+    """The longest wait of a group, in minutes as Go has it; nothing below one."""
     since = [g.waiting_since for g in group if g.waiting_since is not None]
     minutes = int(group[0].get_loop().time() - min(since)) // 60 if since else 0
     return f", {minutes} minute{'s' if minutes > 1 else ''}" if minutes else ""
@@ -64,7 +64,7 @@ def _waiting_time(group: Sequence[Goroutine[Any]]) -> str:
 
 
 def _stack(g: Goroutine[Any], find_thread: FindThread) -> tuple[_Place, ...]:
-    """Where the goroutine stands: from the function it was started with down to the innermost await or call."""
+    """The stack of the goroutine: from the function it was started with down to the innermost await or call."""
     coro = g.get_coro()
     if g.state == "running":
         return _running_stack(_frame_of(coro), _frame_elsewhere(g, find_thread))
@@ -84,14 +84,14 @@ def _source_lines(stack: Iterable[_Place]) -> list[str]:
 
 
 def _frame_elsewhere(g: Goroutine[Any], find_thread: FindThread) -> FrameType | None:
-    """The innermost frame of one that runs on another thread; None for one of this thread."""
+    """The innermost frame of a goroutine that runs on another thread; None for one of this thread."""
     thread = loop_thread(g) or find_thread(g)
     frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
     return None if thread in (None, threading.get_ident()) else frames.get(thread)
 
 
 def describe_thread(thread: threading.Thread) -> str:
-    """Where a thread stands that is blocked in a goish call and runs no goroutine."""
+    """The stack of a thread that is blocked in a goish call and runs no goroutine."""
     frame = sys._current_frames().get(thread.ident or 0)  # pyright: ignore[reportPrivateUsage]
     stack = () if frame is None else _running_stack(None, frame)
     lines = [f"thread {thread.name} [blocked in a goish call]:", *(line.rstrip("\n") for line in _source_lines(stack))]
@@ -111,7 +111,7 @@ def _running_stack(outermost: FrameType | None, innermost: FrameType | None) -> 
     return tuple(reversed(places))
 
 
-# How the kinds of suspended code name their frame and what they await.
+# The names of the frame and of the awaited object, for each kind of suspended code.
 SUSPENDABLE: Final = {
     "coroutine": ("cr_frame", "cr_await"),
     "generator": ("gi_frame", "gi_yieldfrom"),

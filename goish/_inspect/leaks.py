@@ -32,7 +32,7 @@ __all__ = ["leaks"]
 def leaks() -> list[Goroutine[Any]]:
     """The goroutines that wait for something which nothing outside of them can reach any more, oldest first.
 
-    They would wait for ever: nobody holds their channels, wait groups or handles. Sound (whoever is listed is lost),
+    They would wait for ever: nobody holds their channels, wait groups or handles. Sound (each one listed is lost),
     and not complete: a channel that is still in a global variable counts as reachable, used or not. Looks at this
     thread's goroutines; NotImplementedError on a free-threaded Python.
 
@@ -71,7 +71,7 @@ def _undisturbed() -> Generator[None]:
             gc.enable()
 
 
-# Shared by everybody and leading everywhere: what they hold counts as held from outside.
+# Types that all share and that lead everywhere: what they hold counts as held from outside.
 _OUTSIDE: Final = (type, ModuleType, CodeType, BuiltinFunctionType, Scheduler)
 _ATOMS: Final = frozenset({type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented)})
 # Since 3.14 a generator suspended by a plain yield may name an object twice for one reference: on its stack, borrowed
@@ -104,7 +104,7 @@ class _Heap:
         self.inside[i] += 1
 
     def _parts(self, i: int) -> Iterator[object]:
-        """What the object refers to, as often as it does."""
+        """The objects that it refers to, each as often as it does."""
         if type(self.objects[i]) is Goroutine and i >= self.parked:
             return iter(())  # it runs or waits for the outside world: what it holds is not lost
         return (part for part in _referents(self.objects[i]) if _is_inside(part))
@@ -128,7 +128,7 @@ class _Heap:
 
 
 def _references(objects: list[Any], i: int) -> int:
-    # One way of asking for all objects, so that the references of the asking itself are always the same.
+    # A single way to reach all objects, so that the references of the count itself are always the same.
     return sys.getrefcount(objects[i])
 
 
@@ -158,5 +158,5 @@ def _owned(parts: list[object], awaited: object | None) -> Iterable[object]:
 
 
 def _wakes(holder: object) -> list[Op[Any]]:
-    """The waits that whoever holds this object can end."""
+    """The waits that a holder of this object can end."""
     return [] if holder is NIL else parked_on(holder)

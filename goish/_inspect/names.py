@@ -1,4 +1,4 @@
-"""How a goroutine is called, in errors, logs and dumps: its name, its number, where it was started."""
+"""The name of a goroutine in errors, logs and dumps: its name, its number, where it was started."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def label(g: Goroutine[Any]) -> str:
 
 
 def origin(g: Goroutine[Any]) -> str | None:
-    """Where the goroutine was started; None for the main one."""
+    """The place where the goroutine was started; None for the main one."""
     if g.created_by is None or is_own(g.created_by[0]):
         return None
     code, line = g.created_by
@@ -41,7 +41,7 @@ def origin(g: Goroutine[Any]) -> str | None:
 
 
 def name_of(g: Goroutine[Any], begun: bool = True) -> str:
-    """A number tells nobody which function it is."""
+    """The name, and the function unless the name says it: a number tells nobody which function it is."""
     function = function_name(g)
     if function is not None:
         function += ", a function that neither waits in goish nor asks check_cancel()" if begun else ""
@@ -51,7 +51,7 @@ def name_of(g: Goroutine[Any], begun: bool = True) -> str:
 
 
 def log_names(what: str, names: Sequence[str]) -> None:
-    """Warn that so many ``what``; nothing if there are none."""
+    """Warn that as many ``what`` as there are names; nothing if there are none."""
     if names:
         shown = ", ".join(names[:_SHOWN])
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
@@ -59,5 +59,5 @@ def log_names(what: str, names: Sequence[str]) -> None:
 
 
 def exc_info(exc: BaseException) -> tuple[type[BaseException], BaseException, Any]:
-    """For logging, which would ask an exception whether it is true, and some do not know."""
+    """The triple for logging, which would ask an exception whether it is true, and some do not know."""
     return type(exc), exc, exc.__traceback__

@@ -5,16 +5,16 @@ timer, a socket, a thread, a signal handler or another task may be about to wake
 moment later, and only if nothing has run since: ``wake_source`` walks everything that can make the loop call code.
 
 Threads are asleep where they are blocked in goish without a timeout, or wait for work that nobody has given them; the
-loops of workers are asked themselves, and held while the verdict is passed (standstill.py)::
+loops of workers are asked themselves, and held while the verdict is passed (stop_world.py)::
 
     all wait ──► look: no source ──► a moment later the same ──► ask the workers' loops ──► hold them, look ──► found
                    ▲ something has run, or been woken, or could be ◄──┴──────────────────────┴──────────────┘
 
-Invariant: silence is always allowed, a false alarm never. Whatever cannot be looked into counts as able to wake.
-Threads are looked at one after the other, so one that was asleep may have been woken since. Therefore a verdict needs
-two looks. Between and during them no thread that is asleep was woken (``threads_woken()`` gives the same number: a
+Invariant: silence is always allowed, a false alarm never. A thing that cannot be looked into counts as able to wake.
+Threads are looked at one after the other, so a thread that was asleep may have been woken since. Therefore a verdict
+needs two looks. Between and during them no sleeping thread was woken (``threads_woken()`` gives the same number: a
 thread that waits in goish or idles in a pool is counted when it is woken, before it runs). Each was asleep in the first
-look and was not woken before the end of the second, so all are asleep in between. Nobody is left to wake one, nor to
+look and was not woken before the end of the second, so all are asleep in between. No thread is left to wake one, nor to
 post anything to a loop that stands still. Threads come first in a look: what they have left in a loop is found behind
 them.
 Threads: the loop's thread only.
@@ -69,7 +69,7 @@ class Detector:
         self._own_handler: object = None
 
     def start(self, own_handler: object = None) -> None:
-        """Begin to watch; ``own_handler`` is the runtime's signal handler: it tells of no outside world."""
+        """Begin to watch; ``own_handler`` is the runtime's signal handler, which is no sign of an outside world."""
         self._own_handler = own_handler
         self._sched.on_idle = self.suspect
 
@@ -89,7 +89,7 @@ class Detector:
         self._steps = self._sched.steps
         self._timer = self._sched.call_later(
             delay, self._look
-        )  # one of its own: those of a goish loop may wake somebody
+        )  # the detector's own timer: a timer of a goish loop may wake a goroutine
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -143,7 +143,7 @@ class Detector:
         )
 
     def _is_own_handle(self, handle: object) -> bool:
-        """Whether a timer of the loop is this detector's or the scheduler's (which tells of its timers itself)."""
+        """Whether a timer of the loop is this detector's or the scheduler's (which reports its timers itself)."""
         return handle is self._timer or _is_of(handle, self._sched)
 
     # ── the loops of workers ──
@@ -153,7 +153,7 @@ class Detector:
         self._round.ask()
 
     def _heard(self, answered: StopWorld) -> None:
-        """All are at rest; those of a second round stand still."""
+        """All are at rest; with ``hold``, they stand still."""
         sched = self._sched
         if answered is not self._round or self._timer is None or not sched.at_rest or sched.steps != self._steps:
             answered.release()
@@ -188,7 +188,7 @@ class Detector:
             self._arm(FIRST_LOOK)
 
     def _report(self, elsewhere: list[str]) -> str:
-        """What all goroutines wait for: those of this loop, of the workers' loops, functions on workers, threads."""
+        """The waits of all goroutines: those of this loop, of the workers' loops, functions on workers, threads."""
         texts = [
             describe(self._sched.goroutines(), thread_of),
             *elsewhere,
@@ -199,14 +199,14 @@ class Detector:
 
 
 def _source_there(sched: Scheduler) -> str | None:
-    """What could wake somebody on a worker's loop; on its thread."""
+    """Name what could wake a goroutine on a worker's loop; on its thread."""
     if not sched.at_rest:
         return "a goroutine of a worker"
     return _task_source(sched.loop) or _loop_source(sched.loop, lambda handle: _is_of(handle, sched), False)
 
 
 def _source_still(sched: Scheduler) -> str | None:
-    """What has come to a loop since it stands still."""
+    """Name what has come to a loop since it stands still."""
     if not sched.at_rest:
         return "a goroutine of a worker"
     others = (handle for handle in _due(sched.loop) if not _is_of(handle, sched))
@@ -219,7 +219,7 @@ def _is_of(handle: object, sched: Scheduler) -> bool:
 
 
 def _blocked_threads() -> Iterator[str]:
-    """Threads that are none of a pool."""
+    """Describe the blocked threads that belong to no pool."""
     waiting = parked_threads()
     for thread in threading.enumerate():
         if thread.native_id in waiting and is_idle(thread) is None:
@@ -237,7 +237,7 @@ def _thread_ids() -> frozenset[str]:
 
 
 def _thread_source(older: frozenset[str], still: set[int]) -> str | None:
-    """A thread that may run Python code: not this one, nor idle workers of pools, nor who waits for goroutines.
+    """A thread that may run Python code: not this one, no idle worker of a pool, none that waits for goroutines.
 
     ``still``: those, by native id, whose loops are looked at otherwise.
     """
@@ -254,7 +254,7 @@ def _thread_source(older: frozenset[str], still: set[int]) -> str | None:
 
 
 def _is_idle_worker(thread: threading.Thread) -> bool:
-    """Whether all workers of this one's ThreadPoolExecutor wait for work: then none can act before it is given some."""
+    """Whether all workers of this thread's ThreadPoolExecutor wait for work: then none acts before it is given some."""
     if (idle_in_goish := is_idle(thread)) is not None:
         return idle_in_goish
     if getattr(thread, "_target", None) is not getattr(thread_pool, "_worker", None):
@@ -322,7 +322,7 @@ def _loop_source(
 ) -> str | None:
     """A callback that is due, a timer, or anything the loop watches in the operating system.
 
-    ``has_timer``: a timer of our own is armed there.
+    ``has_timer``: a timer of goish's own is armed there.
     """
     if isinstance(loop, BaseSelectorEventLoop):
         return _selector_source(loop, is_own)
@@ -356,7 +356,7 @@ def _due(loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.Handle]:
 
 
 # uvloop keeps its state out of Python's sight, but each of its handles and requests refers to the loop, and the
-# garbage collector knows who refers to whom.
+# garbage collector knows which object refers to which.
 _UVLOOP_MACHINERY: Final = {"UVAsync", "UVIdle", "UVCheck"}  # the loop's own; one of each, always there
 _UVLOOP_PASSIVE: Final = {"Handle", "TimerHandle", "Server", "SSLProtocol", "_SSLProtocolTransport"}  # act by others
 

@@ -1,6 +1,6 @@
 """Panics: exceptions in goroutines that nobody awaits. Never silent; ``on_panic`` says what becomes of them.
 
-A panic ends the program first and is printed afterwards: whatever the printing meets, the program has ended by then.
+A panic ends the program first and is printed afterwards: if the printing fails, the program has ended by then.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ logger = logging.getLogger("goish")
 
 
 class Panics:
-    """Receives the panics of one program and does with them what ``on_panic`` says."""
+    """Receives the panics of one program and handles them as ``on_panic`` says."""
 
     def __init__(self, on_panic: OnPanic, end_program: Callable[[], object]) -> None:
         self._on_panic: OnPanic = on_panic
@@ -48,7 +48,7 @@ class Panics:
         self._further = 0
 
     def __call__(self, g: Goroutine[Any], exc: BaseException) -> bool:
-        """Whether the program ends of it. On the thread of its loop."""
+        """Whether the program ends with it. On the thread of its loop."""
         policy = _policy(g, self._on_panic)
         if policy == "log":
             _log(g, exc)
@@ -80,14 +80,14 @@ class Panics:
             raise Panic(name) from exc
 
     def report_further(self) -> None:
-        """Tell how many panics came after the one that was printed."""
+        """Say how many panics came after the one that was printed."""
         if self._further:
             count = "1 more goroutine" if self._further == 1 else f"{self._further} more goroutines"
             write_error(f"\n{count} panicked before the program ended")
 
 
 def _policy(g: Goroutine[Any], otherwise: OnPanic) -> OnPanic:
-    """What is to be done: as the goroutine itself says, or in the log if an await was given up."""
+    """The policy for a panic: what the goroutine itself says, or ``"log"`` if an await was given up."""
     own, await_given_up = panic_options(g)
     if own is not None:
         return own
@@ -95,7 +95,7 @@ def _policy(g: Goroutine[Any], otherwise: OnPanic) -> OnPanic:
 
 
 def _failure_of(listener: Listener, g: Goroutine[Any], exc: BaseException) -> Exception | None:
-    """None if the listener has dealt with it: one that fails has not."""
+    """None if the listener has dealt with it; a listener that raises has not."""
     try:
         listener(g, exc)
     except Exception as failure:
@@ -104,7 +104,7 @@ def _failure_of(listener: Listener, g: Goroutine[Any], exc: BaseException) -> Ex
 
 
 def _log_failure(g: Goroutine[Any], failure: Exception) -> None:
-    with suppress(Exception):  # the panic itself is still to be told
+    with suppress(Exception):  # the panic itself is still to report
         logger.error("on_panic failed for %s", title(g), exc_info=exc_info(failure))
 
 
@@ -126,7 +126,7 @@ def _log(g: Goroutine[Any], exc: BaseException) -> None:
 
 
 def print_panic(g: Goroutine[Any], exc: BaseException) -> None:
-    """Say what, who and whence on standard error, and have ``sys.excepthook`` show the exception."""
+    """Write panic, goroutine and origin to standard error, and have ``sys.excepthook`` show the exception."""
     written = write_error(f"panic: {_summary(exc)}\n\n{title(g)} [running]:")
     _call_hook(exc)
     if created := origin(g):
@@ -173,7 +173,7 @@ def _last_lines(exc: BaseException) -> str:
 
 
 def _call_hook(exc: BaseException) -> None:
-    """As the interpreter does at the end of a program: error trackers have put theirs in place of Python's own."""
+    """Call it as the interpreter does at a program's end: error trackers have put theirs in place of Python's own."""
     try:
         sys.excepthook(*exc_info(exc))
     except Exception as failure:
@@ -197,7 +197,7 @@ def _raise(exc: BaseException) -> NoReturn:
 
 
 def route(g: Goroutine[Any], exc: BaseException) -> None:
-    """Tell the program that ``g`` belongs to of its panic; without one its own ``on_panic``, or the log. Any thread."""
+    """Give a panic to the program that ``g`` belongs to; without one to its ``on_panic``, or the log. Any thread."""
     program = program_of(g)
     hear = None if program is None else program.on_panic
     if program is None or hear is None or not program.post(hear, g, exc):
@@ -205,7 +205,7 @@ def route(g: Goroutine[Any], exc: BaseException) -> None:
 
 
 def elsewhere(g: Goroutine[Any], exc: BaseException) -> None:
-    """The same of one on a loop that no program owns, whose exception handler is told. On the thread of the loop."""
+    """The same for a loop that no program owns: its exception handler gets the panic. On the thread of the loop."""
     created = origin(g)
     by = f"; {created}" if created else ""
     if not _dealt_with(g, exc):
@@ -219,7 +219,7 @@ def _tell_without_program(g: Goroutine[Any], exc: BaseException) -> None:
 
 
 def _dealt_with(g: Goroutine[Any], exc: BaseException) -> bool:
-    """As the goroutine itself says; "crash" has no program to end."""
+    """Handle a panic as the goroutine itself says; "crash" has no program to end."""
     policy = _policy(g, "crash")
     if policy == "crash":
         return False
@@ -235,33 +235,33 @@ def _dealt_with(g: Goroutine[Any], exc: BaseException) -> bool:
 
 
 REMIND_AFTER: Final = 1.0  # seconds
-AT_ONCE: Final = 0.05  # seconds; what is due within them is told together
+AT_ONCE: Final = 0.05  # seconds; reminders due within them are logged together
 FREE_THREADED: Final = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 GLANCE: Final = 0.01  # seconds
 
 _lock = threading.Lock()  # guards the next two
-_unseen: dict[weakref.ref[Goroutine[Any]], float] = {}  # each once, and when it is due, in that order
+_unseen: dict[weakref.ref[Goroutine[Any]], float] = {}  # not retrieved: each once, and when it is due, in that order
 _reminding = False
 
 
 def remind(g: Goroutine[Any]) -> None:
-    """Log that ``g`` has failed a while ago, unless its exception is seen or will be. Any thread."""
+    """Log that ``g`` has failed a while ago, unless its exception is retrieved or will be. Any thread."""
     if not g._log_traceback or any(part_of(several, g) for part_of, several in list(joint_waits.values())):
         return
     exc = g._exception
     assert exc is not None
     if panic_options(g)[1] is not None:
-        g._log_traceback = False  # it is told of once
+        g._log_traceback = False  # it is logged once
         _log(g, exc)
         return
     created = origin(g)
     by = f"; {created}" if created else ""
-    # As text: who keeps what is logged must not keep the goroutine.
+    # As text: a handler that keeps what is logged must not keep the goroutine.
     logger.error("%s failed and nobody has awaited it so far%s", repr(g), by, exc_info=exc_info(exc))
 
 
 def watch(g: Goroutine[Any]) -> None:
-    """Remind of ``g``, which was on a worker, in a second. Any thread."""
+    """Log in a second that ``g``, which was on a worker, has failed, unless it is retrieved first. Any thread."""
     global _reminding
     with _lock:
         _unseen[weakref.ref(g)] = time.monotonic() + REMIND_AFTER
@@ -270,7 +270,7 @@ def watch(g: Goroutine[Any]) -> None:
         _reminding = True
     try:
         threading.Thread(target=_keep_reminding, name="goish-reminder", daemon=True).start()
-    except RuntimeError:  # the interpreter ends, which tells of them; or there is no further thread
+    except RuntimeError:  # the interpreter ends, which reports them; or there is no further thread
         _reminding = False
 
 
@@ -290,7 +290,7 @@ def _keep_reminding() -> None:
 
 
 def _due() -> list[weakref.ref[Goroutine[Any]]]:
-    """Those that are to be reminded of now, which are watched no longer."""
+    """The goroutines to log now, which are watched no longer."""
     now = time.monotonic()
     with _lock:
         found = [known for known, due in _unseen.items() if due <= now]
@@ -300,7 +300,7 @@ def _due() -> list[weakref.ref[Goroutine[Any]]]:
 
 
 def _wait(until: float) -> None:
-    """For as long as somebody may yet see to it; those that nobody holds are told of meanwhile."""
+    """Wait, as long as an awaiter may yet come; goroutines that nobody holds are reported meanwhile."""
     while (left := until - time.monotonic()) > 0.0:
         time.sleep(min(left, GLANCE) if FREE_THREADED else left)
         if FREE_THREADED:
@@ -311,7 +311,7 @@ def _wait(until: float) -> None:
 
 
 def _after_fork() -> None:
-    """In a forked child: the thread that reminds is the parent's, and so is what it would remind of."""
+    """In a forked child: the thread that logs is the parent's, and so are the goroutines that it would log."""
     global _lock, _unseen, _reminding
     _lock = threading.Lock()
     _unseen = {}

@@ -4,7 +4,7 @@ The life of a program::
 
     start ──► main runs ──► main is over ──► the rest is cancelled, `grace` seconds ──► loop closed
                  │ Ctrl-C, panic: main is cancelled      │ survivors are named and abandoned
-                 │ all asleep: DeadlockError in main     │ panics nobody has seen are reported
+                 │ all asleep: DeadlockError in main     │ exceptions not retrieved are reported
 
 Threads: ``run`` may be called on any thread; Ctrl-C and deadlock detection are for the main thread only.
 Not here: what a panic prints (panics.py), how a deadlock is recognised (deadlock.py).
@@ -115,7 +115,7 @@ def run(
 
 
 def goexit() -> NoReturn:
-    """End the calling goroutine, running its ``finally`` blocks; whoever awaits it gets None. Go's ``runtime.Goexit``.
+    """End the calling goroutine, running its ``finally`` blocks; its awaiters get None. Go's ``runtime.Goexit``.
 
     Called in main, the other goroutines go on; when the last has ended too, ``run`` raises DeadlockError. RuntimeError
     outside of a goroutine, also in an asyncio task.
@@ -193,7 +193,7 @@ def _main_coroutine(main: object, args: tuple[Any, ...]) -> Coroutine[Any, Any, 
 
 
 def _discard(refused: object) -> None:
-    """So that it does not complain, besides, that nobody awaited it."""
+    """Close it, so that it does not complain, besides, that nobody awaited it."""
     if isinstance(refused, Op) or is_coroutine(refused):
         cast("Any", refused).close()
 
@@ -304,7 +304,7 @@ class _Program(Generic[T]):
 
     @contextmanager
     def interruptible(self) -> Generator[object]:
-        """Handle Ctrl-C where nobody else does; yields the handler that does it."""
+        """Handle Ctrl-C where the program does not; yields the handler that does it."""
         on_main_thread = threading.current_thread() is threading.main_thread()
         if not on_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
             yield None
@@ -332,7 +332,7 @@ class _Program(Generic[T]):
         if self.main.cancel("interrupted by Ctrl-C"):
             return
         if self.main_ran:
-            raise KeyboardInterrupt  # it is the rest, or the shutting down, that is to be cut short
+            raise KeyboardInterrupt  # Ctrl-C cuts the rest, or the shutting down, short
         self.interrupted_late = True
 
     # ── the end ──
@@ -342,7 +342,7 @@ class _Program(Generic[T]):
         try:
             survivors = self.cancel_rest()
             survivors += self.cancel_rest_elsewhere()
-            self.flush()  # what threads have said of their ends
+            self.flush()  # the ends that threads have posted
         finally:
             self.sched.abandon()
             try:
@@ -355,7 +355,7 @@ class _Program(Generic[T]):
         log_names(f"goroutine(s) did not end within {self.grace:g} s of main's end", survivors)
 
     def cancel_rest(self) -> list[str]:
-        """Cancel what still lives and wait for its end; the names of those who were not ready in time."""
+        """Cancel what still lives and wait for its end; the names of goroutines that were not ready in time."""
         deadline = self.loop.time() + self.grace
         while rest := self.sched.goroutines():
             for g in rest:
@@ -365,7 +365,7 @@ class _Program(Generic[T]):
         return []
 
     def cancel_rest_elsewhere(self) -> list[str]:
-        """The same for what runs on worker threads. A plain function cannot be ended: it may outlive the program."""
+        """The same for worker threads. A plain function cannot be ended: it may outlive the program."""
         left = end_goroutines(lambda g: program_of(g) is self.sched, self.grace)
         return [name_of(g) for g in left]
 
@@ -377,7 +377,7 @@ class _Program(Generic[T]):
         future.result()
 
     def flush(self) -> None:
-        """Let the loop do what is due, a stop() left behind included, and what that makes due."""
+        """Let the loop run all callbacks that are due, a stop() left behind included, and those that they make due."""
         self.loop.call_soon(self.loop.call_soon, self.loop.stop)
         try:
             self.loop.run_forever()
@@ -400,7 +400,7 @@ class _Program(Generic[T]):
 
 
 def _cancelled(g: Goroutine[Any], why: str) -> bool:
-    """Whether the cancel went well: a future of others that ``g`` awaits may refuse it by raising."""
+    """Whether the cancel went well: a foreign future that ``g`` awaits may refuse it by raising."""
     try:
         g.cancel(why)
     except Exception:

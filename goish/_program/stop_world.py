@@ -1,15 +1,15 @@
 """Asking the loops of all workers whether they are at rest, and holding them there while the answer is used.
 
-Only on its own thread can be told what a loop waits for; but when the last has answered, the first may have been woken.
-So they are asked twice. The first round only asks: one that has a timer, a socket or a goroutine that runs ends it, and
-nothing was held up. If all are at rest, the second has each of them stay in the callback in which it answers, until
-the asker lets go. Then all loops stand still at one instant, and what has been posted to them since is there to be
+What a loop waits for is known only on its own thread; but when the last has answered, the first may have been woken.
+So the loops are asked twice. The first round only asks: a loop that has a timer, a socket or a goroutine that runs ends
+it, and nothing was held up. If all are at rest, the second has each of them stay in the callback in which it answers,
+until the asker lets go. Then all loops stand still at one instant, and the things posted to them since are there to be
 seen: a wake-up in the inbox, a callback that is due.
 
-Invariants: who is held waits at most HOLD seconds unless the asker has begun to conclude, so one that is late holds up
-  nobody. `over` is set under `_lock`, and once it is nothing is concluded. What happens to a loop while it is held
+Invariants: a held loop waits at most HOLD seconds unless the asker has begun to conclude, so a late loop holds up no
+  other. `over` is set under `_lock`, and once it is nothing is concluded. What happens to a loop while it is held
   comes from another thread; when those are at rest too (deadlock.py looks), nothing does.
-Threads: `_answer` runs on those of the loops, all else on that of the asker. `_lock` guards the answers.
+Threads: `_answer` runs on the threads of the loops, all else on that of the asker. `_lock` guards the answers.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ HOLD: Final = 0.05  # seconds; longer where the heap is so large that the loops 
 class StopWorld:
     """One question to ``loops``; ``heard(round)`` is called on the loop of ``asker`` if all are at rest.
 
-    ``source`` says, on a loop's own thread, what could wake somebody there. With ``hold`` each loop stands still from
-    then on, until ``release``, but for at most so many seconds before all have answered; ``texts`` say what their
+    ``source`` says, on a loop's own thread, what could wake a goroutine there. With ``hold`` each loop stands still
+    from then on, until ``release``, but for at most so many seconds before all have answered; ``texts`` say what their
     goroutines wait for.
     """
 
@@ -46,7 +46,7 @@ class StopWorld:
     ) -> None:
         self.loops: Final = list(loops)
         self.unanswered: Final = set(self.loops)
-        self.threads: Final[set[int]] = set()  # that have answered, by native id
+        self.threads: Final[set[int]] = set()  # the threads that have answered, by native id
         self.texts: Final[list[str]] = []
         self.holds: Final = hold > 0.0
         self._patience = hold
@@ -76,7 +76,7 @@ class StopWorld:
             return self._concluding
 
     def release(self) -> None:
-        """The round is over, and everybody goes on."""
+        """End the round: all loops go on."""
         with self._lock:
             self.over = True
         self._let_go.set()
@@ -84,7 +84,7 @@ class StopWorld:
     # ── on the threads of the loops ──
 
     def _asked(self, one: Scheduler) -> None:
-        # In a turn of its own: with each note comes a drain.
+        # In a turn of its own: with each posted call comes a drain.
         one.loop.call_soon(self._answer, one)
 
     def _answer(self, one: Scheduler) -> None:

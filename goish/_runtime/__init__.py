@@ -2,7 +2,7 @@
 
 The core is one extension module of several folders. Each is a floor, and uses itself and those before it: ``data``
 (rings, queues of waiters), ``run`` (how goroutines run and wait), ``threads`` (calls on workers, threads that wait),
-``chan`` (what they say to each other), ``aio`` (what asyncio sees of them). ``core.pyx`` is the table of contents.
+``chan`` (channels, select, wait groups), ``aio`` (what asyncio sees of them). ``core.pyx`` is the table of contents.
 """
 
 try:

@@ -64,13 +64,13 @@ class Op(Generic[T_co, V_co]):
         """Removes all callbacks equal to ``fn``; returns how many."""
 
     def cancel(self, msg: Any | None = None) -> bool:
-        """Cancels the wait: True if it then has not happened, False if it is over or not to be cancelled."""
+        """Cancels the wait: True if it then has not happened, False if it is over or cannot be cancelled."""
 
     def cancelled(self) -> bool:
-        """Whether it was cancelled."""
+        """Whether the wait was cancelled."""
 
     def done(self) -> bool:
-        """Whether it has happened, failed or been cancelled."""
+        """Whether the wait has happened, failed or been cancelled."""
 
     def result(self) -> T_co:
         """Its result; raises its exception, or InvalidStateError unless it is done and waited for as a future."""
@@ -125,15 +125,15 @@ class Goroutine(Generic[T_co]):
     def uncancel(self) -> int:
         """Takes one cancel() back and returns how many are left.
 
-        At zero a cancel that is still to be delivered is forgotten. For what catches its own cancel, such as a timeout.
+        At zero a cancel that is still due is forgotten. For code that catches its own cancel, such as a timeout.
         As ``asyncio.Task.uncancel``.
         """
 
     def cancelled(self) -> bool:
-        """Whether it ended by being cancelled."""
+        """Whether the goroutine ended by being cancelled."""
 
     def done(self) -> bool:
-        """Whether it has ended, in whatever way. Any thread."""
+        """Whether the goroutine has ended, in any way. Any thread."""
 
     def result(self) -> T_co:
         """Its result, as asyncio has it: nothing is waited for. InvalidStateError while the goroutine runs.
@@ -169,16 +169,16 @@ class Goroutine(Generic[T_co]):
     def exception(self) -> BaseException | None:
         """Its exception, or None if it has a result.
 
-        Raises CancelledError if it was cancelled, InvalidStateError while it runs. Asking counts as seeing it: the
+        Raises CancelledError if it was cancelled, InvalidStateError while it runs. Asking counts as retrieving it: the
         exception is no panic then. Any thread.
         """
 
     def add_done_callback(self, fn: Callable[[Any], object], /, *, context: Context | None = None) -> None:
         """Calls ``fn(goroutine)`` through its loop, on its thread, when it is done. Any thread may ask for it.
 
-        Of a call on a worker thread: through the loop of who asks. Where none runs it is called on the thread on which
-        the call ends, or at once if it is over; what it raises there is logged, as with ``concurrent.futures``. So it
-        is where a loop is closed before its goroutine has ended.
+        For a call on a worker thread: through the loop of the caller. Where none runs, the thread on which the call
+        ends calls it, or the caller at once if the call is over; what it raises there is logged, as with
+        ``concurrent.futures``. The same holds where a loop is closed before its goroutine has ended.
 
         It is called in ``context``, a copy of the current one if that is None. TypeError if ``context`` is no
         contextvars.Context.
@@ -194,12 +194,12 @@ class Goroutine(Generic[T_co]):
     def remove_done_callback(self, fn: Callable[[Any], object], /) -> int:
         """Removes all callbacks equal to ``fn``; returns how many. Any thread.
 
-        So a wait by callback is given up, as ``asyncio.wait`` does at its timeout: if the goroutine fails later, that
-        is logged and is no panic.
+        This gives up a wait by callback, as ``asyncio.wait`` does at its timeout: if the goroutine fails later, that is
+        logged and is no panic.
         """
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop it runs on; of one on a worker thread, the loop that asks for it."""
+        """The event loop it runs on; for a goroutine on a worker thread, the loop of the caller."""
 
     def get_coro(self) -> Coroutine[Any, Any, T_co] | None:
         """Its coroutine; None once it is done."""
@@ -225,7 +225,7 @@ class Goroutine(Generic[T_co]):
     def wait_reason(self) -> str | None:
         """What it waits for, in Go's words: ``"chan receive"``, ``"select"``, ...; None unless it waits.
 
-        Of a function on a worker: what its thread is blocked by in goish. Elsewhere than on its thread it may be out of
+        For a function on a worker: what its thread is blocked by in goish. Read on another thread, it may be out of
         date.
         """
 
@@ -243,7 +243,7 @@ class Goroutine(Generic[T_co]):
 
     @property
     def exited(self) -> bool:
-        """Whether it ended by ``goexit()``."""
+        """Whether the goroutine ended by ``goexit()``."""
 
     def get_stack(self, *, limit: int | None = None) -> list[FrameType]:
         """The frames of its coroutine, as ``asyncio.Task.get_stack``: one where it waits, or those of its traceback."""
@@ -308,7 +308,7 @@ class Go:
 
         ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. ``on_panic``: what the
         goroutine's exception does if nobody awaits it, or if each await of it was given up: ``"crash"``, ``"log"`` or a
-        function that takes ``(goroutine, exception)``, as for ``run``, whose own setting is for all other goroutines.
+        function that takes ``(goroutine, exception)``. ``run`` has the same for all other goroutines.
         TypeError or ValueError for anything else.
 
         Example::
@@ -464,7 +464,7 @@ class FlowVar(Generic[T_co]):
 
     @staticmethod
     def empty() -> FlowVar[Any]:
-        """One that stands for no call: ``is_spawned`` is False, and ``sync`` raises NotSpawned."""
+        """A FlowVar that stands for no call: ``is_spawned`` is False, and ``sync`` raises NotSpawned."""
 
     def __await__(self) -> Generator[Any, Any, T_co]: ...
     def sync(self, timeout: float | None = None, *, help: Help = "descendants") -> T_co:
@@ -474,9 +474,9 @@ class FlowVar(Generic[T_co]):
     def outcome(self) -> FlowVar[Ok[T_co] | Err]:
         """The same with what becomes of the call as a value: ``Ok(result)``, or ``Err(error)`` if it failed.
 
-        For who would rather ``match`` than ``try``, or tell a cancelled call from a cancel of his own. It takes the
-        place of this one, which is consumed. SystemExit and KeyboardInterrupt, which end the program, are raised all
-        the same. Raises FlowVarConsumed or NotSpawned. Any thread.
+        For callers that prefer ``match`` to ``try``, or tell a cancelled call from a cancel of their own. It takes the
+        place of this FlowVar, which is consumed. SystemExit and KeyboardInterrupt, which end the program, are raised
+        all the same. Raises FlowVarConsumed or NotSpawned. Any thread.
 
         Example::
 
@@ -488,13 +488,14 @@ class FlowVar(Generic[T_co]):
         """
 
     def is_ready(self) -> bool:
-        """Whether there is a result, or an exception, so that ``sync`` would not block. NotSpawned if it is empty."""
+        """Whether the call has a result, or an exception, so that ``sync`` would not block. NotSpawned if it is empty.
+        """
 
     def is_spawned(self) -> bool:
-        """Whether it stands for a call; ``FlowVar.empty()`` does not."""
+        """Whether the FlowVar stands for a call; ``FlowVar.empty()`` does not."""
 
     def is_consumed(self) -> bool:
-        """Whether its result was taken."""
+        """Whether the result was taken."""
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Cancels the call, as ``Goroutine.cancel`` does: ``sync`` raises CancelledError then. Any thread."""
@@ -533,8 +534,8 @@ def submit(fn: Callable[[Unpack[Ts]], T], /, *args: Unpack[Ts]) -> FlowVar[T]: .
 def sync(fv: FlowVar[T] | Goroutine[T], /, timeout: float | None = None, *, help: Help = "descendants") -> T:
     """Blocks this thread until the result of a FlowVar is there, takes it and returns it.
 
-    A call that no worker has begun is run here and now; while one runs, this thread runs what that has spawned. In a
-    worker that has to wait another worker takes its place. A cancel of the call that waits ends the wait. ``timeout``:
+    A call that no worker has begun is run here and now; while one runs, this thread runs what that has spawned. If a
+    worker has to wait, another worker takes its place. A cancel of the call that waits ends the wait. ``timeout``:
     seconds, None for ever; with one, this thread runs nothing. ``help`` says what this thread runs meanwhile:
     ``"descendants"``, as above; ``"any"`` other spawned call of the executor as well, which spares threads, but puts
     strangers on top of this call, and under whatever lock it holds; ``"none"``: it only waits.
@@ -614,8 +615,8 @@ class _Common:  # what every channel and view has (typing only)
     def wait_closed(self) -> Op[None, None]:
         """Waits until the channel is closed, whatever is still in it; awaited, or a case of ``select``. Any thread.
 
-        For a sender that would like to hear that nobody wants more. Gives None; in a select ``ok`` is False. A cancel
-        ends the wait. On a thread without an event loop: ``select_blocking(ch.wait_closed())``.
+        For a sender that stops when the receivers do. Gives None; in a select ``ok`` is False. A cancel ends the
+        wait. On a thread without an event loop: ``select_blocking(ch.wait_closed())``.
 
         Example::
 
@@ -784,7 +785,7 @@ class _Closing:  # typing only
     def close(self) -> None:
         """Closes the channel: buffered values can still be received, then receives end. Any thread. Go's ``close``.
 
-        Everybody who waits is woken: receivers with "closed", senders with SendOnClosed, which has their value. Raises
+        Every waiter is woken: receivers with "closed", senders with SendOnClosed, which has their value. Raises
         CloseOfClosed the second time, CloseOfNil for NIL.
 
         Example::
@@ -837,7 +838,7 @@ class _Send(_Common, _Closing, Generic[T_contra]):  # the sending half, shared b
     def try_send_many(self, values: Iterable[T_contra]) -> bool:
         """Sends all of ``values``, in order, if it can without waiting; otherwise none. Any thread.
 
-        Nobody else's values come between. Returns True if they were sent. Raises SendOnClosed.
+        No other sender's values come between. Returns True if they were sent. Raises SendOnClosed.
 
         Example::
 
@@ -901,10 +902,10 @@ class RecvChan(_Recv[T_co]):
 
 @final
 class CancelToken:
-    """Tells many at once that they are to stop, whichever thread they are on.
+    """Tells many goroutines and functions at once to stop, whichever thread they are on.
 
-    What computes asks ``check`` from time to time; what waits takes ``token.done().recv()`` as a case of ``select``.
-    Any thread may use it.
+    A function that computes calls ``check`` from time to time; a goroutine takes ``token.done().recv()`` as a case of
+    ``select``. Any thread may use it.
 
     Example::
 
@@ -939,7 +940,7 @@ class CancelToken:
         """
 
     def cancelled(self) -> bool:
-        """Whether it was cancelled."""
+        """Whether the token was cancelled."""
 
     def done(self) -> RecvChan[Never]:
         """A channel that is closed when it is cancelled, as Go's ``ctx.Done()``: a case of ``select``.
@@ -1312,7 +1313,7 @@ def after(seconds: float) -> RecvChan[float]:
 
     Go's ``time.After``. Returns a RecvChan, for ``select_blocking`` too: where no event loop runs it goes by the
     system's monotonic clock. TypeError for no number, ValueError for NaN. Any thread. Zero or less fires at once. It is
-    never closed. No timer runs unless somebody waits on it, so one whose select another case won costs nothing.
+    never closed. No timer runs unless a waiter needs it, so an ``after`` whose select another case won costs nothing.
 
     Example::
 
@@ -1333,7 +1334,7 @@ def sleep(seconds: float) -> Op[None]:
     """
 
 def gosched() -> Op[None]:
-    """Lets the others run: await it, and the goroutine goes to the end of the run queue. Go's ``runtime.Gosched``.
+    """Lets other goroutines run: await it; the goroutine goes to the end of the run queue. Go's ``runtime.Gosched``.
 
     Gives None. A cancel that comes meanwhile is raised here. Needs an event loop on this thread.
 
@@ -1432,7 +1433,7 @@ class WaitGroup:
     """
 
     def add(self, n: int = 1) -> None:
-        """Adds ``n`` to the counter; ``n`` may be negative. At zero everybody who waits is woken. Any thread.
+        """Adds ``n`` to the counter; ``n`` may be negative. At zero every waiter is woken. Any thread.
 
         ValueError if the counter would become negative; it then stays as it is. Call it before the work starts, not in
         it.
@@ -1489,7 +1490,7 @@ class WaitGroup:
 
     @property
     def count(self) -> int:
-        """The counter: how many are still to be done."""
+        """The counter: how many ``done`` calls are still missing."""
 
 @final
 class Worker:
@@ -1719,7 +1720,7 @@ def report_if_only_ref(known: weakref.ref[Goroutine[Any]]) -> None: ...
 def on_blocking(blocks: Callable[[], object] | None, goes_on: Callable[[], object] | None) -> None: ...
 def parked_threads() -> frozenset[int]: ...
 def panics() -> int:
-    """How many exceptions of goroutines nobody has seen, since the process began. Any thread. For a metric.
+    """How many exceptions of goroutines were never retrieved, since the process began. Any thread. For a metric.
 
     Example::
 

@@ -123,7 +123,7 @@ include "threads/worker.pyx"
 include "threads/thread_wait.pyx"
 include "threads/flowvar.pyx"
 include "threads/spawn.pyx"
-# chan: what they say to each other.
+# chan: channels, select and wait groups.
 include "chan/waitgroup.pyx"
 include "chan/handoff.pyx"
 include "chan/flavor.pyx"

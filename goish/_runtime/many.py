@@ -28,7 +28,7 @@ async def send_many(ch: core.Chan[Any], values: Iterable[Any]) -> int:
         if not isinstance(exc, CancelledError):
             exc.value = items[sent:]
         raise
-    except GeneratorExit:  # its coroutine is closed: nobody gets the value back that was to be sent
+    except GeneratorExit:  # its coroutine is closed: the value that was being sent comes back to nobody
         if sent < len(items):
             core.report_undelivered(ch, items[sent])
         raise

@@ -35,7 +35,7 @@ EMPTY: Final = _Empty.EMPTY
 
 @dataclass(frozen=True, slots=True)
 class Ok(Generic[T_co]):
-    """What ``outcome`` gives of a call that went well: its result is ``value``.
+    """What ``outcome`` gives for a call that went well: its result is ``value``.
 
     Example::
 
@@ -49,7 +49,7 @@ class Ok(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True)
 class Err:
-    """What ``outcome`` gives of a call that failed, or was cancelled: its exception is ``error``.
+    """What ``outcome`` gives for a call that failed, or was cancelled: its exception is ``error``.
 
     Example::
 

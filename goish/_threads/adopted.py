@@ -1,4 +1,4 @@
-"""Executors of others, used as those of goish: processes, interpreters, clusters."""
+"""Foreign executors, used as those of goish: processes, interpreters, clusters."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ P = ParamSpec("P")
 class AdoptedExecutor:
     """What ``adopt`` makes of a ``concurrent.futures.Executor``: ``spawn``, ``submit`` and ``go_thread`` as of goish.
 
-    What may be called, and with what, is its matter: an executor of processes takes what can be pickled. Results and
+    The executor decides what it can call, and with what: one of processes takes what can be pickled. Results and
     exceptions come back as from goish's own. On the threads of a ``ThreadPoolExecutor`` a call runs in a copy of the
-    current context; what is carried elsewhere takes none along. No call is ever run by the thread that syncs it.
+    current context; a call that is carried elsewhere takes none along. A thread that syncs a call never runs it.
     PoolShutdown after ``shutdown``.
 
     Example::
@@ -52,7 +52,7 @@ class AdoptedExecutor:
         self._pool: Final = Pool()
         self._workers: Final = workers
         self._takes_context: Final = _has_our_threads(executor)
-        self._is_shutdown = False  # by our shutdown()
+        self._is_shutdown = False  # by shutdown() of this object
 
     @property
     def workers(self) -> int:
@@ -161,7 +161,7 @@ class AdoptedExecutor:
         """Shut the executor itself down: see ``concurrent.futures.Executor.shutdown``.
 
         ``wait``: until its calls are over; SyncOnLoop on a thread whose event loop runs: use ``async with``, or
-        ``wait=False``. ``cancel``: what has not begun is cancelled.
+        ``wait=False``. ``cancel``: calls that have not begun are cancelled.
 
         Example::
 
@@ -173,7 +173,7 @@ class AdoptedExecutor:
         if cancel:
             for g in self._pool.running():
                 g.cancel("its executor is shut down")
-        # Executors of others may not know cancel_futures: Dask's does not.
+        # A foreign executor may not know cancel_futures: Dask's does not.
         knows = "cancel_futures" in inspect.signature(self._executor.shutdown).parameters
         self._executor.shutdown(wait, **({"cancel_futures": True} if cancel and knows else {}))
 
@@ -199,13 +199,13 @@ class AdoptedExecutor:
 
 
 def _has_our_threads(executor: concurrent.futures.Executor) -> bool:
-    """Whether it runs calls on threads of this interpreter. Those of an InterpreterPoolExecutor belong to others."""
+    """Whether it runs calls on threads of this interpreter. An InterpreterPoolExecutor's belong to others."""
     others = getattr(concurrent.futures, "InterpreterPoolExecutor", ())
     return isinstance(executor, concurrent.futures.ThreadPoolExecutor) and not isinstance(executor, others)
 
 
 def _in_a_copy(context: Context, fn: Callable[[Any], T], item: Any) -> T:
-    """One context is entered by one thread at a time."""
+    """A copy of the context for each call: one thread at a time may enter a context."""
     return context.copy().run(fn, item)
 
 
@@ -235,11 +235,11 @@ class AnyExecutor(Protocol):
         ...
 
     def spawn(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]:
-        """Give it ``fn(*args, **kwargs)``, whose result is wanted; returns the ``FlowVar``."""
+        """Give it ``fn(*args, **kwargs)``, to take the result; returns the ``FlowVar``."""
         ...
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]:
-        """Give it ``fn(*args, **kwargs)``, which is to run elsewhere; returns the ``FlowVar``."""
+        """Give it ``fn(*args, **kwargs)``, to run elsewhere; returns the ``FlowVar``."""
         ...
 
     def is_shutdown(self) -> bool:
@@ -264,7 +264,7 @@ class AnyExecutor(Protocol):
 
 
 def check_executor(executor: AnyExecutor | None) -> AnyExecutor | None:
-    """TypeError for any other."""
+    """TypeError unless it is one, or None."""
     if executor is not None and not isinstance(executor, (Executor, AdoptedExecutor)):
         raise TypeError(
             "executor is an Executor, adopt(...) of a concurrent.futures.Executor, or None (the default one); "
@@ -298,7 +298,7 @@ def adopt(executor: concurrent.futures.Executor, *, workers: int | None = None) 
 
 
 def _workers_of(executor: concurrent.futures.Executor) -> int | None:
-    """How many calls it runs at once, as far as it can be told."""
+    """How many calls it runs at once, as far as that is known."""
     client = getattr(executor, "_client", None)  # Dask's
     if callable(threads_of := getattr(client, "nthreads", None)):
         threads = threads_of()

@@ -1,7 +1,7 @@
 """What becomes of the goroutines that a call on a worker has started by ``go`` and that live when it is over.
 
-They are kept, and cost nothing here. Or the call is over when they are: then its function is wrapped, and all that is
-started in it, or by those again, is told by a mark in the context, which ``go`` copies.
+They are kept, and cost nothing here. Or the call is over when they are: then its function is wrapped, and a mark in the
+context, which ``go`` copies, tells all goroutines that are started in it, or by those again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Family:
         self.interrupt: asyncio.CancelledError | None = None  # of the call: its end is the end of all
 
     def left(self) -> Iterator[Goroutine[Any]]:
-        """Until there are none, one of those that live."""
+        """Give one of those that live, until there are none."""
         here = current_goroutine()
         while alive := [g for g in goroutines() if g is not here and g.get_context().get(_FAMILY) is self]:
             if self.cancels:
@@ -58,7 +58,7 @@ class _Family:
             g.cancel(_WHY)
 
     def failed(self, exc: BaseException) -> None:
-        """The call has: its goroutines are not left to themselves, as in a ``sync_scope``."""
+        """The call has failed: its goroutines are not left to themselves, as in a ``sync_scope``."""
         self.cancels |= not isinstance(exc, GoExit)
 
     def interrupted(self, exc: asyncio.CancelledError) -> None:
@@ -111,7 +111,7 @@ class _Plain(_Minded):
 
 
 class _Async(_Minded):
-    """Of a coroutine function, or of a coroutine that has not started."""
+    """Minds a coroutine function, or a coroutine that has not started."""
 
     async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         coro = self._fn if is_coroutine(self._fn) else self._fn(*args, **kwargs)

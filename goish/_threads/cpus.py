@@ -18,7 +18,7 @@ def cpu_count() -> int:
 
 
 def _cgroup_quota() -> float | None:
-    """The processors that the container's quota comes to; None if there is none."""
+    """The container's quota in processors; None if there is none."""
     try:
         with open("/sys/fs/cgroup/cpu.max") as file:
             quota, period = file.read().split()

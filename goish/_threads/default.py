@@ -12,10 +12,10 @@ from .executor import Executor, check_open
 
 __all__ = ["default_executor", "set_default_executor", "set_workers"]
 
-_WORKERS: Final = "GOISH_WORKERS"  # environment: how many workers the executor of goish's own has
+_WORKERS: Final = "GOISH_WORKERS"  # environment: the size of goish's own default executor
 
 _default: AnyExecutor | None = None
-_own: Executor | None = None  # of goish: for coroutine functions while the default one is one of others
+_own: Executor | None = None  # goish's own: for coroutine functions while the default one is adopted
 
 
 def default_executor() -> AnyExecutor:
@@ -39,7 +39,7 @@ def set_default_executor(executor: AnyExecutor | None) -> None:
     """Have the verbs without an executor use this one from now on; None: one of goish's own again.
 
     An adopted one gets their plain functions; coroutine functions need the loop of a worker, and stay with one of
-    goish's own. What the one before was given, it still does. TypeError for anything but an ``Executor`` or
+    goish's own. The executor before still runs the calls it was given. TypeError for anything but an ``Executor`` or
     ``adopt(...)``, PoolShutdown for one that is shut down. Any thread.
 
     Example::
@@ -66,10 +66,10 @@ def set_default_executor(executor: AnyExecutor | None) -> None:
 
 
 def set_workers(n: int) -> None:
-    """Set how many workers the default executor has: Go's ``GOMAXPROCS`` for threads. What runs, runs on.
+    """Set how many workers the default executor has: Go's ``GOMAXPROCS`` for threads. Running calls go on.
 
     TypeError or ValueError for anything but a whole number above 0, RuntimeError if the default executor is an adopted
-    one, whose size is its own matter.
+    one, which sets its size itself.
 
     Example::
 
@@ -85,7 +85,7 @@ def set_workers(n: int) -> None:
 
 
 def _make_pool() -> None:
-    """The pool of goish's workers is needed, and there is none."""
+    """Make the pool of goish's workers, when it is needed and there is none."""
     global _own
     if isinstance(_default, AdoptedExecutor):
         _own = _new_own()
@@ -99,7 +99,7 @@ def _new_own() -> Executor:
 
 
 def _workers_wanted() -> int | None:
-    """What the environment says; None if nothing."""
+    """The number that the environment says; None if it says nothing."""
     text = os.environ.get(_WORKERS, "").strip()
     if not text:
         return None

@@ -1,7 +1,7 @@
 """Executors: pools of worker threads that calls are given to.
 
-Not here: who takes which call (_runtime/pool.pyx), the threads (workers.py), executors of others (adopted.py), the one
-of the verbs without an executor (default.py), several results at once (flow.py), loops over data (parallel.py).
+Not here: which worker takes which call (_runtime/threads/pool.pyx), the threads (workers.py), foreign executors
+(adopted.py), the default executor (default.py), several results at once (handles.py), loops over data (parallel.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OnFull: TypeAlias = Literal["raise", "block", "run"]
 
 _ON_FULL: Final = ("raise", "block", "run")
 MORE_THREADS: Final = 512  # than `workers`, for workers that are blocked in goish
-LOOKS_AGAIN: Final = 5.0  # seconds, at the earliest, how many processors there are
+LOOKS_AGAIN: Final = 5.0  # seconds, at least, between two looks at the number of processors
 
 _names = itertools.count(1)
 
@@ -69,7 +69,7 @@ class Executor(Spawner):
     further calls when a few workers keep some. ``"await"``: it is over when they are; if it fails, or is cancelled
     meanwhile, it cancels them. ``"cancel"``: it cancels them, and is over when they are. A call that ``sync`` runs on a
     thread that is no worker keeps none: it waits for them. ``go_thread.options(children=)`` says it for one call.
-    ``name``: of its threads.
+    ``name``: the prefix of its threads' names.
 
     ``with`` and ``async with`` shut it down at the end, and wait; left by an exception, they cancel its calls first.
     TypeError or ValueError for other arguments. Any thread may use it; in a forked child it begins anew, without
@@ -112,7 +112,7 @@ class Executor(Spawner):
 
     @property
     def name(self) -> str:
-        """What its threads are called."""
+        """The prefix of its threads' names."""
         return self._name
 
     @property
@@ -125,7 +125,7 @@ class Executor(Spawner):
         return self._pool.is_closed()
 
     def set_workers(self, n: int) -> None:
-        """Change how many workers there are from now on. What runs, runs on.
+        """Change how many workers there are from now on. Running calls go on.
 
         ValueError below 1, PoolShutdown after ``shutdown``.
 
@@ -167,11 +167,11 @@ class Executor(Spawner):
         return ExecutorStatistics(plain + loops, idle + idle_loops, pending, running, live, blocked, finished)
 
     def shutdown(self, wait: bool = True, *, cancel: bool = False) -> None:
-        """Take no more calls, and let the threads leave when all that was given is done.
+        """Take no more calls, and let the threads leave when all calls are done.
 
-        The end of the program does not wait for that, or not for long: the log names what was not done by then.
+        The end of the program does not wait for that, or not for long: the log names the calls that were not done.
 
-        ``wait``: until they have left. ``cancel``: what waits is cancelled, and so is what runs (see ``go_thread``).
+        ``wait``: until they have left. ``cancel``: waiting calls are cancelled, and running ones (see ``go_thread``).
         It may be called again. Raises SyncOnLoop if it would wait on a thread whose event loop runs: use ``async
         with``, or ``wait=False``.
 
@@ -210,7 +210,7 @@ class Executor(Spawner):
         self.shutdown(wait=False, cancel=exc is not None)
         await self._threads.joined(told=exc is not None)
 
-    if not TYPE_CHECKING:  # for whom there would be no unknown attribute then
+    if not TYPE_CHECKING:  # a type checker would see no unknown attribute then
 
         def __getattr__(self, name: str) -> Any:
             hint = ": parallel_map(fn, items, executor=ex) gives a list" if name == "map" else ""
@@ -228,7 +228,7 @@ def _by_itself(max_threads: int | None) -> int:
 
 
 def _follow(max_threads: int | None, pool: Pool) -> None:
-    """The quota of a container, or the affinity, may have changed. Must not hold the executor, which would never go."""
+    """Read the container's quota, and the affinity, again. Must not hold the executor, which would never go."""
     size = _by_itself(max_threads)
     if size != pool.size and not pool.is_closed():
         pool._resize(size, size + MORE_THREADS if max_threads is None else max_threads)

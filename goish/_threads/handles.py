@@ -47,8 +47,8 @@ T6 = TypeVar("T6")
 T7 = TypeVar("T7")
 T8 = TypeVar("T8")
 
-# Waits for several that will raise what fails among them, by the id of what they wait for: that, and a function that
-# says whether a goroutine is part of it.
+# The waits for several handles that will raise what fails among them, by the id of what they wait for: that, and a
+# function that says whether a goroutine is part of it.
 joint_waits: Final[dict[int, tuple[Callable[[Any, Goroutine[Any]], bool], object]]] = {}
 
 Handle: TypeAlias = Goroutine[T] | FlowVar[T] | asyncio.Future[T]
@@ -131,7 +131,7 @@ def sync_all(*handles: Any, timeout: float | None = None) -> tuple[Any, ...]:
 
 
 def _join_all(handles: Sequence[Handle[Any]], timeout: float | None) -> None:
-    """Until all are done, taking nothing."""
+    """Wait until all are done, taking nothing."""
     check_timeout(timeout)
     deadline = math.inf if timeout is None else monotonic() + timeout
     key = id(handles)
@@ -388,12 +388,12 @@ def ended(handle: Handle[Any], /) -> Op[None, None]:
 
 
 def _end_channel(behind: Goroutine[Any] | asyncio.Future[Any]) -> RecvChan[Any]:
-    """Closed at the end. There is one for each, however often it is asked for."""
+    """The channel that is closed at the end. There is one for each, however often it is asked for."""
     return goroutine_end_channel(behind) if isinstance(behind, Goroutine) else _end_of_future(behind)
 
 
 def _end_of_future(future: asyncio.Future[Any]) -> RecvChan[Any]:
-    """Made once for each future, which keeps it."""
+    """The end channel of a future, made once; the future keeps it."""
     known: Chan[Any] | None = getattr(future, "_goish_ended", None)
     if known is not None:
         return known.receiver
@@ -444,7 +444,7 @@ def _sync(handle: Handle[T]) -> T:
 
 
 async def _end_of(handle: Handle[Any]) -> None:
-    """Until it is done; its outcome is left alone, and a cancel is none of its."""
+    """Wait until it is done. Does not consume the result; cancelling the waiter does not cancel it."""
     behind = _behind(handle)
     if isinstance(behind, Goroutine):
         await end_of(behind)
@@ -463,13 +463,13 @@ async def _end_of(handle: Handle[Any]) -> None:
 
 
 def _call_on(loop: asyncio.AbstractEventLoop, fn: Callable[..., object], *args: object) -> None:
-    """Not by ``call_soon_threadsafe``, which is unsafe beside the loop's ``close``."""
+    """Call ``fn`` on ``loop``, not by ``call_soon_threadsafe``, which is unsafe beside the loop's ``close``."""
     if not scheduler_for(loop).post(fn, *args):
         raise RuntimeError(f"{loop!r} is closed")
 
 
 def _results(handles: Sequence[Handle[Any]], what: str) -> tuple[Any, ...]:
-    """Of those that are done. Nothing is waited for: no cancel can come between, and what was taken is given."""
+    """The results of handles that are done. Without a wait no cancel comes between, and all that is taken is given."""
     results: list[Any] = []
     errors: list[BaseException] = []
     for handle in handles:
@@ -482,17 +482,17 @@ def _results(handles: Sequence[Handle[Any]], what: str) -> tuple[Any, ...]:
 
 
 def _result_of(handle: Handle[T]) -> T:
-    """Of one that is done."""
+    """The result of a handle that is done."""
     return flowvar_take(handle) if isinstance(handle, FlowVar) else handle.result()
 
 
 def _behind(handle: Handle[T]) -> Goroutine[T] | asyncio.Future[T]:
-    """What ends, of which a FlowVar only has the result."""
+    """The object that ends; a FlowVar only has its result."""
     return goroutine_behind(handle) if isinstance(handle, FlowVar) else handle
 
 
 def _goroutines(handles: Sequence[Handle[Any]]) -> list[Goroutine[Any]]:
-    """Those behind the handles, but for what is taken already."""
+    """The goroutines behind the handles, but for results that are taken already."""
     behind = (_behind(handle) for handle in handles if not _is_consumed(handle))
     return [g for g in behind if isinstance(g, Goroutine)]
 

@@ -2,7 +2,7 @@
 
 A range is halved: one half is spawned, the other done here, and so on down to pieces of ``grain`` items. A half that no
 worker takes is done here in its turn, which costs next to nothing: so there may be many more pieces than workers. One
-that a full pool does not take is done here at once: how the range is cut is our matter, no reason to fail or to wait.
+that a full pool does not take is done here at once: the cut is goish's matter, no reason to fail or to wait.
 
 Invariant: whatever happens, the FlowVar of each piece is taken, so that the error of a loop comes out once, and not of
 each piece as a panic besides.
@@ -51,8 +51,8 @@ def parallel_for(
     raised, when the calls under way are over; further items are left out then. A cancel of the call that the loop is in
     ends it in the same way, but not on an adopted executor, where it goes on to its end. With the GIL, plain Python
     functions take turns. SyncOnLoop on a thread whose event loop runs: ``await go_thread(parallel_for, fn, items)``
-    there. A piece that a full executor does not take is done by who cuts it, whatever ``on_full`` says. TypeError or
-    ValueError for other arguments, a coroutine function among them; PoolShutdown if the executor is shut down.
+    there. A piece that a full executor does not take is done by the thread that cuts it, whatever ``on_full`` says.
+    TypeError or ValueError for other arguments, a coroutine function too; PoolShutdown if the executor is shut down.
 
     Example::
 
@@ -199,7 +199,7 @@ def _check_grain(grain: object) -> None:
 class _Loop(Generic[T]):
     """One call of a parallel loop."""
 
-    executor: Executor  # which is not there if one of others is: `adopted`
+    executor: Executor  # not set for a foreign executor: `adopted`
 
     def __init__(
         self, executor: AnyExecutor | None, items: Iterable[T], grain: int | None, what: str, fn: Callable[..., object]
@@ -227,7 +227,7 @@ class _Loop(Generic[T]):
         return self._halve(piece, 0, len(self.items)) if self.items else []
 
     def _halve(self, piece: _Piece, start: int, end: int) -> list[Any]:
-        """What the pieces from ``start`` to ``end`` give, in their order."""
+        """The results of the pieces from ``start`` to ``end``, in their order."""
         later: list[FlowVar[list[Any]]] = []
         done: list[Any] = []
         try:
@@ -283,7 +283,7 @@ class _Loop(Generic[T]):
             fv.cancel("its parallel loop is cancelled")
 
     def _forget(self, left: list[FlowVar[Any]]) -> None:
-        """Of those that nobody waits for any more (Ctrl-C): what they fail with later is no panic."""
+        """Make no panic of later failures: nobody waits for these any more (Ctrl-C)."""
         for fv in left:
             as_goroutine(fv)._log_traceback = False  # pyright: ignore[reportPrivateUsage]
 

@@ -76,7 +76,7 @@ class sync_scope:  # noqa: N801
     """Waits at its end for all that was spawned within: by ``spawn``, ``submit`` and ``go_thread``, and by those again.
 
     ``with sync_scope():`` blocks the thread, as ``sync`` does, and helps; ``async with sync_scope():`` waits.
-    Exceptions that nobody has seen by then are raised together, in an ExceptionGroup; a call that fails cancels none.
+    Exceptions not retrieved by then are raised together, in an ExceptionGroup; a call that fails cancels none.
     If the body itself fails, or is cancelled, all that is left is cancelled and waited for; errors of calls come before
     the cancel, which stays due. So it is at a KeyboardInterrupt or SystemExit of the body or of a call, which is then
     raised as it is, and the errors are panics. What ``go`` starts belongs to its loop, not to the scope.
@@ -109,7 +109,7 @@ class sync_scope:  # noqa: N801
         self._sweep_at = _ROOM
         self._over = False
         self._givers: list[int] = []  # threads that are within a verb of the scope's
-        self._failed: list[Goroutine[Any]] = []  # unseen so far
+        self._failed: list[Goroutine[Any]] = []  # not retrieved so far
         self._end: BaseException | None = None  # what ends more than a call: KeyboardInterrupt, SystemExit
         self._interrupt: BaseException | None = None  # of the wait at the end
         self._token: Any = None
@@ -178,7 +178,7 @@ class sync_scope:  # noqa: N801
             )
 
     def add(self, g: Goroutine[Any]) -> None:
-        """Called for each goroutine that is made for a worker thread within the scope."""
+        """Take in a goroutine that is made for a worker thread within the scope."""
         with self._lock:
             if self._over:
                 if get_ident() in self._givers:
@@ -242,7 +242,7 @@ class sync_scope:  # noqa: N801
             del joint_waits[id(self)]
             with self._lock:
                 self._over = True
-            self._failed.clear()  # those whose errors were not raised are panics
+            self._failed.clear()  # errors that were not raised are panics
 
     def will_raise(self, g: Goroutine[Any]) -> bool:
         """Whether ``g`` is one of its calls; asked while it waits for them at its end."""
@@ -250,7 +250,7 @@ class sync_scope:  # noqa: N801
             return g in self._left or g in self._failed
 
     def _interrupted(self, g: Goroutine[Any], error: BaseException) -> None:
-        """The wait for ``g`` was: all is cancelled, and still waited for, unless it is the program that ends."""
+        """The wait for ``g`` was cut off: all calls are cancelled, and still waited for, unless the program ends."""
         g.cancel(_WHY)
         self._cancel()
         if not isinstance(error, (asyncio.CancelledError, DeadlockError)):
@@ -264,7 +264,7 @@ class sync_scope:  # noqa: N801
             g.cancel(_WHY)
 
     def _next(self) -> Goroutine[Any] | None:
-        """The last first: a thread that helps goes down before it goes on. None: the scope is over."""
+        """Give the last first: a thread that helps goes down before it goes on. None: the scope is over."""
         with self._lock:
             if self._left:
                 return self._left.pop()
@@ -272,7 +272,7 @@ class sync_scope:  # noqa: N801
             return None
 
     def _look_at(self, g: Goroutine[Any]) -> None:
-        """What has failed counts as seen when it is raised, and not before: the wait for others may take long."""
+        """A failure counts as retrieved when it is raised, and not before: the wait for others may take long."""
         if not g._log_traceback:
             return
         error = g._exception
@@ -311,7 +311,7 @@ class sync_scope:  # noqa: N801
 
 
 def _cancel_again(error: BaseException) -> None:
-    """Errors come before a cancel, which stays due: as with asyncio's TaskGroup, from Python 3.13 on.
+    """Cancel once more: errors come before a cancel, which stays due, as with asyncio's TaskGroup, from Python 3.13 on.
 
     An asyncio.Task of before would be cancelled for good: its ``uncancel`` takes nothing back.
     """

@@ -1,11 +1,11 @@
 """The threads of a pool: how they begin, what loops they have, how they end.
 
-A plain worker runs one call after the other and has no loop, unless a call starts a goroutine: that is run whenever a
-call waits in goish and, if goroutines are left when it is over, between calls. A loop worker runs its loop all the time
-(pool.pyx says who takes what). All are daemon threads: the end of the program does not wait for a
-call that computes for ever. Before the interpreter ends, all pools are closed and their threads get a moment to leave.
+A plain worker runs one call after the other and has no loop, unless a call starts a goroutine: the loop then runs
+whenever a call waits in goish and, if goroutines are left when it is over, between calls. A loop worker runs its loop
+all the time (pool.pyx says which worker takes which call). All are daemon threads: the end of the program does not wait
+for a call that computes for ever. Before the interpreter ends, all pools are closed and threads get a moment to leave.
 
-Threads: `Threads` is used by any; `_lock` guards the sets.
+Threads: any thread may use `Threads`; `_lock` guards the sets.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _all: weakref.WeakSet[Threads] = weakref.WeakSet()
 
 
 def thread_of(g: Goroutine[Any]) -> int | None:
-    """The thread on which this goroutine's function runs at this moment; None if nobody can tell."""
+    """The thread on which this goroutine's function runs at this moment; None if that is not known."""
     for threads in list(_all):
         for thread, worker in threads.alive():
             if worker.runs(g):
@@ -77,7 +77,7 @@ class Threads:
         self._lock = threading.Lock()
         self._workers: dict[threading.Thread, Worker] = {}
         self._joining: set[threading.Thread] = set()
-        self._last: Chan[None] | None = None  # closed when the last thread is gone; there while somebody waits for it
+        self._last: Chan[None] | None = None  # closed when the last thread is gone; made when a joined() needs it
         self._count = itertools.count(1)
         pool._set(name, self._start, new_loop_of, _keep, _finish, _pump, Chan(1))
         _all.add(self)
@@ -95,11 +95,11 @@ class Threads:
             return list(self._workers.items())
 
     def _start(self, kind: int) -> bool:
-        """A further thread; True: Ctrl-C came when it lived already."""
+        """Start a further thread; True: Ctrl-C came when it lived already."""
         self.pool._look_at_size()
         name = f"{self.name}-{next(self._count)}"
         worker = new_worker(self.pool, kind, name)
-        # From 3.14 on a thread may inherit the context of who starts it: that of whoever happened to need one more
+        # From 3.14 on a thread may inherit the context of its starter: that of any call that happened to need one more
         # worker.
         options: dict[str, Any] = {"context": Context()} if sys.version_info >= (3, 14) else {}
         run = _run_plain if kind == _PLAIN else _run_loop
@@ -151,9 +151,9 @@ class Threads:
             return thread in self._joining
 
     async def joined(self, told: bool) -> None:
-        """``join``, awaited: by a channel, so that a deadlock is seen, and on no thread that would have to be found.
+        """``join``, awaited: by a channel, so that a deadlock is seen, and on no thread that may not be there.
 
-        ``told``: all were told to end, and the log names those that do not.
+        ``told``: all threads were asked to end, and the log names those that do not.
         """
         patience = after(GRACE) if told else None
         while (over := self._over()) is not None:
@@ -180,7 +180,7 @@ def _cancel_goroutines(sched: Any) -> None:
 
 
 def new_worker_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's where it is installed, else asyncio's."""
+    """Make uvloop's loop where it is installed, else asyncio's."""
     try:
         import uvloop
     except ImportError:
@@ -196,7 +196,7 @@ def new_loop_of(worker: Worker) -> asyncio.AbstractEventLoop:
 
 
 def _keep(worker: Worker) -> None:
-    """Run it until the goroutines that calls have left there are over, or the worker is to take a call."""
+    """Run its loop until the goroutines that calls have left there are over, or the worker is picked for a call."""
     loop = _loop_of(worker)
     while True:
         _run_for_ever(loop)
@@ -205,7 +205,7 @@ def _keep(worker: Worker) -> None:
 
 
 def _finish(worker: Worker) -> None:
-    """Run it until the goroutines that a call has left there are over, and close it: its thread is no worker."""
+    """Run its loop until the goroutines that a call has left there are over, and close it: its thread is no worker."""
     loop = _loop_of(worker)
     try:
         while rest := scheduler_for(loop).goroutines():
@@ -215,7 +215,7 @@ def _finish(worker: Worker) -> None:
 
 
 def _pump(worker: Worker, op: Op[Any], seconds: float | None) -> Any:
-    """Wait for ``op`` by running it."""
+    """Wait for ``op`` by running the worker's loop."""
     return _run_until(_loop_of(worker), _within(seconds, op))
 
 
@@ -260,7 +260,7 @@ def _run_loop(threads: Threads, worker: Worker) -> None:
 
 
 def _run_for_ever(loop: asyncio.AbstractEventLoop) -> None:
-    """Until it is stopped: what a callback raises ends no loop that others count on."""
+    """Run the loop until it is stopped: an exception of a callback ends no loop that others count on."""
     while True:
         try:
             loop.run_forever()
@@ -285,7 +285,7 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _run_until(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T]) -> T:
-    """Run the loop until ``coro`` is over: who stops it meanwhile wants the thread to leave, and it does."""
+    """Run the loop until ``coro`` is over: a stop() meanwhile makes the thread leave."""
     task = loop.create_task(coro)
     task.add_done_callback(lambda _: loop.stop())
     while not task.done():
@@ -293,7 +293,7 @@ def _run_until(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T]) ->
     return task.result()
 
 
-# ── asked by others ──
+# ── questions from other modules ──
 
 
 def is_idle(thread: threading.Thread) -> bool | None:
@@ -317,7 +317,7 @@ def running_loops() -> dict[int, Scheduler]:
 
 
 def end_goroutines(mine: Callable[[Goroutine[Any]], bool], seconds: float) -> list[Goroutine[Any]]:
-    """Cancel those on worker threads for which ``mine`` holds and wait for their end; those not ready in time."""
+    """Cancel the goroutines on worker threads for which ``mine`` holds and wait for them; those not ready in time."""
     deadline = monotonic() + seconds
     left: list[Goroutine[Any]] = []
     for _ in range(2):  # what one leaves behind may have been started meanwhile
@@ -355,7 +355,7 @@ def _on_its_thread(sched: Any, mine: Callable[[Goroutine[Any]], bool], deadline:
 
 
 def _ended_by(g: Goroutine[Any], deadline: float) -> bool:
-    """By a callback: a wait that gives up would have a later failure pass for one that somebody had awaited."""
+    """Wait by a callback: a wait that gives up would have a later failure pass for one that was awaited."""
     over = threading.Event()
     try:
         g.add_done_callback(lambda _: over.set())

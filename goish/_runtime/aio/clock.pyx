@@ -1,10 +1,10 @@
 # clock.pyx - call_later and call_at of a goish loop: the timers of asyncio's libraries on the scheduler's heap.
 #
 # Every timeout of every library is such a timer. The loop's own costs five objects that the collector goes through, and on
-# uvloop a timer of libuv; here it is a place in the heap behind the one loop timer that there is.
+# uvloop a timer of libuv; here it is a place in the heap behind the scheduler's one loop timer.
 #
-# Invariants: a waiting handle is in its scheduler's heap, which owns it; the collector sees neither it nor its Context. One that
-#   is over holds nothing.
+# Invariants: a waiting handle is in its scheduler's heap, which owns it; the collector sees neither it nor its Context. A handle
+#   that is over holds nothing.
 # Threads: the loop's own, as asyncio has it.
 
 @cython.final
@@ -61,11 +61,11 @@ cdef class Clock:
         super(Clock, self).close()
         s = scheduler_made(self)  # None: it was closed before
         if s is not None:
-            (<Scheduler>s).abandon()  # of a caller that has gone past Scheduler._close, to the class
+            (<Scheduler>s).abandon()  # for a caller that has gone past Scheduler._close, to the class
 
 
 cdef object loops_call_later(object loop):
-    # The loop's own, which makes a timer of its own.
+    # Gives the loop's own call_later, which makes a timer of its own.
     if not isinstance(loop, Clock):
         return loop.call_later
     if not isinstance(loop, BaseEventLoop):
@@ -82,7 +82,7 @@ cdef object call_later_below(Scheduler s, object delay, object callback, tuple a
 
 
 cdef bint takes_timer(Scheduler s, double seconds) except -1:
-    # The others are the loop's: what is due in this turn or next, for its order; what is never due; what debug mode checks.
+    # The other timers are the loop's: those due in this turn or the next, for its order; those never due; those of debug mode.
     return LEAST_DELAY <= seconds < FAR and not s.get_debug() and not s.loop.is_closed()
 
 

@@ -1,11 +1,11 @@
-# factory.pyx - goroutines for whoever asks the loop for a task.
+# factory.pyx - goroutines for callers that ask the loop for a task.
 #
-# To asyncio's libraries such a goroutine is a task in all it does: asyncio.all_tasks() knows it from the start, whoever cancels
-# one that awaits it cancels it too (join.pyx: pass_cancel), and an exception that nobody retrieves is logged, also
+# To asyncio's libraries such a goroutine is a task in all it does: asyncio.all_tasks() knows it from the start, cancelling
+# a task that awaits it cancels it too (join.pyx: pass_cancel), and an exception that nobody retrieves is logged, also
 # under goish.run: it is no panic.
-# asyncio's tasks are owned by what they wait for: if nothing leads to that, the collector destroys both, and the log says so.
-# So it is with tasks that wait for a future when a full collection begins: the registry gives them up then, until they are
-# woken. Nothing is paid for it at a wait. On builds without the GIL the registry keeps them.
+# asyncio's tasks are owned by what they wait for: if nothing leads to that, the collector destroys both, and logs it.
+# The same holds for tasks that wait for a future when a full collection begins: the registry gives them up then, until they are
+# woken. No wait pays for it. On builds without the GIL the registry keeps them.
 # Not here: a loop that comes with this factory (loops.py).
 
 def task_factory(loop, coro, *, name=None, context=None, eager_start=None, **options):
@@ -63,7 +63,7 @@ cdef void never_began(Scheduler s, Goroutine g) except *:
 
 
 cdef void run_eagerly(Scheduler s, Goroutine g) except *:
-    # Its first step, in the midst of another's: asyncio's current task is that one again afterwards.
+    # The task's first step, in the midst of another's: asyncio's current task is the other again afterwards.
     before = asyncio_current_task(s.loop)
     try:
         run_step(s, <PyObject*>g)
@@ -74,7 +74,7 @@ cdef void run_eagerly(Scheduler s, Goroutine g) except *:
             raise_pending()
 
 
-# ---- what nobody owns ----
+# ---- tasks that nothing owns ----
 
 cdef inline bint waits_for_future(Goroutine g) noexcept:
     return g.state == G_WAITING and type(g.wait) is not Op and is_task(g)

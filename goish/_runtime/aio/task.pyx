@@ -1,10 +1,10 @@
 # task.pyx - the goroutine as a handle: what programs and asyncio ask of it.
 #
-# It answers everything that asyncio asks of a task : gather, wait, wait_for and run_until_complete take it.
-# Threads: cancel() from elsewhere is forwarded to its loop; its end may be asked for, waited for and told to any thread
+# A Goroutine answers everything that asyncio asks of a task: gather, wait, wait_for and run_until_complete take it.
+# Threads: cancel() from elsewhere is forwarded to its loop; any thread may ask for its end or wait for it
 #   (goroutine.pyx: end_lock). The rest is for the scheduler's own.
 
-# No freelist: the collector's mark that an object was finalised would stay on it, and its next user never be heard.
+# No freelist: the collector's mark that an object was finalised would stay on it, and its next user never be reported.
 @cython.final
 cdef class Goroutine:
     """A running ``go`` call: ``await g`` gives its result or raises its exception.
@@ -56,7 +56,7 @@ cdef class Goroutine:
                 return told == 1
         if goish_load_state(&self.state) == G_DONE:
             if is_task(self):
-                goish_set_bits(&self.flags, GF_RETRIEVED)  # as asyncio has it: whoever cancels it does not care
+                goish_set_bits(&self.flags, GF_RETRIEVED)  # as asyncio has it: a caller that cancels it does not care
             return False
         if not is_here(self.sched):
             if not sched_post(self.sched, self.cancel, (msg,), None):
@@ -94,7 +94,7 @@ cdef class Goroutine:
     def uncancel(self):
         """Takes one cancel() back and returns how many are left.
 
-        At zero a cancel that is still to be delivered is forgotten. For what catches its own cancel, such as a timeout.
+        At zero a cancel that is still due is forgotten. For code that catches its own cancel, such as a timeout.
         As ``asyncio.Task.uncancel``.
         """
         if self.cancels > 0:
@@ -104,11 +104,11 @@ cdef class Goroutine:
         return self.cancels
 
     def cancelled(self):
-        """Whether it ended by being cancelled."""
+        """Whether the goroutine ended by being cancelled."""
         return goish_load_state(&self.state) == G_DONE and goish_load_state(&self.flags) & GF_CANCELLED != 0
 
     def done(self):
-        """Whether it has ended, in whatever way. Any thread."""
+        """Whether the goroutine has ended, in any way. Any thread."""
         return goish_load_state(&self.state) == G_DONE
 
     def result(self):
@@ -155,7 +155,7 @@ cdef class Goroutine:
     def exception(self):
         """Its exception, or None if it has a result.
 
-        Raises CancelledError if it was cancelled, InvalidStateError while it runs. Asking counts as seeing it: the
+        Raises CancelledError if it was cancelled, InvalidStateError while it runs. Asking counts as retrieving it: the
         exception is no panic then. Any thread.
         """
         if goish_load_state(&self.state) != G_DONE:
@@ -170,9 +170,9 @@ cdef class Goroutine:
     def add_done_callback(self, fn, /, *, context=None):
         """Calls ``fn(goroutine)`` through its loop, on its thread, when it is done. Any thread may ask for it.
 
-        Of a call on a worker thread: through the loop of who asks. Where none runs it is called on the thread on which the call
-        ends, or at once if it is over; what it raises there is logged, as with ``concurrent.futures``. So it is where a loop is
-        closed before its goroutine has ended.
+        For a call on a worker thread: through the loop of the caller. Where none runs, the thread on which the call ends calls
+        it, or the caller at once if the call is over; what it raises there is logged, as with ``concurrent.futures``. The same
+        holds where a loop is closed before its goroutine has ended.
 
         It is called in ``context``, a copy of the current one if that is None. TypeError if ``context`` is no
         contextvars.Context.
@@ -194,7 +194,7 @@ cdef class Goroutine:
     def remove_done_callback(self, fn, /):
         """Removes all callbacks equal to ``fn``; returns how many. Any thread.
 
-        So a wait by callback is given up, as ``asyncio.wait`` does at its timeout: if the goroutine fails later, that is
+        This gives up a wait by callback, as ``asyncio.wait`` does at its timeout: if the goroutine fails later, that is
         logged and is no panic.
         """
         cdef list asked = callbacks_of(self)
@@ -205,7 +205,7 @@ cdef class Goroutine:
         return removed
 
     def get_loop(self):
-        """The event loop it runs on; of one on a worker thread, the loop that asks for it."""
+        """The event loop it runs on; for a goroutine on a worker thread, the loop of the caller."""
         return loop_of(self)
 
     def get_coro(self):
@@ -255,7 +255,7 @@ cdef class Goroutine:
     def wait_reason(self):
         """What it waits for, in Go's words: ``"chan receive"``, ``"select"``, ...; None unless it waits.
 
-        Of a function on a worker: what its thread is blocked by in goish. Elsewhere than on its thread it may be out of date.
+        For a function on a worker: what its thread is blocked by in goish. Read on another thread, it may be out of date.
         """
         if goish_load_state(&self.state) == G_RUNNING:
             return blocked_by(self)
@@ -282,7 +282,7 @@ cdef class Goroutine:
 
     @property
     def exited(self):
-        """Whether it ended by ``goexit()``."""
+        """Whether the goroutine ended by ``goexit()``."""
         return self.state == G_DONE and self.flags & GF_EXITED != 0
 
     def get_stack(self, *, limit=None):
@@ -427,14 +427,14 @@ cdef tuple G_STATES = ("new", "new", "new", "runnable", "runnable", "running", "
 
 
 cdef inline bint in_sight(Goroutine g) noexcept:
-    # Whether what it waits for and its coroutine may be looked at: without the GIL they may vanish at any instant elsewhere, and
-    # do at the end. A task keeps its coroutine.
+    # Whether its coroutine, and what it waits for, may be read: without the GIL another thread may drop them at any instant, and
+    # does at the end. A task keeps its coroutine.
     return not GOISH_LOCKS or is_here(g.sched) or (goish_load_state(&g.state) == G_DONE and is_task(g))
 
 
 cdef bint cancel_awaited(Goroutine g, object future, object msg) except -1:
-    # Passes a cancel on to the asyncio future that it awaits, whose cancel() may run any code: that of a gather cancels its
-    # children, of which one may await `g`, or another gather.
+    # Passes a cancel on to the asyncio future that it awaits. The future's cancel() may run any code: that of a gather cancels
+    # its children, of which one may await `g`, or another gather.
     g.flags |= GF_PASSING
     try:
         return future.cancel(msg=msg)
@@ -449,14 +449,14 @@ cdef bint cancel_awaited(Goroutine g, object future, object msg) except -1:
 
 
 cdef bint stop_awaiting(Goroutine g, object msg) except -1:
-    # Its own wait is what is cancelled, because what it awaits awaits it, or cannot be told. Its end reaches the others.
+    # Cancels the goroutine's own wait, because the awaited future awaits it, or takes no cancel. Its end reaches the others.
     cdef Wake wake
     if type(g.wait) is Op:
         return op_fail(<Op>g.wait, cancelled_error(msg))
     wake = Wake.__new__(Wake)
     wake.g = g
     if g.wait.remove_done_callback(wake) > 0:  # otherwise it is about to be woken
-        g.wait.add_done_callback(_look_at)  # nobody else does, and asyncio logs what nobody looks at
+        g.wait.add_done_callback(_look_at)  # nothing else retrieves it, and asyncio logs what is not retrieved
         g.wait = None
         goish_store_state(&g.state, G_YIELDED)
         if is_task(g):
@@ -474,7 +474,7 @@ def _look_at(future):
 
 
 cdef object loop_of(Goroutine g):
-    # Whoever holds the handle of what runs on a worker thread deals with it as with a future of his own loop.
+    # The holder of a handle for a worker thread's goroutine deals with it as with a future of its own loop.
     loop = running_loop() if g.sched is NO_LOOP or g.sched.worker is not None else None
     if loop is None:
         loop = g.sched.loop
@@ -484,7 +484,7 @@ cdef object loop_of(Goroutine g):
 
 
 cdef Scheduler asker_of(Goroutine g):
-    # Limbo: no loop, and whoever ends the call calls back.
+    # NO_LOOP: the goroutine is on no loop, and the thread that ends the call calls back.
     if g.sched is not NO_LOOP and g.sched.worker is None:
         return g.sched
     loop = running_loop()
@@ -528,7 +528,7 @@ cdef list callbacks_of(Goroutine g):
 
 
 cdef bint forget_callback(Goroutine g, tuple entry) noexcept:
-    # By what it is made of. False: it has been called meanwhile.
+    # Forgets a callback by its parts. False: it has been called meanwhile.
     cdef GoroutineCold cold = <GoroutineCold>g.cold
     cdef object one = None
     cdef Py_ssize_t i
@@ -551,7 +551,7 @@ cdef bint forget_callback(Goroutine g, tuple entry) noexcept:
 
 
 cdef void move_joiners_up(GoroutineCold cold, Py_ssize_t place) noexcept:
-    # A callback goes: those who joined after it was asked for stand behind one less.
+    # A callback goes: joiners that came after it stand behind one less.
     cdef PyObject* op = cold.joiners.head
     while op != NULL:
         if not goish_is(<PyObject*>(<Op>op).owner, <PyObject*>Op) and (<Op>op).index > place:

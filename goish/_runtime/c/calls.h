@@ -29,7 +29,7 @@ static inline int goish_makes_coroutine(PyObject *fn) {
     int flags = ((PyCodeObject *)PyFunction_GET_CODE(fn))->co_flags;
     if (flags & CO_ITERABLE_COROUTINE) return 1;                  /* by types.coroutine */
     if (((PyFunctionObject *)fn)->func_dict != NULL) return -1; /* marked as one, perhaps */
-    if (flags & (CO_GENERATOR | CO_ASYNC_GENERATOR)) return -1; /* to be refused */
+    if (flags & (CO_GENERATOR | CO_ASYNC_GENERATOR)) return -1; /* it is refused */
     return (flags & CO_COROUTINE) != 0;
 }
 

@@ -11,7 +11,7 @@
 #include "tls.h"
 
 /* A channel may hold a channel that holds a channel ...: a million of them must not go down the C stack. From a certain depth
- * on, what is to be freed is put aside, and the outermost frees it. (CPython's trashcan allows 10,000 levels on 3.12 and 3.13,
+ * on, an object to free is put aside, and the outermost frees it. (CPython's trashcan allows 10,000 levels on 3.12 and 3.13,
  * which is more than the stack of a small thread.) */
 typedef struct {
     PyObject *object;

@@ -35,7 +35,7 @@ static inline int goish_is_own(PyCodeObject *code) {
         && PyUnicode_Tailmatch(code->co_filename, goish_own_directory, 0, PY_SSIZE_T_MAX, -1) == 1;
 }
 
-/* Of a code object that is the package's own. */
+/* Whether a code object is the package's own. */
 static inline int goish_begins_a_thread(PyCodeObject *code) {
     return PyUnicode_Compare(code->co_filename, goish_beginning) == 0;
 }

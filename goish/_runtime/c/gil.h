@@ -25,17 +25,17 @@ static inline void goish_forget_due(void) {}
 #else
 static Py_ssize_t goish_due;
 static PyThread_type_lock goish_baton;
-static int goish_lending; /* one waits for the baton */
+static int goish_lending; /* a thread waits for the baton */
 static inline void goish_is_due(void) { goish_due++; }
 static inline void goish_has_come(void) {
-    if (goish_due > 0) goish_due--; /* a forked child has forgotten its parent's */
+    if (goish_due > 0) goish_due--; /* in a forked child the parent's are forgotten */
     if (!goish_lending) return;
     goish_lending = 0;
     PyThread_release_lock(goish_baton);
 }
 static inline void goish_forget_due(void) {
     goish_due = goish_lending = 0;
-    goish_baton = NULL; /* in whatever state: another thread of the parent's may have been at it */
+    goish_baton = NULL; /* in any state: another thread of the parent's may have been at it */
 }
 #endif
 
@@ -45,7 +45,7 @@ static inline int goish_alone(void) { return 1; }
 static inline long goish_switches(void) { return 0; }
 #else
 
-/* Until the thread that comes next has released the baton. One waits for it at a time. */
+/* Waits until the next thread that comes has released the baton. One thread waits for it at a time. */
 static void goish_await_baton(double seconds) {
     int came;
     goish_lending = 1;
@@ -80,14 +80,14 @@ static inline int goish_alone(void) {
     return PyThreadState_Next(PyInterpreterState_ThreadHead(PyInterpreterState_Get())) == NULL;
 }
 
-/* How often all other threads were taken from a processor so far, because they waited or because others were to run. */
+/* How often the other threads were taken from a processor so far, because they waited or because others had their turn. */
 static long goish_switches(void) {
 #ifdef RUSAGE_THREAD
     struct rusage all, mine;
     if (getrusage(RUSAGE_SELF, &all) == 0 && getrusage(RUSAGE_THREAD, &mine) == 0)
         return all.ru_nvcsw + all.ru_nivcsw - mine.ru_nvcsw - mine.ru_nivcsw;
 #endif
-    return 0; /* not to be had: others then get the GIL when they happen to run as the loop yields */
+    return 0; /* not known: others then get the GIL when they happen to run as the loop yields */
 }
 #endif
 

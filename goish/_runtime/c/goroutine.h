@@ -11,7 +11,7 @@
 
 static destructor goish_goroutine_free;
 
-/* A goroutine may have something to say before it goes: asked here, and by the collector, through tp_finalize. */
+/* A goroutine may have a failure to report before it goes: asked here, and by the collector, through tp_finalize. */
 static int (*goish_goroutine_is_unretrieved)(PyObject *);
 static void (*goish_goroutine_report)(PyObject *);
 
@@ -31,7 +31,7 @@ static Py_ssize_t goish_attributes;
 static traverseproc goish_goroutine_fields;
 static inquiry goish_goroutine_clear_fields;
 static void (*goish_goroutine_attribute_set)(PyObject *);
-static void (*goish_goroutine_retrack)(PyObject *); /* puts back what it owns and has kept out of the collector */
+static void (*goish_goroutine_retrack)(PyObject *); /* tracks again what it owns and has untracked */
 #define GOISH_ATTRIBUTES(self) (*(PyObject **)((char *)(self) + goish_attributes))
 
 static int goish_goroutine_traverse(PyObject *self, visitproc visit, void *arg) {

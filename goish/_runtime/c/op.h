@@ -112,8 +112,8 @@ static void goish_op_dealloc(PyObject *self) {
     goish_free_flat(self, goish_op_free);
 }
 
-/* Of one in a garbage cycle: before the collector takes anything of the cycle apart, what waits in its place included. One that
- * was kept by another finalizer and comes here again has no second call, and is taken apart: then no value can be saved. */
+/* For an op in a garbage cycle: before the collector takes anything of the cycle apart, its twin included. An op that another
+ * finalizer kept and that comes here again has no second call, and is taken apart: then no value can be saved. */
 static int (*goish_op_finalized)(PyObject *op);
 static void (*goish_op_taken_apart)(PyObject *op);
 static inquiry goish_op_clear_fields;
@@ -121,7 +121,7 @@ static inquiry goish_op_clear_fields;
 static void goish_op_finalize(PyObject *self) {
 #ifndef Py_GIL_DISABLED
     for (int i = 0; i < goish_spare_count; i++) /* another finalizer of the cycle has let go of it: as it is marked now, */
-        if (goish_spare[i] == self) {           /* its next user would never be heard */
+        if (goish_spare[i] == self) {           /* its next user would never be reported */
             goish_spare[i] = goish_spare[--goish_spare_count];
             Py_DECREF(self); /* the collector has it */
             break;

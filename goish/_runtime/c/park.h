@@ -26,7 +26,7 @@ static inline void goish_unpark(void *park_lock) {
 static int goish_unparked(void *park_lock) { return PyThread_acquire_lock((PyThread_type_lock)park_lock, NOWAIT_LOCK); }
 
 /* Takes the lock, letting other threads run: 1 taken, 0 not within `seconds` or for now, -1 a signal came. Infinite seconds: for
- * ever. A signal that comes while one spins interrupts no system call: one that it is to reach sleeps but briefly at first. */
+ * ever. A signal that comes during a spin interrupts no system call: a thread that it must reach sleeps but briefly at first. */
 static int goish_park(PyThread_type_lock park_lock, double seconds, int interruptible) {
     PY_TIMEOUT_T microseconds = -1;
     PyLockStatus status = PY_LOCK_FAILURE;

@@ -12,7 +12,7 @@
 #include "clock.h"
 
 /* To fall asleep and be woken costs 20 to 60 us, more than the wait itself where two threads talk to each other. So, as Go's
- * threads do, one whose last wait was short stays awake for a moment, looking, before it sleeps; one that waits for longer does
+ * threads do, a thread whose last wait was short spins for a moment before it sleeps; one that waits for longer does
  * that once. Half of the processors may be busy so: none, if there is but one. */
 #define GOISH_SPIN 30e-6   /* seconds */
 
@@ -29,7 +29,7 @@ static int goish_spinning;
 
 static int goish_is_set(void *flag) { return __atomic_load_n((uint8_t *)flag, __ATOMIC_ACQUIRE); }
 
-/* Without the GIL: whether it came to pass in time. */
+/* Without the GIL: whether the flag was set in time. */
 static int goish_spin(int (*come)(void *), void *what) {
     double until = goish_monotonic() + GOISH_SPIN;
     int seen = 0;
@@ -40,7 +40,7 @@ static int goish_spin(int (*come)(void *), void *what) {
     return seen;
 }
 
-/* Stays awake for a moment, letting other threads run: whether another one has set the flag. */
+/* Spins for a moment, letting other threads run: whether another one has set the flag. */
 static int goish_spin_for(uint8_t *flag) {
     int seen;
     Py_BEGIN_ALLOW_THREADS

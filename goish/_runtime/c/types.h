@@ -23,7 +23,7 @@ static void goish_forbid_new(PyTypeObject *type) {
     type->tp_vectorcall = NULL; /* Cython's shortcut past tp_new */
 }
 
-/* A type that has subclasses here and is to have no others. */
+/* For a type that has subclasses here and allows no others. */
 static void goish_forbid_subclasses(PyTypeObject *type) {
     type->tp_flags &= ~Py_TPFLAGS_BASETYPE;
     PyType_Modified(type);

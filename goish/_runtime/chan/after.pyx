@@ -1,7 +1,7 @@
 # after.pyx - channels that fire: a timeout as a case of select.
 #
-# The channel holds one value from its deadline on. An alarm is set only while somebody waits: an after() that lost its select
-# leaves nothing behind.
+# The channel holds one value from its deadline on. An alarm is set only while the channel has waiters: an after() that lost its
+# select leaves nothing behind.
 # Threads: any may receive from it. The alarm is on the scheduler that made the channel; the channel's lock guards deadline,
 #   alarm and scheduler. A thread that blocks needs no alarm: it looks at the clock itself (thread_wait.pyx: due). A channel
 #   that was made where no loop runs goes by the monotonic clock, and has no scheduler until a goroutine awaits it.
@@ -12,11 +12,11 @@ cdef void timer_poll(Chan ch) noexcept:
 
 
 cdef enum:
-    GLANCES = 20  # a second: of a blocked thread at a clock that is not the system's
+    GLANCES = 20  # a second: how often a blocked thread reads a clock that is not the system's
 
 
 cdef double timer_due(Chan ch) noexcept:
-    # Fires it if it is time; seconds until then otherwise, infinite afterwards.
+    # Fires the channel if it is time; gives the seconds until then, infinite afterwards.
     cdef ChanCold cold = <ChanCold>ch.cold
     cdef Scheduler s = cold.sched
     cdef AfterUnlock aside
@@ -42,7 +42,7 @@ cdef double timer_due(Chan ch) noexcept:
 
 
 cdef void timer_arm(Chan ch) noexcept:
-    # An alarm only while somebody waits: an after() that lost its select leaves nothing behind.
+    # Sets an alarm only while the channel has waiters: an after() that lost its select leaves nothing behind.
     cdef ChanCold cold = <ChanCold>ch.cold
     cdef Op alarm
     cdef Scheduler before, s
@@ -100,7 +100,7 @@ def after(seconds):
 
     Go's ``time.After``. Returns a RecvChan, for ``select_blocking`` too: where no event loop runs it goes by the system's
     monotonic clock. TypeError for no number, ValueError for NaN. Any thread. Zero or less fires at once. It is never closed.
-    No timer runs unless somebody waits on it, so one whose select another case won costs nothing.
+    No timer runs unless a waiter needs it, so an ``after`` whose select another case won costs nothing.
 
     Example::
 
@@ -114,7 +114,7 @@ def after(seconds):
     cdef Scheduler s = None
     if goish_tls_sched != NULL or running_loop() is not None:
         s = scheduler_here()
-    if s is None or (s.worker is not None and s.worker.kind == PLAIN):  # whose loop runs only as long as it has goroutines
+    if s is None or (s.worker is not None and s.worker.kind == PLAIN):  # such a loop runs only as long as it has goroutines
         cold.deadline = goish_monotonic() + max(duration, 0.0)
     else:
         cold.sched = s
@@ -135,7 +135,7 @@ close_ended = end_channel_close
 
 
 def goroutine_end_channel(Goroutine g):
-    """The channel that is closed when ``g`` is done: there is one for each goroutine, whoever asks how often. Any thread."""
+    """The channel that is closed when ``g`` is done: each goroutine has one, however often it is asked for. Any thread."""
     cdef GoroutineCold cold
     cdef Chan fresh = chan()
     cdef Chan ch = fresh

@@ -4,7 +4,7 @@
 # Threads: under the lock no list is made and nothing dropped, as in handoff.pyx.
 
 cdef bint chan_try_send_batch(Chan ch, object values) except -1:
-    # All or nothing, in one critical section and one pass of wake-ups.
+    # Sends all or nothing, in one critical section and one pass of wake-ups.
     cdef list given = list(values)
     cdef list items = given
     cdef Py_ssize_t n = len(items)
@@ -36,7 +36,7 @@ cdef bint chan_try_send_batch(Chan ch, object values) except -1:
             dropped.append(<object>aside.dropped)
             Py_DECREF(<object>aside.dropped)
         if happened != HAPPENED and happened != DROPPED:
-            break  # no memory, or one value that nobody takes
+            break  # no memory, or one value that no receiver takes
     last[0] = NULL
     goish_unlock(&ch.lock)
     wake_chain(woken)
@@ -80,7 +80,7 @@ cdef bint room_for(Chan ch, Py_ssize_t n) noexcept:
 
 
 cdef list chan_try_recv_batch(Chan ch, object most):
-    # In one critical section: the list is made before, because making it may run the collector, which runs user code.
+    # Receives in one critical section: the list is made before, because making it may run the collector, which runs user code.
     cdef Py_ssize_t limit = PY_SSIZE_T_MAX if most is None else most
     cdef Py_ssize_t n = 0
     cdef AfterUnlock aside

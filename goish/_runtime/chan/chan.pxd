@@ -7,7 +7,7 @@ cdef enum:
     DROP_NEWEST
 
 cdef enum:
-    C_NIL = 1            # parks whoever sends or receives
+    C_NIL = 1            # parks every sender and receiver
     C_HEAP = 2           # a PriorityChan: the ring is a heap of Prioritized
     C_TIMER = 4          # made by after()
     C_SINGLE_SENDER = 8
@@ -30,14 +30,14 @@ cdef class Chan:
 
 @cython.final
 cdef class ChanCold:
-    # What few channels have.
+    # The fields that few channels need.
     cdef object on_undelivered
     cdef object sender           # weak references to the declared single producer and consumer
     cdef object receiver
     cdef double deadline         # of an after() channel, loop time; infinite once received
     cdef Scheduler sched
     cdef Op alarm
-    cdef Chan closing            # ends with the channel; None until somebody waits for that
+    cdef Chan closing            # ends with the channel; None until a wait_closed() needs it
 
 
 @cython.final

@@ -1,6 +1,6 @@
 # chan.pyx - the channel as programs see it: Chan, PriorityChan, NIL.
 #
-# Not here: how values move (handoff.pyx), the ends (view.pyx).
+# Not here: how values move (handoff.pyx), the two ends of a channel (view.pyx).
 
 cdef Ring* chan_ring(PyObject* ch) noexcept:
     return &(<Chan>ch).buffer
@@ -53,7 +53,7 @@ cdef class Chan:
             chan_configure(self, overflow, flavor, on_undelivered)
 
     def __dealloc__(self):
-        # Nobody waits here: whoever waits keeps the channel alive.
+        # There are no waiters here: each keeps the channel alive.
         cdef Py_ssize_t i
         for i in range(self.buffer.count):
             Py_DECREF(<object>self.buffer.slots[(self.buffer.head + i) & (self.buffer.size - 1)])
@@ -226,7 +226,7 @@ cdef class Chan:
     def try_send_many(self, values):
         """Sends all of ``values``, in order, if it can without waiting; otherwise none. Any thread.
 
-        Nobody else's values come between. Returns True if they were sent. Raises SendOnClosed.
+        No other sender's values come between. Returns True if they were sent. Raises SendOnClosed.
 
         Example::
 
@@ -296,7 +296,7 @@ cdef class Chan:
     def close(self):
         """Closes the channel: buffered values can still be received, then receives end. Any thread. Go's ``close``.
 
-        Everybody who waits is woken: receivers with "closed", senders with SendOnClosed, which has their value. Raises
+        Every waiter is woken: receivers with "closed", senders with SendOnClosed, which has their value. Raises
         CloseOfClosed the second time, CloseOfNil for NIL.
 
         Example::
@@ -324,7 +324,7 @@ cdef class Chan:
     def wait_closed(self):
         """Waits until the channel is closed, whatever is still in it; awaited, or a case of ``select``. Any thread.
 
-        For a sender that would like to hear that nobody wants more. Gives None; in a select ``ok`` is False. A cancel ends the
+        For a sender that stops when the receivers do. Gives None; in a select ``ok`` is False. A cancel ends the
         wait. On a thread without an event loop: ``select_blocking(ch.wait_closed())``.
 
         Example::

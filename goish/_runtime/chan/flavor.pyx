@@ -62,7 +62,7 @@ cdef void check_flavor(Chan ch, bint sending) except *:
     known = cold.sender if sending else cold.receiver
     goish_unlock(&ch.lock)
     loop = asyncio_running_loop()
-    # A plain thread has no loop that says so: it is checked where the other side was.
+    # A plain thread has no loop to ask for its debug mode: it is checked where the other side was.
     if not enforce_flavors and not (known is not None or sys.flags.dev_mode if loop is None else loop.get_debug()):
         return
     who = None if loop is None else asyncio_current_task()

@@ -1,19 +1,19 @@
 # handoff.pyx - how a value gets from sender to receiver: a ring of values between a queue of senders and a queue of receivers.
 #
-# Invariants (checked by chan_check() in debug builds), counting only those who still wait:
+# Invariants (checked by chan_check() in debug builds), counting only ops that still wait:
 #   senders or receivers is empty, but for a select that holds both ends of one channel;
 #   count > 0        implies receivers is empty;
 #   count < capacity implies senders is empty;
 #   closed           implies both are empty.
 # A value or a slot given to a waiter is its own from that instant: nobody can take it before the waiter runs.
-# Threads: `lock` guards every field. Under it no user code runs: whoever is to be woken or dropped goes to an AfterUnlock, and
+# Threads: `lock` guards every field. Under it no user code runs: an op to wake or a value to drop goes to an AfterUnlock, and
 #   chan_settle() deals with it after unlocking.
-# Not here: the type that programs see (chan.pyx), choosing between channels (select.pyx), who runs next (sched.pyx).
+# Not here: the type that programs see (chan.pyx), choosing between channels (select.pyx), the run queue (sched.pyx).
 
-# ---- who waits on a loop that is closed ----
+# ---- waiters of a loop that is closed ----
 
-# A channel is not told when a loop is closed. A waiter of another loop is looked at before it is given anything: what a closed
-# loop's goroutine or task would get, nobody would ever see. In a forked child, so are all that waited in the parent.
+# A channel does not notice that a loop closes. A waiter of another loop is checked before it is given anything: a value for a
+# closed loop's goroutine or task would never be seen. In a forked child the same holds for all waiters of the parent.
 
 cdef inline void waitq_prune(Chan ch, WaitQueue* q) noexcept:
     if q.head != NULL and (GOISH_LOCKS or is_elsewhere(q.head)):
@@ -22,13 +22,13 @@ cdef inline void waitq_prune(Chan ch, WaitQueue* q) noexcept:
 
 
 cdef bint waitq_prune_closed(Chan ch, WaitQueue* q) noexcept:
-    # True: the first that waits was of a closed loop. It waits no more, whoever has seen to that.
+    # True: the first waiter was of a closed loop. It waits no more, whichever thread has withdrawn it.
     op = None
     wait = None
     owner = None
     goish_lock(&ch.lock)
     if waitq_live(q) and is_elsewhere(q.head):
-        # Of a case the select. Held from here on: another thread may be looking too, or that loop is just being closed.
+        # Of a case it takes the select. Held from here on: another thread may be looking too, or that loop is just being closed.
         op = <object>q.head
         wait = (<Op>op).owner if type((<Op>op).owner) is Op else op
         owner = owner_behind(<Op>op)
@@ -40,7 +40,7 @@ cdef bint waitq_prune_closed(Chan ch, WaitQueue* q) noexcept:
 
 
 cdef object owner_behind(Op op):
-    # Of a linked op, under the lock: the Scheduler of whom it belongs to, or the ThreadWaiter of a thread.
+    # For a linked op, under the lock: the Scheduler of its owner, or the ThreadWaiter of a thread.
     cdef PyObject* owner = <PyObject*>op.owner
     if goish_is(owner, <PyObject*>Op):
         owner = <PyObject*>(<Op>owner).owner
@@ -52,7 +52,7 @@ cdef object owner_behind(Op op):
 
 
 cdef bint is_gone(object owner) noexcept:
-    # The end of a thread is its own; but none outlives a fork, save the one that has forked.
+    # A thread is there as long as it waits; but no thread outlives a fork, save the one that has forked.
     return (<ThreadWaiter>owner).born != forks if type(owner) is ThreadWaiter else loop_is_closed(<Scheduler>owner)
 
 
@@ -107,7 +107,7 @@ cdef inline PyObject* sent_value(PyObject* op) noexcept:
 
 
 cdef inline PyObject* value_unwrapped(Chan ch, PyObject* value) noexcept:
-    # What a receiver sees of a sent value (steals and returns a reference).
+    # Gives the value that a receiver sees of a sent one (steals and returns a reference).
     cdef PyObject* inner
     if not ch.flags & C_HEAP:
         return value
@@ -491,14 +491,14 @@ cdef Op send_op(Chan ch, object value):
 
 
 def send_or_return(Chan ch, value):
-    """For ``send_many``: a send whose value, cut off, comes back to who sends, and does not go to ``on_undelivered``."""
+    """For ``send_many``: a send whose value, cut off, comes back to the sender, and does not go to ``on_undelivered``."""
     cdef Op op = send_op(ch, value)
     op.used |= U_QUIET
     return op
 
 
 def report_undelivered(Chan ch, value):
-    """Tells ``on_undelivered`` of a value that nobody will receive."""
+    """Gives ``on_undelivered`` a value that nobody will receive."""
     value_undelivered(<PyObject*>ch, value)
 
 
@@ -603,7 +603,7 @@ cdef object chan_peek_item(Chan ch):
 
 
 cdef bint chan_close(Chan ch) except -1:
-    # Everybody is decided before anybody is woken: receivers, then senders. False if it was closed already.
+    # Decides every waiter before it wakes any: receivers, then senders. False if the channel was closed already.
     cdef PyObject* woken = NULL
     cdef PyObject** last = &woken
     if ch.flags & C_NIL:
@@ -631,7 +631,7 @@ cdef Op closed_op(Chan ch):
 
 
 cdef Chan closing_of(Chan ch):
-    # `closed` and `closing` change under one lock: either who closes sees this one, or it is closed here.
+    # `closed` and `closing` change under one lock: either the thread that closes sees this channel, or it is closed here.
     cdef Chan closing
     cdef bint closed
     fresh = Chan()

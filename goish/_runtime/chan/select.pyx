@@ -2,14 +2,14 @@
 #
 #   pass 1  look: is a case ready? one of those, drawn uniformly, happens at once;
 #   pass 2  wait: every case is queued at its channel, in random order, owned by the select;
-#   pass 3  leave: whoever decides a case decides the select with it (compare-and-swap of its state); when the select's owner
-#           runs again, the other cases are taken out of their queues.
+#   pass 3  leave: the thread that decides a case decides the select with it (compare-and-swap of its state); when the select's
+#           owner runs again, the other cases are taken out of their queues.
 #
 # Invariants: a case belongs to at most one select at a time, and is NEW again afterwards: it may be used in the next one.
 #   Between decision and pass 3 the losers are dead entries in their queues (waitq.pyx skips them).
 # Threads: passes 1 and 2 hold the locks of all channels, taken in the order of their addresses. Under them pass 2 asks again
 #   whether the cases are free: a select on another thread may have been given the same.
-# Not here: what a case does (chan.pyx).
+# Not here: what a case does (handoff.pyx).
 #
 # Rejected: shuffling the cases before pass 1 (Go's pollorder): one draw among the ready costs less and is uniform too.
 # Rejected: starting pass 2 at a random case and going round: of two cases on the same channel the later would win more often.
@@ -91,7 +91,7 @@ cdef inline bint case_ready(PyObject* case) noexcept:
 
 
 cdef Py_ssize_t select_look(tuple cases, bint biased) noexcept:
-    # The case to take, drawn uniformly among the ready ones as they go by; -1 if none is.
+    # Gives the case to take, drawn uniformly among the ready ones as they go by; -1 if none is.
     cdef Py_ssize_t chosen = -1
     cdef uint32_t ready = 0
     cdef PyObject* case
@@ -109,7 +109,7 @@ cdef Py_ssize_t select_look(tuple cases, bint biased) noexcept:
 
 
 cdef void select_prepare(tuple cases) noexcept:
-    # What a look must not find as it is: a timer that is due, a peer whose loop is closed.
+    # Sees to what a look must not find as it is: a timer that is due, a peer whose loop is closed.
     cdef PyObject* case
     cdef PyObject* chan
     cdef Py_ssize_t i
@@ -130,7 +130,7 @@ cdef enum:
 
 
 cdef Py_ssize_t take_ready(Op sel, bint wait, PyObject** value, int* happened) noexcept:
-    # Pass 1, and pass 2 if nothing is ready and `wait`. The case that happened, NONE_READY, or RAISED.
+    # Pass 1, and pass 2 if nothing is ready and `wait`. Gives the case that happened, NONE_READY, or RAISED.
     cdef tuple cases = <tuple>sel.target
     cdef AfterUnlock aside
     cdef Op case

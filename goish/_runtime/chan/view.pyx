@@ -17,7 +17,7 @@ cdef Chan base_of(object ch):
 
 
 cdef class ChanView:
-    # What both ends have in common.
+    # The common base of both ends.
 
     def peek(self):
         """See ``Chan.peek``."""
@@ -188,10 +188,10 @@ cdef class RecvChan(ChanView):
 @cython.final
 cdef class CancelToken:
     """CancelToken()\n--\n\n\
-    Tells many at once that they are to stop, whichever thread they are on.
+    Tells many goroutines and functions at once to stop, whichever thread they are on.
 
-    What computes asks ``check`` from time to time; what waits takes ``token.done().recv()`` as a case of ``select``.
-    Any thread may use it.
+    A function that computes calls ``check`` from time to time; a goroutine takes ``token.done().recv()`` as a case of
+    ``select``. Any thread may use it.
 
     Example::
 
@@ -234,7 +234,7 @@ cdef class CancelToken:
             raise cancelled_error(self.reason)
 
     def cancelled(self):
-        """Whether it was cancelled."""
+        """Whether the token was cancelled."""
         return goish_load_state(&self.chan.closed) != 0
 
     def done(self):

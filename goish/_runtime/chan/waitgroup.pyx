@@ -1,6 +1,6 @@
 # waitgroup.pyx - waits until a counter is back at zero. Go's sync.WaitGroup.
 #
-# Invariants: n >= 0; n == 0 implies that nobody waits.
+# Invariants: n >= 0; n == 0 implies that there are no waiters.
 # Threads: `lock` guards both fields.
 
 cdef int wg_add(WaitGroup wg, Py_ssize_t n) except -1:
@@ -83,7 +83,7 @@ cdef class WaitGroup:
         pass
 
     def add(self, Py_ssize_t n=1):
-        """Adds ``n`` to the counter; ``n`` may be negative. At zero everybody who waits is woken. Any thread.
+        """Adds ``n`` to the counter; ``n`` may be negative. At zero every waiter is woken. Any thread.
 
         ValueError if the counter would become negative; it then stays as it is. Call it before the work starts, not in
         it.
@@ -145,7 +145,7 @@ cdef class WaitGroup:
 
     @property
     def count(self):
-        """The counter: how many are still to be done."""
+        """The counter: how many ``done`` calls are still missing."""
         return self.n
 
     def __repr__(self):

@@ -2,10 +2,10 @@
 #
 # Invariants: size is 0 or a power of two; count <= size; slots outside the row hold nothing owned.
 # Threads: the owner's lock guards it. Nothing here runs user code or can trigger the collector (PyMem, not PyObject_GC).
-# Not here: what a value means, who waits for one (chan.pyx).
+# Not here: what a value means, and the waiters of a channel (handoff.pyx).
 
 cdef int ring_reserve(Ring* r) except -1:
-    # Room for one more, so that ring_push cannot fail.
+    # Makes room for one more, so that ring_push cannot fail.
     if r.count < r.size:
         return 0
     cdef Py_ssize_t size = 8 if r.size == 0 else r.size * 2
@@ -29,7 +29,7 @@ cdef inline void ring_push(Ring* r, PyObject* item) noexcept:
 
 
 cdef inline PyObject* ring_pop(Ring* r) noexcept:
-    # An owned reference; count > 0.
+    # Gives an owned reference; count > 0.
     cdef PyObject* item = r.slots[r.head]
     r.head = (r.head + 1) & (r.size - 1)
     r.count -= 1
@@ -42,7 +42,7 @@ cdef inline PyObject* ring_head(Ring* r) noexcept:
 
 
 cdef void ring_trim(Ring* r) noexcept:
-    # An empty circle gives back what a burst made it take.
+    # An empty circle frees the slots that a burst made it take.
     PyMem_Free(r.slots)
     r.slots = NULL
     r.size = r.head = 0

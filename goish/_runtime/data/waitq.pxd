@@ -1,4 +1,4 @@
-# Those who wait, in the order they came: an intrusive doubly linked list of Ops. Adding, taking the first and
+# The waiters of one target, in the order they came: an intrusive doubly linked list of Ops. Adding, taking the first and
 # removing from the middle are O(1), so a million waiters cost the same each as ten.
 
 cdef class Op

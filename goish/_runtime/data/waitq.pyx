@@ -45,7 +45,7 @@ cdef inline bint op_claim(PyObject* op) noexcept:
 
 
 cdef inline PyObject* waitq_claim(WaitQueue* q) noexcept:
-    # Decides the first that still waits: an owned reference, or NULL.
+    # Decides the first op that still waits: an owned reference, or NULL.
     cdef PyObject* op = q.head
     while op != NULL:
         waitq_remove(q, <Op>op)
@@ -57,7 +57,7 @@ cdef inline PyObject* waitq_claim(WaitQueue* q) noexcept:
 
 
 cdef inline bint waitq_live(WaitQueue* q) noexcept:
-    # Is there one that still waits?.
+    # Whether an op still waits.
     cdef PyObject* op = q.head
     cdef PyObject* owner
     while op != NULL:
@@ -71,7 +71,7 @@ cdef inline bint waitq_live(WaitQueue* q) noexcept:
 
 
 cdef PyObject** claim_all(WaitQueue* q, PyObject** last) noexcept:
-    # Decides everybody who waits and chains them by `next` behind `last`; gives the new end of the chain.
+    # Decides every waiting op and chains them by `next` behind `last`; gives the new end of the chain.
     cdef PyObject* op = waitq_claim(q)
     while op != NULL:
         last[0] = op

@@ -40,8 +40,8 @@ cdef int enter_by_name(Scheduler s, object g) noexcept:
 
 
 cdef void leave_tasks(Scheduler s, PyObject* outer, bint was_entered) noexcept:
-    # Nobody runs any more, or again the goroutine that has run the loop from within (a nested loop, which may have left it as
-    # the current task itself) or has made a task that starts eagerly.
+    # No goroutine runs any more; or the goroutine runs again that has run the loop from within (a nested loop, which may have
+    # left it as the current task itself) or has made a task that starts eagerly.
     s.current = outer
     if was_entered:
         if enter_task(s, outer) < 0:
@@ -63,8 +63,8 @@ cdef void leave_tasks(Scheduler s, PyObject* outer, bint was_entered) noexcept:
 
 # ---- asyncio.all_tasks ----
 
-# Only in a loop that is not ours, whose end must reach the goroutines: asyncio.run cancels all tasks it knows. At the first wait,
-# because most goroutines never wait.
+# Only in a loop that is not goish's, whose end must reach the goroutines: asyncio.run cancels all tasks it knows. A goroutine is
+# registered at its first wait, because most never wait.
 cdef bint registers_strongly = hasattr(_asyncio, "_register_eager_task")  # 3.12 and later
 cdef object register_task = getattr(_asyncio, "_register_eager_task", _register_task)
 cdef object unregister_task = getattr(_asyncio, "_unregister_eager_task", _unregister_task)
@@ -80,7 +80,7 @@ cdef void task_register(Goroutine g) noexcept:
 
 
 cdef void register_weakly(Goroutine g) noexcept:
-    # A task, which was registered as it was made. Up to 3.11 that is weak.
+    # A task was registered as it was made. Up to 3.11 that registry is weak.
     if not registers_strongly or not g.flags & GF_REGISTERED:
         return
     task_unregister(g)

@@ -28,7 +28,7 @@ cdef object call_coroutine_function(object fn, PyObject** args, Py_ssize_t n, Py
         raise TypeError(
             f"go() takes a coroutine function and its arguments, or a coroutine; got {fn!r} of type {type(fn).__name__}"
         )
-    # What cannot give a coroutine is not called: go(time.sleep, 5) would block the loop before it was refused.
+    # A function that cannot give a coroutine is not called: go(time.sleep, 5) would block the loop before it was refused.
     coro = None
     if not (isinstance(fn, BuiltinFunctionType) and isinstance(getattr(fn, "__self__", None), ModuleType)):
         made = PyObject_Vectorcall(<PyObject*>fn, args, n, kwnames)
@@ -77,7 +77,7 @@ cdef object check_coroutine(object coro):
 
 
 def is_coroutine(value):
-    """Whether ``go`` takes it as a coroutine, started or not."""
+    """Whether ``go`` takes ``value`` as a coroutine, started or not."""
     return is_coro(value)
 
 
@@ -93,7 +93,7 @@ cdef bint other_coroutine(object o) except -1:
 
 
 cdef str state_of(object coro):
-    # Why it cannot be started; None: it can. A class of the program's own that does not tell counts as new.
+    # The reason why `coro` cannot start; None: it can. A class of the program's own that does not tell counts as new.
     cdef str prefix = "gi_" if PyGen_CheckExact(coro) else "cr_"
     if getattr(coro, prefix + "running", False):
         return "is running already"
@@ -137,7 +137,7 @@ cdef class Go:
 
         ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. ``on_panic``: what the
         goroutine's exception does if nobody awaits it, or if each await of it was given up: ``"crash"``, ``"log"`` or a
-        function that takes ``(goroutine, exception)``, as for ``run``, whose own setting is for all other goroutines.
+        function that takes ``(goroutine, exception)``. ``run`` has the same for all other goroutines.
         TypeError or ValueError for anything else.
 
         Example::

@@ -5,22 +5,22 @@ cdef enum:
     G_CALLED     # on the run queue; `coro` (a function, of a pool a Call) is called at the first step; `wait`: the arguments
     G_NEW        # on the run queue, has not run yet
     G_YIELDED    # on the run queue (or due in a loop callback) by its own will: a cancel is thrown at the next step
-    G_RUNNABLE   # on the run queue with the outcome of its wait: a cancel comes at the next wait
+    G_RUNNABLE   # on the run queue with the outcome of its wait: a cancel is delivered at the next wait
     G_RUNNING    # its coroutine executes on this thread
     G_WAITING    # parked; `wait` is the Op or foreign future that it waits for
     G_DONE       # finished; `wait` is the result or the exception
 
 cdef enum:
-    GF_MUST_CANCEL = 1   # a cancel to be delivered at the next wait
-    GF_HANDED = 1        # when it is done: somebody was given its exception
+    GF_MUST_CANCEL = 1   # a cancel is due at the next wait
+    GF_HANDED = 1        # once done: an awaiter was given its exception
     GF_FAILED = 2        # `wait` is an exception (a CancelledError when GF_CANCELLED)
     GF_LATE = 2          # while it lives: the cancel of GF_MUST_CANCEL came after what it waited for had happened
-    GF_CANCELLED = 4     # while it lives: RUNNABLE to be told that its wait was cancelled, so a further cancel adds nothing
-    GF_RETRIEVED = 8     # somebody saw the exception
+    GF_CANCELLED = 4     # while it lives: RUNNABLE with a cancelled wait, so a further cancel adds nothing
+    GF_RETRIEVED = 8     # its exception was retrieved
     GF_EXITED = 16       # ended by goexit()
     GF_PASSING = 16      # while it lives: passes a cancel on to what it awaits
     GF_REGISTERED = 32   # known to asyncio.all_tasks()
-    GF_GC_TAKEN = 64     # its coroutine is out of the collector
+    GF_GC_TAKEN = 64     # its coroutine is untracked by the collector
     GF_CTX_TAKEN = 128   # likewise its Context, which is its own
 
 cdef class Fate
@@ -39,7 +39,7 @@ cdef class Goroutine:
     cdef object ctx
     cdef Scheduler sched
     cdef object wait         # see the states
-    cdef object cold        # None, the WaitGroup it reports to, TASK, or an GoroutineCold
+    cdef object cold        # None, the WaitGroup it reports to, TASK, or a GoroutineCold
     cdef object code         # where go() was called: code object ...
     cdef Link link
     cdef PyObject* all_prev  # the registry of live goroutines, which owns a reference
@@ -49,7 +49,7 @@ cdef class Goroutine:
     cdef uint8_t state       # G_*
     cdef uint8_t flags       # GF_*
     cdef uint16_t cancels    # cancel() minus uncancel()
-    cdef PyObject* attributes  # NULL or a dict: anybody may hang anything on a task (playwright, temporalio); see c/goroutine.h
+    cdef PyObject* attributes  # NULL or a dict: programs may set any attribute on a task (playwright, temporalio); c/goroutine.h
 
 
 @cython.final
@@ -62,13 +62,13 @@ cdef class Wake:
 
 @cython.final
 cdef class Step:
-    # A callback of the loop in which a goroutine that is on no queue takes its next step, once.
+    # A loop callback in which a goroutine that is on no queue takes its next step, once.
     cdef Goroutine g
 
 
 @cython.final
 cdef class GoroutineCold:
-    # What few goroutines have.
+    # The fields that few goroutines need.
     cdef object name
     cdef object cancel_msg
     cdef object throw        # an exception to throw at the next step
@@ -76,7 +76,7 @@ cdef class GoroutineCold:
     cdef object callback     # the first done callback and its Context, or None and None: nearly always the only one
     cdef object callback_context
     cdef list callbacks      # further ones, of (callback, context)
-    cdef WaitQueue joiners   # ops of those that await it
+    cdef WaitQueue joiners   # ops of its awaiters
     cdef object end_channel  # None, or the channel that its end closes (after.pyx)
     cdef object source       # where it was made, a stack summary: tasks in asyncio's debug mode
     cdef Fate fate           # or None
@@ -87,7 +87,7 @@ cdef class GoroutineCold:
 
 @cython.final
 cdef class Fate:
-    # What decides on an exception that nobody awaits, where it is not the program of the goroutine's Context alone.
+    # Decides what an exception that nobody awaits does, where it is not the program of the goroutine's Context alone.
     cdef object on_panic     # the goroutine's own policy, or None
     cdef Scheduler program   # that of the program that the goroutine belongs to; None: its Context names it
     cdef tuple given_up      # None, or where the first await that was given up stands: (code, line), empty if unknown

@@ -9,15 +9,15 @@
 #                                ▼  │               a decided wait: RUNNABLE, its result comes with the next step
 #                             WAITING ── goroutine_ready() ──► RUNNABLE
 #
-# CALLED: go(fn, ...) holds function and arguments until the first step makes the coroutine. A million that wait for their turn
-#   need half the memory, and one that never waits lives and dies in the processor's cache.
+# CALLED: go(fn, ...) holds function and arguments until the first step makes the coroutine. A million goroutines that wait for
+#   their turn need half the memory, and one that never waits lives and dies in the processor's cache.
 # Invariants: a live goroutine is in its scheduler's registry, which owns a reference; it is on the run queue only while CALLED,
 #   NEW, YIELDED or RUNNABLE; `wait` is set exactly while CALLED (then the arguments or None), WAITING (then what it waits
 #   for) and DONE (then the outcome).
 # Threads: any may call goroutine_ready(), join, and ask for a callback: end_lock() guards the change to DONE with the outcome,
 #   the making of `cold`, the joiners and callbacks. All else on the scheduler's thread. After DONE other threads only set
 #   GF_RETRIEVED.
-# Not here: starting one (go.pyx), the handle that programs hold (task.pyx), who awaits one (join.pyx), the run queue's slices
+# Not here: starting one (go.pyx), the handle that programs hold (task.pyx), its awaiters (join.pyx), the run queue's slices
 #   (sched.pyx), what becomes of an exception that nobody awaits (panic.pyx).
 
 cdef Goroutine new_goroutine(Scheduler s, object coro, object context, object cold):
@@ -58,7 +58,7 @@ cdef inline void take_coro(Goroutine g) noexcept:
 
 
 cdef Goroutine new_call(Scheduler s, object fn, PyObject** args, Py_ssize_t n, object context, object cold):
-    # For a function of which goish_deferrable() is true.
+    # For a function for which goish_deferrable() is true.
     cdef tuple given = None
     cdef Goroutine g
     if n > 0:
@@ -120,7 +120,7 @@ cdef extern from *:
 
 
 cdef void goroutine_step(Scheduler s, PyObject* gp) except *:
-    # Runs it up to its next wait.
+    # Runs the goroutine up to its next wait.
     global goish_tls_spent
     cdef Goroutine g = <Goroutine>gp
     cdef PyObject* result = NULL
@@ -312,8 +312,8 @@ cdef object foreign_error(Scheduler s, Goroutine g, object awaited):
 
 
 cdef void wake_now(Goroutine g) except *:
-    # In a loop callback of its own, in which a task steps: that is asyncio's order. A goroutine steps there, too, unless others
-    # are ready already.
+    # A task steps in a loop callback of its own: that is asyncio's order. A goroutine steps there, too, unless others are ready
+    # already.
     cdef Scheduler s = g.sched
     if not end_wait_for_future(g):
         return
@@ -325,7 +325,7 @@ cdef void wake_now(Goroutine g) except *:
 
 
 cdef inline bint end_wait_for_future(Goroutine g) noexcept:
-    # False: it does not wait any more.
+    # Ends the wait for a future. False: the goroutine does not wait any more.
     if g.state != G_WAITING:
         return False
     if task_is_unowned(g):
@@ -338,8 +338,8 @@ cdef inline bint end_wait_for_future(Goroutine g) noexcept:
 
 
 cdef void look_before_cancel(Goroutine g) noexcept:
-    # A cancel came before it could run, or may come. The outcome of what it waited for counts as seen; a cancel of that is the
-    # same cancel.
+    # A cancel came before it could run, or may come. The outcome of the awaited future counts as retrieved; a cancel of that
+    # future is the same cancel.
     try:
         g.wait.result()
     except CancelledError:
@@ -351,7 +351,7 @@ cdef void look_before_cancel(Goroutine g) noexcept:
 # ---- waking ----
 
 cdef void goroutine_ready(Goroutine g) noexcept:
-    # A waiting goroutine becomes runnable; any thread.
+    # Makes a waiting goroutine runnable; any thread.
     cdef Scheduler s = g.sched
     if is_run_here(s):
         goroutine_ready_here(s, g)
@@ -425,12 +425,12 @@ cdef void goroutine_finish(Scheduler s, Goroutine g, object outcome, bint failed
 
 
 cdef void goroutine_release(Goroutine g, bint failed) noexcept:
-    # One that has ended may be part of a cycle, unless nothing that it keeps could lead back to it. That is the common case,
-    # and those whose handles are kept by the thousand would be new to the collector just when they are of no interest.
+    # A goroutine that has ended may be part of a cycle, unless nothing that it keeps could lead back to it. That is the common
+    # case, and thousands of kept handles would be new to the collector just when they are of no interest.
     if not is_task(g):  # asyncio's tasks keep theirs, to be shown
         drop_coro(g)
     if GOISH_LOCKS:
-        return  # nothing is ever taken out of the collector, and another thread may be making `cold`
+        return  # nothing is ever untracked, and another thread may be making `cold`
     if failed or PyObject_IS_GC(<PyObject*>g.wait) or g.attributes != NULL or not bare_context(g) or not bare_cold(g):
         untrack_no_more(g)
 
@@ -457,7 +457,7 @@ cdef void untrack_no_more(Goroutine g) noexcept:
 
 
 cdef void goroutine_retrack(PyObject* g) noexcept:
-    # Before it lets go of coroutine and Context they must be in the collector again: their deallocators count on it.
+    # Coroutine and Context must be tracked again before the goroutine drops them: their deallocators count on it.
     if GOISH_LOCKS:
         return
     if (<Goroutine>g).flags & GF_GC_TAKEN:
@@ -513,7 +513,7 @@ cdef void goroutine_notify(Scheduler s, Goroutine g, GoroutineCold cold) except 
 
 
 cdef PyObject* wake_asked_before(PyObject* op, uint32_t called_back) noexcept:
-    # The first joiners of a chain; gives the rest.
+    # Wakes the first joiners of a chain, those asked for so far; gives the rest.
     cdef PyObject* following
     while op != NULL and (goish_is(<PyObject*>(<Op>op).owner, <PyObject*>Op) or (<Op>op).index <= called_back):
         following = (<Op>op).next
@@ -524,7 +524,7 @@ cdef PyObject* wake_asked_before(PyObject* op, uint32_t called_back) noexcept:
 
 
 cdef void call_back_at_the_end(Goroutine g, object callback, object context, list callbacks) except *:
-    # Its loop is closed, but who asked may be elsewhere and wait for it.
+    # The goroutine's loop is closed, but the thread that asked may be elsewhere and wait for it.
     if context is not None:
         call_back_now(callback, g, context)
     if callbacks is not None:
@@ -543,7 +543,7 @@ cdef object call_back(Scheduler s, object fn, Goroutine g, object context):
 
 
 cdef object call_back_now(object fn, Goroutine g, object context):
-    # On the thread of who ends a call or closes a loop, or asks too late.
+    # On the thread that ends a call, closes a loop, or asks too late.
     try:
         context.run(fn, g)
     except BaseException as exc:
@@ -556,7 +556,7 @@ cdef Ending close_ended  # of the floor above, which sets it
 
 
 cdef inline void wake_joiners(Goroutine g, GoroutineCold cold) noexcept:
-    if cold.joiners.head != NULL:  # nobody comes any more: it is done
+    if cold.joiners.head != NULL:  # no joiner comes any more: it is done
         wake_chain(claim_joiners(g, cold))
 
 
@@ -572,7 +572,7 @@ cdef PyObject* claim_joiners(Goroutine g, GoroutineCold cold) noexcept:
         op = woken
         while op != NULL:
             if is_elsewhere(op) and not (<Op>op).used & U_QUIET:
-                goish_set_bits(&g.flags, GF_RETRIEVED)  # it is told there, perhaps after this loop has ended
+                goish_set_bits(&g.flags, GF_RETRIEVED)  # the awaiter gets it there, perhaps after this loop has ended
             op = (<Op>op).next
     return woken
 
@@ -580,7 +580,7 @@ cdef PyObject* claim_joiners(Goroutine g, GoroutineCold cold) noexcept:
 # ---- cancelling ----
 
 cdef GoroutineCold new_cold():
-    # For a goroutine that lives: given back to the collector in goroutine_release(), as all that it owns.
+    # For a live goroutine: goroutine_release() tracks it again, as all that the goroutine owns.
     cdef GoroutineCold cold = GoroutineCold.__new__(GoroutineCold)
     goish_untrack(<PyObject*>cold)
     return cold
@@ -604,12 +604,12 @@ cdef GoroutineCold cold_of(Goroutine g):
     return <GoroutineCold>g.cold
 
 
-# The extra of a goroutine that the task factory made and that has no other: to asyncio's libraries it is a task in all it does.
+# The `cold` of a goroutine of the task factory that needs no other: to asyncio's libraries it is a task in all it does.
 cdef object TASK = object()
 
 
 cdef object take_cancelled(Goroutine g):
-    # The CancelledError of a cancelled one, handed over once, as asyncio does: kept, it would keep the frames in its traceback.
+    # The CancelledError of a cancelled goroutine, handed over once, as asyncio does: kept, it would keep its traceback's frames.
     goish_lock(end_lock(g))
     exc = g.wait
     g.wait = None
@@ -622,7 +622,7 @@ cdef object take_cancelled(Goroutine g):
 
 
 cdef object take_exception(Goroutine g):
-    # The first who gets it sees where it comes from. Each raise adds the frames of the one who gets it; kept, they would grow.
+    # The first awaiter sees where the exception comes from. Each raise adds the frames of that awaiter; kept, they would grow.
     if goish_load_state(&g.flags) & GF_HANDED:
         PyException_SetTraceback(g.wait, None)  # not by an attribute, which a frozen dataclass refuses
     goish_set_bits(&g.flags, GF_RETRIEVED | GF_HANDED)
@@ -630,7 +630,7 @@ cdef object take_exception(Goroutine g):
 
 
 cdef GoroutineCold cold_made(Goroutine g):
-    # Or None.
+    # The GoroutineCold of `g`, or None.
     cdef bint there
     goish_lock(end_lock(g))
     there = type(g.cold) is GoroutineCold
@@ -639,7 +639,7 @@ cdef GoroutineCold cold_made(Goroutine g):
 
 
 cdef inline bint of_task(PyObject* cold) noexcept:
-    # Under the lock: whether this is the `cold` of one that the task factory made.
+    # Under the lock: whether this is the `cold` of a goroutine that the task factory made.
     return cold == <PyObject*>TASK or (goish_is(cold, <PyObject*>GoroutineCold) and (<GoroutineCold>cold).is_task)
 
 
@@ -694,7 +694,7 @@ cdef Fate fate_of(Goroutine g):
 
 
 cdef Fate fate_made(Goroutine g):
-    # Or None.
+    # The Fate of `g`, or None.
     cdef Fate fate = None
     goish_lock(end_lock(g))
     if type(g.cold) is GoroutineCold:
@@ -758,7 +758,7 @@ cdef void swap_coro(Goroutine g, object coro) noexcept:
 
 
 cdef void close_unstarted(Call call) except *:
-    # Or its coroutine would complain that nobody has awaited it.
+    # Closes the coroutine, or it would complain that nobody has awaited it.
     if is_coro(call.fn):
         call.fn.close()
     elif hasattr(call.fn, "_close_unstarted"):
@@ -766,14 +766,14 @@ cdef void close_unstarted(Call call) except *:
 
 
 cdef bint is_of_parent(Goroutine g) noexcept:
-    # Whether this process is a fork and the call was given to the pool before: nothing that is done here ends it.
+    # Whether this process is a fork and the call was given to the pool before it: nothing that is done here ends such a call.
     cdef Call call = call_of(g) if forks > 0 else None
     return call is not None and call.born != forks
 
 
 cdef Call call_of(Goroutine g):
-    # Any thread: its Call, as long as it is on no loop and not over. If it just comes to one, `coro` is still changed under the
-    # lock (make_coro_of_call, finish).
+    # The Call of a goroutine, as long as it is on no loop and not over; any thread. If it just comes to a loop, `coro` is still
+    # changed under the lock (make_coro_of_call, finish).
     if g.sched is not NO_LOOP:
         return None
     goish_lock(end_lock(g))

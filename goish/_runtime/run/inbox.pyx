@@ -1,11 +1,11 @@
-# inbox.pyx - what other threads want of a loop: wake-ups of goroutines, of asyncio tasks, and calls.
+# inbox.pyx - what other threads ask of a loop: wake-ups of goroutines, of asyncio tasks, and calls.
 #
 # A push posts one call_soon_threadsafe if none is under way; the loop collects all that came meanwhile, in order.
 # Threads: `lock` guards the fields. call_soon_threadsafe is called after unlocking: asyncio's is Python code, in which a
 #   finalizer may push here. `posted` keeps it to one caller at a time, as long as the loop does not answer.
-#   call_soon_threadsafe is safe beside all that the loop does but its close(), during which uvloop frees what it uses. So whoever
-#   calls is counted, and the loop is closed behind a sealed inbox (Scheduler._close): no more callers, and none inside.
-# Not here: what is done with those that are woken (goroutine.pyx, op.pyx).
+#   call_soon_threadsafe is safe beside all that the loop does but its close(), during which uvloop frees what it uses. So the
+#   callers are counted, and the loop is closed behind a sealed inbox (Scheduler._close): no more callers, and none inside.
+# Not here: what the loop does with woken goroutines and ops (goroutine.pyx, op.pyx).
 
 cdef inline PyObject** link_of(PyObject* item) noexcept:
     if goish_is(item, <PyObject*>Goroutine):
@@ -43,7 +43,7 @@ cdef bint inbox_push(Scheduler s, PyObject* item) noexcept:
 
 
 cdef inline void inbox_due(Scheduler s) noexcept:
-    # Its thread is woken, or waits for the GIL: it is due (lend.pyx).
+    # The loop's thread is woken, or waits for the GIL: it is due (lend.pyx).
     if not s.inbox.due:
         s.inbox.due = True
         goish_is_due()
@@ -56,7 +56,7 @@ cdef inline void inbox_come(Scheduler s) noexcept:
 
 
 cdef bint inbox_call(Scheduler s) noexcept:
-    # By who has been counted as a caller.
+    # The calling thread has been counted as a caller.
     handle = loop_call_retry(s.loop, s.call_soon_threadsafe, (s._collect,), own_context(s))
     if handle is None and call_elsewhere(s):
         return True
@@ -71,19 +71,19 @@ cdef void inbox_caller_leaves(Scheduler s, bint in_vain) noexcept:
     goish_lock(&s.inbox.lock)
     goish_count(&s.inbox.callers, -1)
     if in_vain:
-        s.inbox.posted = False  # who comes next tries again
+        s.inbox.posted = False  # the next thread that pushes tries again
     goish_unlock(&s.inbox.lock)
 
 
-# Where the recursion limit is near, no loop can be called, and whatever was to be woken must not wait for a luckier moment: a
-# thread of its own has room. It is started without a call of Python code.
+# Where the recursion limit is near, no loop can be called, and the wake-up must not wait for a luckier moment: a thread of its
+# own has room. It is started without a call of Python code.
 cdef extern from "pythread.h":
     unsigned long PyThread_start_new_thread(void (*run)(void*) noexcept with gil, void* given) noexcept
     unsigned long PYTHREAD_INVALID_THREAD_ID
 
 
 cdef bint call_elsewhere(Scheduler s) noexcept:
-    # By who has been counted as a caller, which the thread is from then on. False: there is no thread either.
+    # The calling thread has been counted as a caller; from then on the new thread is. False: no thread could be started either.
     Py_INCREF(s)
     if PyThread_start_new_thread(loop_call_retry_long, <void*>s) != PYTHREAD_INVALID_THREAD_ID:
         return True
@@ -106,7 +106,7 @@ cdef void loop_call_retry_long(void* given) noexcept with gil:
 
 
 cdef void inbox_poke(Scheduler s) noexcept:
-    # Has the loop look at what is to be done: at its inbox, its run queue, its alarms, a worker's at its pool.
+    # Has the loop look at its inbox, its run queue, its alarms, and a worker's loop at its pool.
     cdef bint post
     goish_lock(&s.inbox.lock)
     goish_store_state(&s.inbox.came, 1)
@@ -120,11 +120,11 @@ cdef void inbox_poke(Scheduler s) noexcept:
         inbox_call(s)
 
 
-# What a call takes is microseconds. If it takes longer, it is a finalizer in its midst, which may wait for this very thread.
+# A call takes microseconds. If it takes longer, a finalizer runs in its midst, which may wait for this very thread.
 cdef double LONGEST_CALL = 1.0
 
 cdef void inbox_seal(Scheduler s) except *:
-    # Before the loop is closed: nothing is taken any more, and nobody is about to call it. The loop's thread.
+    # Before the loop is closed: the inbox takes nothing any more, and no thread is about to call the loop. The loop's thread.
     cdef double end = goish_monotonic() + LONGEST_CALL
     goish_lock(&s.inbox.lock)
     s.inbox.shut = True
@@ -141,7 +141,7 @@ cdef void inbox_unseal(Scheduler s) noexcept:
 
 
 cdef void inbox_shut(Scheduler s) noexcept:
-    # Nothing is taken any more, and what is in it is let go.
+    # The inbox takes nothing any more, and drops what is in it.
     cdef PyObject* item
     cdef PyObject* following
     goish_lock(&s.inbox.lock)
@@ -161,7 +161,7 @@ cdef void item_discard(PyObject* item) noexcept:
         return
     if goish_is(item, <PyObject*>Op):
         (<Op>item).next = NULL
-        op_drop(<Op>item)  # nobody will run there again
+        op_drop(<Op>item)  # nothing will run there again
     elif not goish_is(item, <PyObject*>Wake):
         handle_dropped(<Handle>item)
     Py_DECREF(<object>item)
@@ -171,8 +171,8 @@ cdef enum:
     MOST_PASSES = 63
 
 cdef void inbox_spin(Scheduler s) noexcept:
-    # The loop has nothing to run. If threads talk to it, it looks out for a moment before it sleeps: to be woken costs more
-    # (c/spin.h). What else it has to do waits meanwhile; so one look in vain costs more and more of them.
+    # The loop has nothing to run. If threads talk to it, it spins for a moment before it sleeps: a wake-up costs more (c/spin.h).
+    # What else it has to do waits meanwhile; so after a spin in vain it sleeps at once, more and more times.
     if not s.inbox.woke or goish_most_spinning == 0:
         return
     s.inbox.woke = False
@@ -211,7 +211,7 @@ cdef void inbox_looked(Scheduler s) noexcept:
 
 
 cdef void inbox_called(Scheduler s) except *:
-    # By the loop, as another thread has asked. On a goish loop this is the turn that the call belongs to.
+    # The loop calls this, as another thread has asked. On a goish loop this is the turn that the call belongs to.
     if s.alarm_handle is None and s.alarms.count > 0:
         set_alarm(s)
     if has_turns(s) and not s.turns.armed:
@@ -255,7 +255,7 @@ cdef void inbox_take(Scheduler s) noexcept:
 
 
 cdef void handle_soon(Scheduler s, Handle h) noexcept:
-    # In a turn of its own: it may raise. Takes the reference.
+    # Runs the handle in a turn of its own: it may raise. Takes the reference.
     if has_turns(s):
         turn_push_late(s, <PyObject*>h)
         return

@@ -1,6 +1,6 @@
 # join.pyx - await g: waiting for the end of a goroutine.
 #
-# Who waits is linked in its `cold` until it is DONE; the outcome stays with the goroutine, for any number of those who ask.
+# The awaiters are linked in its `cold` until it is DONE; the outcome stays with the goroutine, for any number of awaiters.
 # Threads: end_lock(g) guards the joiners and the step to DONE.
 
 cdef int join_attempt(Op op, PyObject** result) noexcept:
@@ -67,22 +67,22 @@ cdef void join_drop(Op op) noexcept:
     cdef Goroutine g = <Goroutine>op.target
     if op.state == OP_DONE and is_task(g):
         if not op.used & U_QUIET:
-            goish_set_bits(&g.flags, GF_RETRIEVED)  # asyncio's manners: it was told
+            goish_set_bits(&g.flags, GF_RETRIEVED)  # asyncio's manners: as if the awaiter had it
         return
     if op.state == OP_DONE and not op.used & U_QUIET and not goish_load_state(&g.flags) & GF_HANDED:
-        goish_clear_bits(&g.flags, GF_RETRIEVED)  # this awaiter was to be told
+        goish_clear_bits(&g.flags, GF_RETRIEVED)  # only this awaiter was to get it
     give_up_on(g, op)
 
 
 cdef Op quiet_join(Goroutine g):
-    # Waits for the end of `g`, whatever that is: nobody's exception but that of who waits is raised.
+    # Waits for the end of `g`, however it ends: raises only the exceptions of the waiter itself.
     cdef Op op = new_op(W_JOIN, g)
     op.used |= U_QUIET
     return op
 
 
 def end_of(Goroutine g):
-    """Waits for the end of ``g``; await it. Its outcome is left alone, and a cancel of who waits is none of its."""
+    """Waits for the end of ``g``; await it. Does not consume the result. Cancelling the waiter does not cancel ``g``."""
     return quiet_join(g)
 
 
@@ -121,7 +121,7 @@ cdef int join_finish(Op op, PyObject** result) noexcept:
 
 
 cdef bint pass_cancel(Op op, object msg) noexcept:
-    # asyncio's rule for tasks: who cancels the one that awaits a task cancels that task. Of a goroutine of go(), only the await.
+    # asyncio's rule for tasks: cancelling a task cancels the task that it awaits. If it awaits a goroutine, only the await ends.
     cdef Goroutine g = <Goroutine>op.target
     cdef Py_ssize_t between
     if op.used & U_QUIET or not is_task(g):
@@ -131,7 +131,7 @@ cdef bint pass_cancel(Op op, object msg) noexcept:
         g.cancels = min(g.cancels + 1, 65535)
         g = <Goroutine>(<Op>g.wait).target
         between -= 1
-    if awaits_task(g):  # one of those before: they await each other in a ring
+    if awaits_task(g):  # an earlier one: they await each other in a ring
         if <PyObject*>op.owner != <PyObject*>g:
             g.cancels = min(g.cancels + 1, 65535)
         return op_fail(<Op>g.wait, cancelled_error(msg))
@@ -192,7 +192,7 @@ cdef inline PyObject* awaited_by(PyObject* g) noexcept:
 
 
 cdef bint awaits_task(Goroutine g) noexcept:
-    # That is alive, of the same loop, so that its cancel does not fail.
+    # A live task of the same loop, so that its cancel does not fail.
     if g.state != G_WAITING or type(g.wait) is not Op or (<Op>g.wait).kind != W_JOIN or (<Op>g.wait).owner is not g:
         return False
     if (<Op>g.wait).used & U_QUIET:

@@ -14,12 +14,12 @@
 # Invariants: a thread that does not come (its loop has stopped, a debugger holds it) is absent, and is not waited for again until
 #   another one is due. A loop that is the only thread of Python never lends.
 # Threads: the loop's own.
-# Not here: what is woken (thread_wait.pyx, worker.pyx, inbox.pyx), a loop that has nothing to run (inbox_linger).
+# Not here: what is woken (thread_wait.pyx, worker.pyx, inbox.pyx), a loop that has nothing to run (inbox_spin).
 
 cdef double LOOKS = 0.00025  # seconds between looks: a look takes 1.5 us
 cdef double COMES = 0.0005   # seconds at most until a thread that is due has come; 50 us where a processor is free
 cdef double NAP = 0.00001    # seconds that others get; the kernel makes it 60 us, in which they wake up
-cdef double BRIEF = 0.00002  # a yield that took longer has let somebody run
+cdef double BRIEF = 0.00002  # a yield that took longer has let another thread run
 
 
 cdef inline bint lend_if_asked(Scheduler s) noexcept:
@@ -48,7 +48,7 @@ cdef bint look_who_waits(Scheduler s) noexcept:
 
 
 cdef bint lend_to_others(Scheduler s) noexcept:
-    # Whether there may have been any.
+    # Lends to threads that goish has not woken. Whether there may have been any.
     cdef double began = s.now
     cdef long before = s.lent.switches
     gil_lend(s, 0.0)

@@ -1,6 +1,6 @@
 # One wait as a value.
 
-# What is true of an Op in each state, and what may follow:
+# The states of an Op, and what may follow each:
 #
 #             step: must wait           park/arm                 another completes it
 #     NEW ───────────────────► YIELDED ─────────► WAITING ────────────────────────► DONE ──► SPENT
@@ -10,8 +10,8 @@
 #      └──────────────────────────────────────────────────────────────────────────────────────┘
 cdef enum:
     OP_NEW       # nothing has happened; may be awaited or be a case of a select
-    OP_YIELDED   # gave itself to whoever drives the coroutine; holds no place in any queue
-    OP_WAITING   # linked (or armed) and owned; whoever completes it decides it, under the lock of its target
+    OP_YIELDED   # gave itself to the driver of the coroutine; holds no place in any queue
+    OP_WAITING   # linked (or armed) and owned; the thread that completes it decides it, under the lock of its target
     OP_DONE      # decided: the operation happened (F_OK) or its channel closed; nothing undoes it
     OP_FAILED    # withdrawn: value is the exception to raise, the operation did not happen
     OP_SETTLED   # like DONE with a computed result in value; kept, because a future may be asked again
@@ -21,16 +21,16 @@ cdef enum:
     F_LINKED = 1     # in a wait queue or the timer heap
     F_OK = 2         # the operation happened; without it, the channel was closed
     F_WAITED = 4     # it could not complete at once
-    F_PAUSE = 8      # yields only to let others run: nothing was tried yet, or nothing is to be tried
+    F_PAUSE = 8      # yields only to let others run: nothing was tried yet, or there is nothing to try
     F_BLOCKING = 16  # the asyncio protocol's "yielded by an await"
     F_DEFAULT = 32   # a select that must not wait
     F_BIASED = 64    # a select that prefers the first ready case
     F_MARK = 128     # seen already (while select checks its cases)
 
 cdef enum:
-    U_USED = 1       # somebody took it (select, which leaves it NEW), or it is no program's: not a forgotten await
-    U_TAKEN = 2      # out of the collector
-    U_QUIET = 4      # of a join: who waits looks at the outcome himself; of a send: its value comes back to who sends
+    U_USED = 1       # a select took it (and leaves it NEW), or it is no program's: not a forgotten await
+    U_TAKEN = 2      # untracked by the collector
+    U_QUIET = 4      # of a join: the waiter looks at the outcome itself; of a send: its value comes back to the sender
     U_TWIN = 8       # a future: another op waits in its place, its `value`
     U_FINALIZED = 16  # by the collector, which calls a finalizer once in the life of an object
 
@@ -58,7 +58,7 @@ cdef struct Wait:
     bint (*arm)(Op op) noexcept                          # links an owned op; False: it was completed instead
     bint (*withdraw)(Op op) noexcept                     # unlinks a waiting op (-> OP_FAILED); False: decided already
     int (*finish)(Op op, PyObject** result) noexcept     # the result of a DONE op: 1 or -1
-    void (*drop)(Op op) noexcept                         # a begun op that nobody will look at: NULL, or saves its value
+    void (*drop)(Op op) noexcept                         # a begun op whose result nobody takes: NULL, or saves its value
     void (*fire)(Op op) noexcept                         # its alarm went off (timers only)
     const char* (*detail)(Op op) noexcept                # what a dump adds in brackets, or NULL
     double (*due)(Op op) noexcept                        # sees to its clocks; seconds until the next goes off. NULL: it has none
@@ -69,7 +69,7 @@ cdef Wait[N_WAITS] waits
 @cython.final
 cdef class Op:
     cdef object target       # Chan, Goroutine, WaitGroup, the cases of a select, or None
-    cdef object owner        # who waits: a Goroutine, a select (Op), a TaskWaiter (asyncio), a ThreadWaiter (a thread), or None
+    cdef object owner        # the waiter: a Goroutine, a select (Op), a TaskWaiter (asyncio), a ThreadWaiter (a thread), or None
     cdef object value        # what travels: to be sent, received, the deadline of a sleep, or the exception to raise
     cdef PyObject* prev      # neighbours in a wait queue, borrowed
     cdef PyObject* next
@@ -82,7 +82,7 @@ cdef class Op:
 
 @cython.final
 cdef class TaskWaiter:
-    # An op turned towards asyncio: who is to be called back, and on which loop. It belongs to the op and to its twin.
+    # An op turned towards asyncio: its callbacks, and their loop. It belongs to the op and to its twin.
     cdef object loop
     cdef Scheduler sched     # of that loop: wake-ups from other threads go through its inbox
     cdef list callbacks      # of (callback, context); the loop's thread only

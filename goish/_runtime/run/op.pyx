@@ -1,16 +1,16 @@
 # op.pyx - one wait as a value: what `ch.recv()`, `sleep(1)`, `select(...)` and `await g` have in common.
 #
-# An Op does nothing until it is stepped. Stepped by an await, it tries; if it must wait it yields itself, and whoever drives
-# the coroutine parks on it: the scheduler as a goroutine's owner (goroutine.pyx: park), an asyncio.Task through the future
+# An Op does nothing until it is stepped. Stepped by an await, it tries; if it must wait it yields itself, and the driver of the
+# coroutine parks on it: the scheduler as a goroutine's owner (goroutine_park, goroutine.pyx), an asyncio.Task through the future
 # protocol below (a TaskWaiter). One mechanism, every caller.
 #
-# The commit rule: an Op that is DONE stays so. A cancel that comes later finds `withdraw` refusing, the value is delivered,
-# and the cancel is delivered at the next wait (goroutine: GF_MUST_CANCEL; asyncio.Task: throw() below).
+# The commit rule: an Op that is DONE stays so. `withdraw` refuses a later cancel, the value is delivered, and the cancel is
+# delivered at the next wait (goroutine: GF_MUST_CANCEL; asyncio.Task: throw() below).
 #
-# Threads: `state` changes under the lock of the target; of a select by compare-and-swap. Whoever decides an op from another
-#   thread has no part in it after op_wake(): not until then does its owner see it. Who looks earlier (asyncio's future protocol,
-#   a throw by hand) passes through the target's lock first, behind which all is written: see_decision().
-# Not here: what an operation does (chan.pyx, select.pyx, ... fill the table `waits`).
+# Threads: `state` changes under the lock of the target; of a select by compare-and-swap. The thread that decides an op of another
+#   thread has no part in it after op_wake(): not until then does its owner see it. A reader that looks earlier (asyncio's future
+#   protocol, a throw by hand) passes through the target's lock first, behind which all is written: see_decision().
+# Not here: what an operation does (handoff.pyx, select.pyx, ... fill the table `waits`).
 
 # Operations that may complete in a row before the op yields: enough to make the switch cheap (1 %), small enough that
 # 100 operations of 0.2 us each do not delay anybody.
@@ -35,7 +35,7 @@ cdef bint refuse_op(object given) noexcept:
 
 
 cdef int op_fate(PyObject* op, PyObject** held) noexcept:
-    # What is to become of an op that nobody holds any more. A plain one is as new then; `held` takes over its references.
+    # Decides what becomes of an op that nothing refers to any more. A plain one is as new then; `held` takes over its references.
     cdef PyObject* value
     cdef PyObject* target
     cdef bint taken
@@ -126,7 +126,7 @@ cdef int op_resume(Op op, PyObject** result) noexcept:
 
 
 cdef inline void op_collectable(Op op) noexcept:
-    # goroutine_park() took it out of the collector; if it is kept beyond its await, it belongs back.
+    # goroutine_park() untracked it; if it is kept beyond its await, it must be tracked again.
     if Py_REFCNT(<PyObject*>op) > 1:
         op.used &= ~U_TAKEN
         goish_retrack(<PyObject*>op)
@@ -139,17 +139,17 @@ cdef const char* already_awaited(Op op) noexcept:
 
 
 cdef inline void see_decision(Op op) noexcept:
-    # Of a decided op withdraw() does no more than take the lock and give it back.
+    # withdraw() of a decided op does no more than take the lock and give it back.
     if GOISH_LOCKS:
         waits[op.kind].withdraw(op)
 
 
 # ---- as a future of asyncio ----
 
-# What asyncio has is not what is queued: a twin waits in the place of the op, which has it as its `value` until it is decided.
+# asyncio has the op, but a twin is queued: the twin waits in the op's place, and is its `value` until it is decided.
 # The queue owns the twin. The TaskWaiter of both owns the op as long as a callback is due; after that only the program owns it.
 # So an op that the program has let go (asyncio.wait gives it what is pending) is freed, and withdraws its twin:
-# what nobody can see takes nothing. Threads: the loop's own; but who asks a future anything may be elsewhere, so `value` changes
+# what nobody can see takes nothing. Threads: the loop's own; but any thread may ask a future for its outcome, so `value` changes
 # under the stripe of the op.
 
 cdef Op begin_twin(Op op):
@@ -175,7 +175,7 @@ cdef void end_twin(Op op, object value, uint8_t state) noexcept:
 
 
 cdef Op who_waits(Op op):
-    # Its twin, or it itself if it has none.
+    # The twin of the op, or the op itself if it has none.
     cdef object waiting = op
     goish_lock(goish_stripe(<PyObject*>op))
     if op.used & U_TWIN:
@@ -210,7 +210,7 @@ cdef bint op_settle(Op op):
 
 
 cdef void op_forsake(PyObject* op) noexcept:
-    # Nobody has it any more: it is about to be freed, and must not be counted (as `&=` would).
+    # Nothing refers to the op any more: it is about to be freed, and must not be counted (as `&=` would).
     cdef Op twin
     if not (<Op>op).used & U_TWIN:
         return
@@ -226,13 +226,13 @@ cdef void op_forsake(PyObject* op) noexcept:
 
 
 cdef bint op_finalized(PyObject* op) noexcept:
-    # Whether it has a twin to forsake. It is not used again.
+    # Whether the op has a twin to forsake. It is not used again.
     (<Op>op).used = (<Op>op).used | U_FINALIZED
     return (<Op>op).used & U_TWIN
 
 
 cdef void op_taken_apart(PyObject* op) noexcept:
-    # What waits is whole, because a queue has it; what is decided may have been taken apart before.
+    # A waiting op is whole, because a queue has it; a decided one may have been taken apart before.
     cdef Op twin
     if not (<Op>op).used & U_TWIN:
         return
@@ -243,7 +243,7 @@ cdef void op_taken_apart(PyObject* op) noexcept:
 
 
 cdef bint op_attempted(Op op) noexcept:
-    # As an await begins; what happens at once is kept for whoever asks.
+    # As an await begins; a result that is there at once is kept for a later call of result().
     cdef PyObject* result = NULL
     cdef int r = waits[op.kind].attempt(op, &result)
     if r == 0:
@@ -259,7 +259,7 @@ cdef bint op_attempted(Op op) noexcept:
 
 
 cdef void op_wake(Op op) noexcept:
-    # Tells the owner of a decided op. Not under a lock: a foreign loop's call_soon is Python code.
+    # Wakes the owner of a decided op. Not under a lock: a foreign loop's call_soon is Python code.
     cdef PyObject* owner = <PyObject*>op.owner
     if goish_is(owner, <PyObject*>Goroutine):
         goroutine_ready(<Goroutine>owner)
@@ -272,7 +272,7 @@ cdef void op_wake(Op op) noexcept:
 
 
 cdef inline bint is_elsewhere(PyObject* op) noexcept:
-    # Whether somebody on another loop may be waiting by it. Of a linked op, under the lock; or of one that was just claimed.
+    # Whether a waiter on another loop may wait by this op. The op is linked, under the lock; or it was just claimed.
     cdef PyObject* owner = <PyObject*>(<Op>op).owner
     if goish_is(owner, <PyObject*>Op):
         owner = <PyObject*>(<Op>owner).owner
@@ -286,7 +286,7 @@ cdef bint op_fail(Op op, object exc) noexcept:
 
 
 cdef bint op_give_up(Op op, object exc) noexcept:
-    # Of no case. Nothing is looked at before it is withdrawn: who owns it may be about to take the result, and to let it go.
+    # The op is no case. Nothing is read before it is withdrawn: its owner may be about to take the result, and to drop the op.
     if not waits[op.kind].withdraw(op):
         return False
     op.value = exc
@@ -299,8 +299,8 @@ cdef bint op_cancel(Op op, object msg) noexcept:
 
 
 cdef void task_waiter_wake(Op op, TaskWaiter task_waiter) noexcept:
-    # `op` is the twin; or, of what could be done at once, the op itself.
-    s = task_waiter.sched  # the task_waiter may go as soon as the loop has heard
+    # `op` is the twin; or the op itself, if it could be done at once.
+    s = task_waiter.sched  # the task_waiter may go as soon as the loop has the call
     if is_run_here(s) or (s.inbox.shut and is_here(s)):  # run() has ended its goroutines, and is about to end asyncio's tasks
         task_waiter_call(op, task_waiter)
     else:
@@ -316,14 +316,14 @@ cdef void task_waiter_call(Op op, TaskWaiter task_waiter) noexcept:
     for callback, context in callbacks:
         handle = loop_call_retry(loop, loop.call_soon, (callback, held), context)
         if handle is False:
-            op_drop(op)  # the loop of the waiting task is closed: nobody will run there again
+            op_drop(op)  # the loop of the waiting task is closed: nothing will run there again
             return
         if handle is None:
             sched_post(task_waiter.sched, callback, (held,), context)
 
 
 cdef void op_drop(Op op) noexcept:
-    # An op that was begun and whose owner will never look: what it received, or was to send, is undelivered.
+    # A begun op whose owner will never look: the value that it received, or was to send, is undelivered.
     cdef bint begun = op.state == OP_YIELDED or op.state == OP_DONE or op.flags & F_PAUSE
     if begun and waits[op.kind].drop != NULL:
         waits[op.kind].drop(op)
@@ -364,7 +364,7 @@ def _cancel_again(task, msg):
 
 
 def cancel_later(exc):
-    """A cancel that was caught because something had happened already: it is delivered at the next wait."""
+    """Delivers a cancel at the next wait: it was caught because something had happened already."""
     cdef object msg = exc.args[0] if exc.args else None
     task = asyncio_current_task()
     if type(task) is Goroutine:
@@ -414,7 +414,7 @@ cdef class Op:
         raise_pending()
 
     def throw(self, typ, val=None, tb=None):
-        """Raises an exception at the wait. The coroutine protocol, for whoever drives an await."""
+        """Raises an exception at the wait. The coroutine protocol, for the driver of an await."""
         cdef Op op
         exc = as_exception(typ, val, tb)
         op_abort(self)
@@ -432,11 +432,11 @@ cdef class Op:
         raise exc
 
     def close(self):
-        """Gives the wait up. The coroutine protocol, for whoever drives an await."""
+        """Gives the wait up. The coroutine protocol, for the driver of an await."""
         cdef bint decided = op_abort(self)
         op_drop(who_waits(self))
         end_twin(self, None, OP_SPENT)
-        if not decided:  # or whoever has decided it may be about to wake the owner
+        if not decided:  # or the thread that has decided it may be about to wake the owner
             self.owner = None
 
     # ---- the asyncio future protocol ----
@@ -477,7 +477,7 @@ cdef class Op:
             task_waiter.callbacks = [(fn, context)]
             task_waiter.held = self
             self.owner = task_waiter
-            # Not of a receive: what its twin has, and nobody comes to see, can be told to be undelivered.
+            # Not of a receive: the value that its twin has, and nobody retrieves, can be reported as undelivered.
             if self.state == OP_NEW and (self.kind <= W_SEND or self.flags & F_DEFAULT) and op_attempted(self):
                 task_waiter_wake(self, task_waiter)
                 return
@@ -506,7 +506,7 @@ cdef class Op:
         return removed
 
     def cancel(self, msg=None):
-        """Cancels the wait: True if it then has not happened, False if it is over or not to be cancelled."""
+        """Cancels the wait: True if it then has not happened, False if it is over or cannot be cancelled."""
         cdef Op op = who_waits(self)
         if goish_load_state(&op.state) == OP_WAITING:
             return op_cancel(op, msg)
@@ -517,12 +517,12 @@ cdef class Op:
         return False
 
     def cancelled(self):
-        """Whether it was cancelled."""
+        """Whether the wait was cancelled."""
         cdef Op op = who_waits(self)
         return op.state == OP_FAILED and isinstance(op.value, CancelledError)
 
     def done(self):
-        """Whether it has happened, failed or been cancelled."""
+        """Whether the wait has happened, failed or been cancelled."""
         return goish_load_state(&who_waits(self).state) >= OP_DONE or (self.state == OP_NEW and self.flags & F_PAUSE != 0)
 
     def result(self):
@@ -597,7 +597,7 @@ cdef object as_exception(object typ, object val, object tb):
 
 
 cdef object pending_exception():
-    # The exception that a noexcept function left set.
+    # Gives the exception that a noexcept function left set.
     cdef PyObject* exc = goish_take_exception()
     if exc == NULL:
         return SystemError("goish: an operation failed without saying why")
@@ -614,8 +614,8 @@ cdef object raise_pending():
 
 cdef object loop_call_retry(object loop, object call, tuple args, object context):
     # Calls a method of a loop where nothing may be raised. A signal handler may raise in its midst (Ctrl-C): then it is called
-    # again, since somebody waits for it, and the exception is raised in a turn of the loop. False: the loop is closed. None: it
-    # takes nothing on this thread, where the recursion limit is near, or memory is out: inbox_poke() has it tried elsewhere.
+    # again, since the other side waits, and the exception is raised in a turn of the loop. False: the loop is closed. None:
+    # it takes nothing on this thread, where the recursion limit is near, or memory is out: inbox_poke() tries elsewhere.
     cdef int _attempt
     cdef object handle = None
     cdef object error = None
@@ -657,7 +657,7 @@ def _raise_error(error):
 
 
 cdef object call_checked(PyObject* result):
-    # What a call gave, owned; raises what it raised.
+    # Gives the owned result of a call; raises what it raised.
     if result == NULL:
         raise_pending()
     value = <object>result
@@ -694,7 +694,7 @@ cdef object need_loop(str what, str instead=""):
 
 
 cdef void add_note(object error, str note) noexcept:
-    # Once. The exception is what counts: a class may refuse attributes (a frozen dataclass does) or have notes of another kind.
+    # Adds a note once. The exception is what counts: a class may refuse attributes (a frozen dataclass does) or its notes differ.
     try:
         if note not in getattr(error, "__notes__", ()):
             error.add_note(note)

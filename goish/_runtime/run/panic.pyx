@@ -1,24 +1,24 @@
-# panic.pyx - exceptions that nobody awaits: who hears of them, and when.
+# panic.pyx - exceptions that nobody awaits: where they are reported, and when.
 #
-# A goroutine that failed speaks when nobody can await it any more: its handle is gone, or the interpreter ends. As long as
-# somebody holds the handle, its loop keeps it in `failed` and reminds once; of those on workers the failure watch reminds
-# (goish.panics). One that the task factory made keeps to asyncio's manners: it speaks when it is freed.
+# The exception of a failed goroutine is reported when nobody can await it any more: its handle is gone, or the interpreter ends.
+# As long as the handle is held, its loop keeps the goroutine in `failed` and logs it once; the failure watch logs those on
+# workers (_program/panics.py). A goroutine of the task factory keeps to asyncio's manners: it is reported when it is freed.
 # An await that ends without the outcome (a cancel, a timeout, a lost race) gives the goroutine up: a failure is logged then
 # and is no panic. All such awaits pass through give_up_on().
-# Threads: the scheduler's own; of those on workers any.
-# Not here: what is printed or logged, and what ends (goish.panics).
+# Threads: the scheduler's own; for goroutines on workers any.
+# Not here: what is printed or logged, and what ends (_program/panics.py).
 
 cdef double REMIND_AFTER = 1.0  # seconds
 cdef double COARSE = 0.002      # ... by which a timer may be early
 
-# What `link.since` of a failed goroutine may be besides a time of the loop's.
+# The values of `link.since` of a failed goroutine, besides a time of the loop's.
 cdef double NOT_LOOKED_AT = -INFINITY
 cdef double NO_REMINDER = INFINITY
 
 
 cdef void keep_failed(Scheduler s, Goroutine g, object cold) except *:
-    # It reports to its wait group when it is known whether this is a panic that ends the program. On a worker it never does,
-    # and its handle may go on any thread, at any time.
+    # A goroutine reports to its wait group when it is known whether this is a panic that ends the program. On a worker it never
+    # does, and its handle may go on any thread, at any time.
     cdef bint awaited = type(cold) is GoroutineCold and is_awaited(<GoroutineCold>cold)
     if s.worker is None:
         g.link.since = NO_REMINDER if awaited else NOT_LOOKED_AT
@@ -31,7 +31,7 @@ cdef void keep_failed(Scheduler s, Goroutine g, object cold) except *:
 
 
 cdef void look_at_failed(Scheduler s) except *:
-    # A failed goroutine whose handle nobody holds can never be awaited: a panic. One that is held waits for its awaiter.
+    # A failed goroutine whose handle is gone can never be awaited: a panic. One that is held waits for its awaiter.
     cdef list failed = s.failed
     cdef list held = []
     cdef double due = NO_REMINDER
@@ -90,7 +90,7 @@ cdef void remind_of_failed(Scheduler s) except *:
 
 
 def _at_exit():
-    # Those whose handles outlive their loop would speak when the interpreter can no longer say anything.
+    # A handle that outlives its loop would report its goroutine when the interpreter can no longer print anything.
     for s in all_schedulers():
         for g in (<Scheduler>s).unretrieved():
             report_unretrieved(<PyObject*>g)
@@ -103,7 +103,7 @@ cdef Py_ssize_t panics_told = 0
 
 
 def panics():
-    """How many exceptions of goroutines nobody has seen, since the process began. Any thread. For a metric.
+    """How many exceptions of goroutines were never retrieved, since the process began. Any thread. For a metric.
 
     Example::
 
@@ -122,7 +122,7 @@ def panics():
 
 
 cdef bint goroutine_panic(Scheduler s, Goroutine g) except -1:
-    # Nobody has seen its exception, and nobody will. True: the program ends of it.
+    # Nobody has retrieved its exception, and nobody will. True: the program ends with it.
     goish_set_bits(&g.flags, GF_RETRIEVED)
     goish_count_anywhere(&panics_told, 1)
     if is_task(g):
@@ -135,7 +135,7 @@ cdef bint goroutine_panic(Scheduler s, Goroutine g) except -1:
 
 
 def tell_panic(Goroutine g):
-    """Says that nobody has seen the exception of ``g``, and nobody will: a panic, unless an await of it was given up."""
+    """Reports a panic: nobody has retrieved the exception of ``g``, and nobody will. Logs it if an await was given up."""
     goroutine_panic(g.sched, g)
 
 
@@ -200,7 +200,7 @@ cdef tuple place_of_await(Op op):
 
 
 cdef object coro_behind(TaskWaiter task_waiter):
-    # Of the asyncio task that is to be woken.
+    # Gives the coroutine of the asyncio task that waits.
     for callback, _ in task_waiter.callbacks:
         get_coro = getattr(getattr(callback, "__self__", None), "get_coro", None)
         if get_coro is not None:
@@ -241,7 +241,7 @@ cdef bint is_plumbing(object frame) except -1:
 # ---- as it is freed ----
 
 cdef bint is_unretrieved(PyObject* g) noexcept:
-    # One that failed and is about to be freed, its exception with it. Those that keep_failed() keeps are seen to before. Or
+    # A failed goroutine that is about to be freed, its exception with it. Those that keep_failed() keeps are reported before. Or
     # a task that waits.
     return task_is_unowned(<Goroutine>g) or (<Goroutine>g).state == G_DONE and (
         (<Goroutine>g).flags & (GF_FAILED | GF_CANCELLED | GF_RETRIEVED) == GF_FAILED
@@ -283,17 +283,17 @@ cdef void leave_wait_group(Goroutine g) except *:
         s.loop.call_exception_handler({"message": f"{g!r} reported to its WaitGroup", "exception": exc})
 
 
-# ---- of calls that are on no loop ----
+# ---- calls that are on no loop ----
 
 cdef object on_panic_elsewhere = None
 cdef object remind = None
 
 
 def set_panic_hearers(route, elsewhere, reminder):
-    """Who hears of exceptions that nobody awaits, outside of a program's loop: each is called with goroutine and exception.
+    """Sets the functions that get the exceptions that nobody awaits, outside of a program's loop, with their goroutine.
 
-    ``route``: of those on worker threads and on no loop, on any thread; ``elsewhere``: of those on the loops of others.
-    ``reminder(goroutine)``: of those on loops that are still held a second later, on the thread of the loop.
+    ``route``: for those on worker threads and on no loop, on any thread; ``elsewhere``: for those on the loops of others.
+    ``reminder(goroutine)``: for those on loops that are still held a second later, on the thread of the loop.
     """
     global on_panic_elsewhere, remind
     NO_LOOP.on_panic = route
@@ -305,7 +305,7 @@ cdef object end_program = None
 
 
 def set_program_end(end):
-    """Who hears at once of SystemExit and KeyboardInterrupt on workers: ``end(goroutine, exception)``, on any thread.
+    """Sets what ends a program by SystemExit or KeyboardInterrupt on a worker: ``end(goroutine, exception)``, on any thread.
 
     It returns whether there is a program that this ends.
     """
@@ -314,7 +314,7 @@ def set_program_end(end):
 
 
 cdef bint ends_program(Goroutine g, object error) noexcept:
-    # Whoever holds the handle: these two end the program, as from any goroutine.
+    # Even if the handle is held: these two end the program, as from any goroutine.
     try:
         return isinstance(error, (KeyboardInterrupt, SystemExit)) and end_program is not None and end_program(g, error)
     except BaseException as exc:
@@ -326,7 +326,7 @@ cdef object failed_and_held = None
 
 
 def set_failure_watch(watch):
-    """Who reminds of failures on workers, that are held and that nobody waits for: ``watch(goroutine)``."""
+    """Sets the watch that logs failures on workers that are held and that nobody waits for: ``watch(goroutine)``."""
     global failed_and_held
     failed_and_held = watch
 
@@ -342,9 +342,9 @@ cdef void watch_failed(Goroutine g) noexcept:
 
 
 def report_if_only_ref(known):
-    """Of a weak reference to a goroutine that failed: it is a panic if nobody has its handle any more.
+    """Reports the panic of a failed goroutine, given as a weak reference, if its handle is gone.
 
-    With the GIL that was told as the handle went. Without it, the last reference to it may be counted off by the thread that
+    With the GIL that was reported as the handle went. Without it, the last reference to it may be counted off by the thread that
     made it, and only when that runs Python again: a loop that sleeps does not. Any thread.
     """
     g = known()
@@ -363,13 +363,13 @@ cdef object checked_on_panic(object on_panic):
 
 
 def check_on_panic(on_panic):
-    """ValueError for what is no ``on_panic``."""
+    """ValueError unless ``on_panic`` is one."""
     if checked_on_panic(on_panic) is None:
         raise ValueError('on_panic is "crash", "log" or a plain function (def) that takes (goroutine, exception), got None')
 
 
 cdef tuple exc_info(object error):
-    # For logging, which would ask an exception whether it is true, and some do not know.
+    # Gives logging a triple: it would ask an exception whether it is true, and some do not know.
     return type(error), error, error.__traceback__
 
 
@@ -378,7 +378,7 @@ cdef bint is_awaited(GoroutineCold cold) noexcept:
 
 
 cdef void task_destroy(Goroutine g) except *:
-    # About to be freed while it waits, by the collector or with the last reference. Any thread.
+    # The task is about to be freed while it waits, by the collector or with the last reference. Any thread.
     registry_unlink(g.sched, g)
     try:
         if not task_ends_quietly(g):
@@ -387,7 +387,7 @@ cdef void task_destroy(Goroutine g) except *:
                 context["source_traceback"] = g._source_traceback
             g.sched.loop.call_exception_handler(context)
     finally:
-        g.flags = (g.flags & GF_REGISTERED) | GF_FAILED | GF_CANCELLED  # if somebody has kept it: it never runs again
+        g.flags = (g.flags & GF_REGISTERED) | GF_FAILED | GF_CANCELLED  # if its handle was kept: it never runs again
         g.state = G_DONE
         _awaited, g.wait = g.wait, None
 

@@ -1,7 +1,7 @@
-# program.pyx - whose work it is: the program (goish.run) that a goroutine or a call belongs to.
+# program.pyx - the program (goish.run) that a goroutine or a call belongs to.
 #
-# It belongs to the program whose loop runs on the thread that starts it. On other threads it belongs to the program that the
-# context names, else to that of the call that runs there, else to none.
+# A goroutine belongs to the program whose loop runs on the thread that starts it. On other threads it belongs to the program
+# that the context names, else to that of the call that runs there, else to none.
 # Threads: any.
 
 # The Scheduler of the program (goish.run) that this code is part of: copied with the context.
@@ -9,8 +9,8 @@ current_program = ContextVar("goish.program", default=None)
 
 
 cdef void find_program(Goroutine g, bint context_is_given) except *:
-    # Before it is given away. It belongs to the program whose loop runs here; on other threads to the one that the context
-    # names, or the call that runs here. A Context that is the caller's is left as it is.
+    # Before the call is given away. It belongs to the program whose loop runs here; on other threads to the one that the context
+    # names, or the call that runs here. A Context of the caller's stays as it is.
     cdef object program = program_of_loop()
     cdef object named = g.ctx.get(current_program) if context_is_given else program_named_here()
     if program is None:
@@ -51,7 +51,7 @@ cdef Scheduler program_of_caller():
 
 
 cdef inline bint is_program(Scheduler s) noexcept:
-    # And it is not over.
+    # Whether `s` is that of a program that is not over.
     return s.managed and s.on_panic is not None
 
 

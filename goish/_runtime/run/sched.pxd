@@ -1,6 +1,6 @@
 # The scheduler of one thread's loop: run queue, registry of live goroutines, the drain.
 
-# What the floors above do for this one. Set once, when they are loaded.
+# The functions by which this floor calls those above. Set once, when they are loaded.
 cdef struct Above:
     bint (*feed)(Scheduler s) except *          # the next call for a worker's loop that has nothing else to run
     void (*awake)(Scheduler s) noexcept         # a worker's loop runs
@@ -8,7 +8,7 @@ cdef struct Above:
     Scheduler (*scheduler_of_worker)()          # where a goroutine goes that a plain call starts
     list (*calls)()                             # the goroutines that are on no loop
     Py_ssize_t (*live)() except? -1             # how many
-    void (*wake_thread)(PyObject* waiter) noexcept  # the op of a thread that waits was decided
+    void (*wake_thread)(PyObject* waiter) noexcept  # the op of a waiting thread was decided
     void (*forget_threads)() noexcept           # in a forked child
     int (*leave)(object wait_group) except -1   # a goroutine that it counts has ended
     object (*call_later)(object loop)           # the loop's own, where call_later() is goish's
@@ -25,7 +25,7 @@ cdef class Scheduler:
     cdef object call_soon_threadsafe
     cdef readonly object call_later
     cdef object loop_close       # the loop's own: its close() is ours first (inbox.pyx)
-    cdef bint close_replaced     # ... and was none of its type's already
+    cdef bint close_replaced     # ... and the loop had one already that was not its type's
     cdef object drain_callback
     cdef object base             # the Context of loop callbacks: one per scheduler, a Context can be entered once at a time
     cdef object loop_dict        # the loop's own attributes: one may be a clock (timers.pyx)
@@ -59,6 +59,6 @@ cdef class Scheduler:
     cdef Lending lent
     cdef public object on_panic
     cdef public object on_idle
-    cdef list failed             # finished with an exception nobody has seen yet
+    cdef list failed             # finished with an exception that was not retrieved yet
     cdef bint failed_watched     # a reminder is on its way
     cdef Worker worker           # whose loop this is, or None

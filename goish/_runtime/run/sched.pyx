@@ -1,4 +1,4 @@
-# sched.pyx - who runs next on this thread's loop.
+# sched.pyx - the order in which goroutines run on this thread's loop.
 #
 # Goroutines run in batches inside one loop callback (the drain): a step costs a C call into the coroutine, not a loop
 # callback. A drain ends when nothing is runnable or its slice is over, so that sockets and timers are served in between.
@@ -9,12 +9,12 @@
 # asyncio is touched here (call_soon), in inbox.pyx (call_soon_threadsafe), in timers.pyx (call_later) and for foreign futures.
 # Not here: one goroutine's step (goroutine.pyx), asyncio's current task (current.pyx).
 
-# A slice: long enough that the loop's turn (about 3 us) costs below 1 %, short enough that nobody waits.
+# A slice: long enough that the loop's turn (about 3 us) costs below 1 %, short enough that no timer or socket waits.
 cdef double SLICE = 0.001
 cdef enum:
     CLOCK_EVERY = 32   # steps between looks at the clock
 
-# A scheduler hangs on its loop, and goes with it. Here they are all, by id, as weak references.
+# A scheduler hangs on its loop, and goes with it. This dict has them all, by id, as weak references.
 cdef dict schedulers = {}
 cdef dict on_odd_loops = {}   # loop -> Scheduler, where a loop takes no attribute
 cdef object making = RLock()  # making one may run user code, which may make another
@@ -95,7 +95,7 @@ cdef void put_before_close(Scheduler s) except *:
     try:
         s.loop.close = s._close
     except (AttributeError, TypeError):
-        pass  # of a kind that does not let itself: such a loop is found closed (abandon_closed)
+        pass  # of a type that takes no attribute: abandon_closed finds such a loop closed
 
 
 cdef bint is_nestable(Scheduler s):
@@ -133,7 +133,7 @@ cdef bint is_here(Scheduler s) noexcept:
 
 
 cdef inline bint is_run_here(Scheduler s) noexcept:
-    # Whether this thread runs its loop.
+    # Whether this thread runs the loop of `s`.
     return <PyObject*>s == goish_tls_sched or loop_here() == <PyObject*>s.loop
 
 
@@ -164,7 +164,7 @@ def _after_fork():
     for s in all_schedulers():
         (<Scheduler>s).inbox.lock = (<Scheduler>s).alarms.lock = empty_lock()
         sched_forget(<Scheduler>s)
-        (<Scheduler>s).dead = (<Scheduler>s).inbox.shut = True  # who waits there is the parent's: nothing is given to it
+        (<Scheduler>s).dead = (<Scheduler>s).inbox.shut = True  # its waiters are the parent's: nothing is given to them
 
 
 if hasattr(os, "register_at_fork"):
@@ -213,7 +213,7 @@ cdef void call_soon(Scheduler s, object callback, object argument, object contex
 
 
 cdef bint post_callback(Scheduler s, object callback) noexcept:
-    # Has the loop call one of ours. False: it is closed, or is told by another thread in a moment.
+    # Has the loop call one of our callbacks. False: it is closed, or another thread calls it in a moment.
     cdef PyObject* args[2]
     cdef PyObject* handle
     if s.dead:
@@ -225,8 +225,8 @@ cdef bint post_callback(Scheduler s, object callback) noexcept:
     if handle != NULL:
         Py_DECREF(<object>handle)
         return True
-    # Closed: nothing runs there any more, and whoever woke us must not suffer for it. Otherwise it was a signal handler, or
-    # there is no room for a call.
+    # Closed: nothing runs there any more, and the waker must not suffer for it. Otherwise it was a signal handler, or there is no
+    # room for a call.
     error = pending_exception()
     taken = loop_call_retry(s.loop, s.call_soon, (callback,), own_context(s))
     if taken is False:
@@ -368,7 +368,7 @@ cdef void end_one(Scheduler s, Goroutine g) except *:
     if g.state == G_WAITING and type(g.wait) is Op:
         waits[(<Op>g.wait).kind].withdraw(<Op>g.wait)
         s.blocked -= waits[(<Op>g.wait).kind].native
-    state, g.state = g.state, G_RUNNING  # its finally blocks are user code: whoever comes here meanwhile leaves it alone
+    state, g.state = g.state, G_RUNNING  # its finally blocks are user code: a further caller meanwhile leaves it alone
     try:
         if state == G_NEW:
             g.coro.close()
@@ -383,7 +383,7 @@ cdef void end_one(Scheduler s, Goroutine g) except *:
 
 
 cdef bint begin_ending(Scheduler s) noexcept:
-    # Whether it falls to the caller: other threads may find the loop closed at the same time, or a finally block.
+    # Whether the caller must end it: other threads may find the loop closed at the same time, or a finally block.
     cdef bint first
     goish_lock(&s.inbox.lock)
     first = not s.ending
@@ -414,7 +414,7 @@ cdef void end_all(Scheduler s) except *:
     # Nothing leads from the loop to its scheduler any more; with its own circles cut, both are freed without the collector.
     s.drain_callback = s.turn_callback = None
     if is_closed(s.loop):
-        s.failed = []  # each speaks when its handle goes
+        s.failed = []  # each is reported when its handle goes
 
 
 @cython.final
@@ -440,7 +440,7 @@ cdef class Scheduler:
         set_alarm(self)
 
     def _close(self, *args, **kwargs):
-        # Stands before the loop's own close(): nobody is about to call the loop while it closes, and its goroutines end with it.
+        # Stands before the loop's own close(): no thread may be calling the loop while it closes; its goroutines end with it.
         if self.loop.is_running() or self.loop.is_closed() or not begin_ending(self):
             return self.loop_close(*args, **kwargs)
         settle_here(self)  # no other thread takes itself for the loop's own from here on
@@ -481,7 +481,7 @@ cdef class Scheduler:
         return found
 
     def unretrieved(self):
-        """Goroutines that failed, whose handle is held, and whose exception nobody has seen. At the end they are given once."""
+        """Goroutines that failed, whose handle is held, and whose exception was not retrieved. At the end they are given once."""
         failed = self.failed
         if self.dead:
             self.failed = []
@@ -494,7 +494,7 @@ cdef class Scheduler:
         return op_fail(<Op>g.wait, exc)
 
     def manage(self):
-        """Says that ``goish.run`` owns the loop and ends what is left."""
+        """Marks the loop as owned by ``goish.run``, which ends what is left."""
         self.managed = True
 
     def abandon(self):
@@ -507,7 +507,7 @@ cdef class Scheduler:
 
     @property
     def at_rest(self):
-        """Whether all its goroutines wait for one another, and nothing is on its way to them. Its thread; or who holds it."""
+        """Whether all its goroutines wait for one another, and nothing is on its way to them. Its thread, or its holder."""
         cdef bint due
         goish_lock(&self.inbox.lock)
         due = self.inbox.posted or self.inbox.head != NULL
@@ -558,7 +558,7 @@ def goroutines():
 
 
 def all_goroutines():
-    """For dumps: all goroutines that may be looked at from here, queued calls and running functions of workers included.
+    """For dumps: all goroutines that can be read from here, queued calls and running functions of workers included.
 
     Without the GIL the goroutines of other threads' loops are not among them: they change while one looks.
     """

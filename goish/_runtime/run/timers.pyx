@@ -5,13 +5,13 @@
 #   it, so that a loop of select(..., after(60)) does not arm a loop timer each time round.
 # Threads: `lock` guards the heap, into which another thread may put the alarm of an after() channel; the rest is the scheduler's.
 
-cdef object own_time = BaseEventLoop.time  # as it was before anybody could replace it
+cdef object own_time = BaseEventLoop.time  # as it was before any library could replace it
 cdef str time_name = "time"
 
 
 cdef inline bint is_virtual(Scheduler s):
-    # Whether the loop has a clock that is not the monotonic one: of its class, or put in its place, on the loop or on its class,
-    # at whatever time. (Not on uvloop, whose timers are its own.) So it is asked anew each time a clock is read.
+    # Whether the loop has a clock that is not the monotonic one: its class's, or one put in its place, on the loop or its class,
+    # at any time. (Not on uvloop, whose timers are its own.) So this is asked anew each time a clock is read.
     if s.coarse_timers:
         return False
     return (s.loop_dict is not None and time_name in <dict>s.loop_dict) or type(s.loop).time is not own_time
@@ -133,7 +133,7 @@ cdef void timers_take(Timers* t, PyObject* waiter) noexcept:
 
 
 cdef bint timers_pop(Timers* t, double latest, PyObject** waiter) noexcept:
-    # The earliest alarm, with its reference, unless it is later than that.
+    # Pops the earliest alarm, with its reference, unless it is later than that.
     cdef bint due
     goish_lock(&t.lock)
     due = t.count > 0 and t.heap[0].when <= latest
@@ -186,7 +186,7 @@ cdef void set_alarm(Scheduler s) noexcept:
 
 
 cdef void drop_alarms(Scheduler s) noexcept:
-    # The loop is closed: no alarm goes off any more. Who sleeps in a foreign task stays so until that is cancelled.
+    # The loop is closed: no alarm goes off any more. A sleeper in a foreign task stays so until that task is cancelled.
     cdef PyObject* waiter
     while timers_pop(&s.alarms, INFINITY, &waiter):
         if not goish_is(waiter, <PyObject*>Op):
@@ -285,7 +285,7 @@ cdef double checked_seconds(object seconds, str name) except? -1.0:
 
 
 def gosched():
-    """Lets the others run: await it, and the goroutine goes to the end of the run queue. Go's ``runtime.Gosched``.
+    """Lets other goroutines run: await it; the goroutine goes to the end of the run queue. Go's ``runtime.Gosched``.
 
     Gives None. A cancel that comes meanwhile is raised here. Needs an event loop on this thread.
 

@@ -7,7 +7,7 @@ cdef class Handle:
     cdef object context
     cdef Scheduler sched
     cdef PyObject* next          # while queued: the one behind
-    # Of a TimerHandle. Here, so that both kinds have one size and share a freelist.
+    # For a TimerHandle. Here, so that both kinds have one size and share a freelist.
     cdef double due              # loop time, seconds
     cdef uint32_t index          # place in the heap
     cdef uint8_t state           # H_*

@@ -1,8 +1,8 @@
 # turn.pyx - what a goish loop runs in its next turn: steps of tasks and callbacks, in the order that asyncio has.
 #
 # asyncio keeps one queue: task steps, call_soon, done callbacks and the wake-ups by futures run in the order in which they were
-# asked for, and what is asked for during a turn runs in the next. A loop of new_event_loop() keeps this queue here and tells
-# the loop below it of one callback a turn. A task's step is then a place in the queue, not a Handle.
+# asked for, and what is asked for during a turn runs in the next. A loop of new_event_loop() keeps this queue here and gives
+# the loop below it one callback a turn. A task's step is then a place in the queue, not a Handle.
 #
 # Invariants: if the queue is not empty, the loop below is about to call turn_run() (armed). turn_run() runs only what was queued
 #   when it began. A call that another thread has put into the inbox is queued before anything that this thread queues after it.
@@ -55,16 +55,16 @@ cdef Handle handle_new(Scheduler s, object callback, object args, object context
     h.callback = callback
     h.args = args
     h.context = PyContext_CopyCurrent() if context is None else context
-    # While it waits it is a root, as a goroutine is: tens of thousands may wait at once, and the collector need not look at them.
-    # Nobody else holds the tuple.
+    # A waiting handle is a root, as a goroutine is: tens of thousands may wait at once, and the collector need not look at them.
+    # Nothing else holds the tuple.
     goish_untrack(<PyObject*>h)
     goish_untrack(<PyObject*>args)
     return h
 
 
 cdef void handle_over(Handle h) noexcept:
-    # By whom it has ceased to wait. It holds nothing any more: without the GIL it is freed only when the thread that made it runs
-    # Python again, and with it the collector does not see what it holds.
+    # The caller ended the handle's wait. The handle holds nothing any more: without the GIL it is freed only when the
+    # thread that made it runs Python again, and with it the collector does not see what it holds.
     if h.owns_context:
         goish_retrack(<PyObject*>h.context)
         h.owns_context = False
@@ -72,7 +72,7 @@ cdef void handle_over(Handle h) noexcept:
 
 
 cdef void handle_dropped(Handle h) noexcept:
-    # Nobody runs it any more.
+    # The handle never runs any more.
     if goish_swap_state(&h.state, H_WAITING, H_CANCELLED):
         handle_over(h)
 
@@ -152,7 +152,7 @@ cdef inline void turn_after_inbox(Scheduler s) noexcept:
 
 
 cdef void turn_push_late(Scheduler s, PyObject* item) noexcept:
-    # Where nothing may be raised.
+    # For where nothing may be raised.
     turn_link(s, item)
     if not s.turns.armed:
         s.turns.armed = post_callback(s, s.turn_callback)
@@ -298,7 +298,7 @@ cdef object asked_soon_threadsafe(Scheduler s, object callback, tuple args, obje
     if not is_run_here(s):  # not is_here(): another thread may begin to run a loop of this one at any moment
         queue_elsewhere(s, h)
         return h
-    # A signal handler may ask while the loop sleeps: the loop below is woken, not only told.
+    # A signal handler may ask while the loop sleeps: the loop below is woken, not only given the call.
     turn_arm(s, s.call_soon_threadsafe)
     turn_after_inbox(s)
     turn_link(s, <PyObject*>h)

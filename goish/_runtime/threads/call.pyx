@@ -1,9 +1,9 @@
 # call.pyx - one call that is given to a pool: made, claimed, run on a thread, ended, cancelled.
 #
-# Until it is a coroutine on a loop, a goroutine's `coro` is its Call. Who claims it (claim_call) runs it or ends it, nobody else.
-# Invariant: it is over when call_finish() says so, exactly once, and is counted and told then.
+# Until a goroutine is on a loop, its `coro` is its Call. Only the thread that claims it (claim_call) runs it or ends it.
+# Invariant: a call is over when call_finish() says so, exactly once; it is counted then, and its waiters are woken.
 # Threads: any; `coro` is looked at under the goroutine's end_lock, the step from QUEUED under the pool's lock.
-# Not here: where it waits and who takes it (pool.pyx), what it is to who asked for it (spawn.pyx, flowvar.pyx).
+# Not here: where a call waits and which worker takes it (pool.pyx), what its caller gets (spawn.pyx, flowvar.pyx).
 
 cdef Goroutine call_new(
     Pool p, object fn, tuple args, dict kwargs, object context, object name, int where, int children, object on_panic=None
@@ -56,7 +56,7 @@ cdef Goroutine call_new(
         if (<Worker>goish_tls_worker).current != NULL:
             call.parent = <Call>(<Goroutine>(<Worker>goish_tls_worker).current).coro
     g.coro = call
-    # Last: what is out of the collector must be given back, in goroutine_release().
+    # Last: an untracked Context must be tracked again, in goroutine_release().
     if context is None and goish_untrack(<PyObject*>g.ctx):
         g.flags |= GF_CTX_TAKEN
     goish_untrack(<PyObject*>call)
@@ -65,7 +65,7 @@ cdef Goroutine call_new(
 
 
 def set_own_files(str directory, str beginning):
-    """Tells where the package's own modules are, which give work to threads for their callers, and in which file workers begin.
+    """Says where the package's own modules are, which give work to threads for their callers, and in which file workers begin.
 
     ``directory`` ends with a separator.
     """
@@ -73,7 +73,7 @@ def set_own_files(str directory, str beginning):
 
 
 def publish_module(module):
-    """Has all that a public module exports name that module as its own."""
+    """Makes each object that a public module exports name that module as its own."""
     for name in module.__all__:
         exported = getattr(module, name)
         if getattr(exported, "__name__", None) != name or not isinstance(exported, (type, FunctionType, BuiltinFunctionType)):
@@ -90,7 +90,7 @@ current_scope = ContextVar("goish.scope", default=None)
 
 
 cdef int join_scope(Goroutine g, object scope, object at_limit) except -1:
-    # When it is queued, or runs, and not before: what the scope knows it may claim, cancel and join.
+    # Joins the scope when the call is queued, or runs, and not before: the scope may claim, cancel and join what it knows.
     cdef Call call
     if scope is None:
         return 0
@@ -98,7 +98,7 @@ cdef int join_scope(Goroutine g, object scope, object at_limit) except -1:
     try:
         scope.add(g)
     except BaseException:
-        # Deep in a recursion not even a cancel may be possible.
+        # Deep in a recursion even a cancel may fail.
         if call is not None and claim_call(call.pool, g):
             end_claimed(call.pool, g, at_limit, GF_FAILED | GF_CANCELLED)
         raise
@@ -106,7 +106,7 @@ cdef int join_scope(Goroutine g, object scope, object at_limit) except -1:
 
 
 def check_plain(fn, str who, str instead):
-    """TypeError for what is no plain function, in the words ``<who> plain functions (def), got <fn>: <instead>``."""
+    """TypeError unless ``fn`` is a plain function, in the words ``<who> plain functions (def), got <fn>: <instead>``."""
     if kind_of(fn) == LOOP:
         raise TypeError(f"{who} plain functions (def), got {fn!r}: {instead}")
 
@@ -134,14 +134,14 @@ cdef int kind_of(object fn) except -1:
     return LOOP if iscoroutinefunction(fn) or iscoroutinefunction(getattr(type(fn), "__call__", None)) else PLAIN
 
 
-# ---- what it leaves behind ----
+# ---- the goroutines that it leaves behind ----
 
 cdef tuple CHILDREN = ("keep", "await", "cancel")
 cdef object mind = None
 
 
 def set_minder(minder):
-    """What makes a call of ``fn`` end with the goroutines that it has started: ``minder(fn, cancels, is_async)``."""
+    """Sets what makes a call of ``fn`` end with the goroutines that it has started: ``minder(fn, cancels, is_async)``."""
     global mind
     mind = minder
 
@@ -155,14 +155,14 @@ cdef int checked_children(object children) except -1:
 # ---- claimed ----
 
 cdef void call_discard(Goroutine g) noexcept:
-    # It never was: nobody has its handle, nobody is told.
+    # The call never was: nothing holds its handle, and it has no waiters.
     goish_store_state(&g.state, G_DONE)
     g.flags |= GF_CANCELLED | GF_FAILED
     goroutine_release(g, True)
 
 
 cdef bint claim_call(Pool p, Goroutine g) except -1:
-    # Out of the queue, if it is still there: the caller then runs or ends it.
+    # Takes the call out of the queue, if it is still there: the caller then runs or ends it.
     cdef bint mine
     goish_lock(&p.lock)
     mine = g.state == G_QUEUED and (<Call>g.coro).born == forks  # or it is in the parent's queue
@@ -177,7 +177,7 @@ cdef bint claim_call(Pool p, Goroutine g) except -1:
 
 
 cdef void end_claimed(Pool p, Goroutine g, object error, int flags) except *:
-    # One that was claimed, and is not to run.
+    # Ends a claimed call that never runs.
     close_unstarted(<Call>g.coro)
     call_finish(p, g, error, flags)
 
@@ -210,7 +210,7 @@ cdef void run_call(Goroutine g) except *:
 
 
 cdef void call_by_name(Worker w, Pool p, Goroutine g) except *:
-    # What it logs has the name of the thread: here no task has one.
+    # Its log records have the name of the thread: here no task has one.
     thread = current_thread()
     before = thread.name
     thread.name = f"{w.name}/{g.get_name()}"
@@ -259,7 +259,7 @@ cdef object gives_operation(Call call):
 
 
 cdef void to_a_loop(Call call, Goroutine g, object coro) except *:
-    # A plain function that has given a coroutine, such as a lambda around an async def: a loop is where that belongs.
+    # A plain function has returned a coroutine, such as a lambda around an async def: the coroutine belongs on a loop.
     cdef Pool p = call.pool
     cdef PyObject* w
     call.fn = coro
@@ -283,7 +283,7 @@ cdef void to_a_loop(Call call, Goroutine g, object coro) except *:
 
 
 cdef object no_stop_iteration(Call call, object error):
-    # An await cannot raise it, nor can a generator that syncs (PEP 479): as of a coroutine.
+    # An await cannot raise StopIteration, nor can a generator that syncs (PEP 479): as of a coroutine.
     try:
         instead = RuntimeError(f"{call.__qualname__}() raised StopIteration")
         instead.__cause__ = error
@@ -310,7 +310,7 @@ cdef void call_finish(Pool p, Goroutine g, object outcome, int flags) except *:
     goish_lock(end_lock(g))
     g.wait = outcome  # None before
     goish_store_state(&g.state, G_DONE)
-    cold = g.cold  # one that is made from now on has nobody to tell
+    cold = g.cold  # a `cold` that is made from now on has no waiters
     goish_unlock(end_lock(g))
     goroutine_release(g, flags & GF_FAILED != 0)
     alone = flags & GF_FAILED and not (type(cold) is GoroutineCold and is_awaited(<GoroutineCold>cold))
@@ -324,7 +324,7 @@ cdef void call_finish(Pool p, Goroutine g, object outcome, int flags) except *:
 
 
 cdef void count_finished(Pool p, Call call) noexcept:
-    # Before anybody is told that it is over: who has its result finds it counted.
+    # Before any waiter is woken: a thread that has its result finds it counted.
     if call.born != forks:
         return
     goish_lock(&p.lock)
@@ -334,19 +334,19 @@ cdef void count_finished(Pool p, Call call) noexcept:
 
 cdef void end_active(Pool p, Goroutine g, Call call) noexcept:
     if call.born != forks:
-        return  # it is the parent's, and so is the list that it was in
+        return  # the call is the parent's, and so is the list that it was in
     goish_lock(&p.lock)
     calls_remove(&p.active, <PyObject*>g)
     goish_unlock(&p.lock)
     Py_DECREF(g)  # the caller has another
 
 
-# How many forks this process is away from the first one.
+# The number of forks between the first process and this one.
 cdef unsigned int forks = 0
 
 
 def after_fork():
-    """In a forked child: this thread, which may have been a worker, is none."""
+    """In a forked child: this thread, which may have been a worker of the parent, is none."""
     global goish_tls_worker, goish_spinning, forks
     goish_tls_worker = NULL
     goish_spinning = 0
@@ -354,12 +354,12 @@ def after_fork():
     forks += 1
 
 
-# ---- on the executor of others ----
+# ---- on an executor that is not goish's ----
 
 def foreign_goroutine(Pool p, future, fn, context=None, name=None):
     """A Goroutine for a ``concurrent.futures.Future``, the result of ``fn``: it ends as that ends.
 
-    ``context``: that it runs in; None: a copy of the current one stands for it.
+    ``context``: the one that it runs in; None: a copy of the current one stands for it.
     """
     scope = current_scope.get()
     g = call_new(p, coro_of_nothing, None, None, context, name, ELSEWHERE, KEEP)
@@ -372,7 +372,7 @@ def foreign_goroutine(Pool p, future, fn, context=None, name=None):
     calls_push(&p.active, <PyObject*>g)
     goish_unlock(&p.lock)
     future.add_done_callback(_Conclude(g))
-    join_scope(g, scope, None)  # it runs: nobody claims it
+    join_scope(g, scope, None)  # it runs: no thread claims it
     return g
 
 
@@ -399,8 +399,8 @@ class _Conclude:
 # ---- cancelling ----
 
 cdef int cancel_pooled(Goroutine g, object msg) except -1:
-    # 1: done; 0: it has meanwhile come to a loop; 2: it cannot be. One that waits for a worker ends at once; one that is blocked
-    # is woken; one that runs is told (check_cancel).
+    # 1: done; 0: it has meanwhile come to a loop; 2: it cannot be cancelled. A call that waits for a worker ends at once; a
+    # blocked one is woken; one that runs finds the cancel (check_cancel).
     cdef Call call
     call = call_of(g)
     if call is None:

@@ -1,12 +1,12 @@
-# flowvar.pyx - spawn and submit, and what they return: results that are taken once.
+# flowvar.pyx - what spawn and submit return: results that are taken once.
 #
-# A FlowVar owns its goroutine until its result is taken. Whoever syncs a call that no worker has begun runs it himself, on the
-# spot; while he waits for one that runs he runs what it has spawned; and if there is nothing of that sort, his place is taken by
-# another worker. So no pool is too small for calls that wait for the calls they make.
+# A FlowVar owns its goroutine until its result is taken. A thread that syncs a call that no worker has begun runs it itself, on
+# the spot; while it waits for one that runs it runs what that has spawned; and if there is nothing of that sort, another
+# worker takes its place. So no pool is too small for calls that wait for the calls they make.
 # Threads: any; `consumed` changes by compare-and-swap.
 
 cdef enum:
-    LOOK_BACK = 64  # calls at the end of the queue that are looked at for one that may be run meanwhile
+    LOOK_BACK = 64  # how many calls at the end of the queue are checked for one that may run meanwhile
 
 cdef enum:
     HELP_NONE
@@ -35,7 +35,7 @@ cdef class FlowVar:
 
     @staticmethod
     def empty():
-        """One that stands for no call: ``is_spawned`` is False, and ``sync`` raises NotSpawned."""
+        """A FlowVar that stands for no call: ``is_spawned`` is False, and ``sync`` raises NotSpawned."""
         return FlowVar.__new__(FlowVar)
 
     def __await__(self):
@@ -48,8 +48,8 @@ cdef class FlowVar:
     def outcome(self):
         """The same with what becomes of the call as a value: ``Ok(result)``, or ``Err(error)`` if it failed.
 
-        For who would rather ``match`` than ``try``, or tell a cancelled call from a cancel of his own. It takes the place
-        of this one, which is consumed. SystemExit and KeyboardInterrupt, which end the program, are raised all the same.
+        For callers that prefer ``match`` to ``try``, or tell a cancelled call from a cancel of their own. It takes the place
+        of this FlowVar, which is consumed. SystemExit and KeyboardInterrupt, which end the program, are raised all the same.
         Raises FlowVarConsumed or NotSpawned. Any thread.
 
         Example::
@@ -66,15 +66,15 @@ cdef class FlowVar:
         return valued
 
     def is_ready(self):
-        """Whether there is a result, or an exception, so that ``sync`` would not block. NotSpawned if it is empty."""
+        """Whether the call has a result, or an exception, so that ``sync`` would not block. NotSpawned if it is empty."""
         return goish_load_state(&need_spawned(self).state) == G_DONE
 
     def is_spawned(self):
-        """Whether it stands for a call; ``FlowVar.empty()`` does not."""
+        """Whether the FlowVar stands for a call; ``FlowVar.empty()`` does not."""
         return self.g is not None or self.consumed != 0
 
     def is_consumed(self):
-        """Whether its result was taken."""
+        """Whether the result was taken."""
         return self.consumed != 0
 
     def cancel(self, msg=None):
@@ -130,7 +130,7 @@ cdef int raise_consumed_or_empty(FlowVar fv) except -1:
 
 
 cdef Goroutine take_result(FlowVar fv):
-    # The goroutine, for him who takes its result: the first.
+    # Gives the goroutine to the first caller, which takes its result.
     cdef Goroutine g
     if not goish_swap_state(&fv.consumed, 0, 1):
         raise_consumed_or_empty(fv)
@@ -145,7 +145,7 @@ cdef Goroutine take_result(FlowVar fv):
 async def flowvar_await(FlowVar fv, Goroutine g):
     try:
         await quiet_join(g)
-    except BaseException:  # it is who awaits that was cancelled: the result may be taken later
+    except BaseException:  # the awaiter was cancelled: the result may be taken later
         fv.g = g
         goish_store_state(&fv.consumed, 0)
         raise
@@ -153,7 +153,7 @@ async def flowvar_await(FlowVar fv, Goroutine g):
 
 
 cdef object value_here(Goroutine g):
-    # Of one that is done.
+    # The outcome of a goroutine that is done.
     try:
         return Ok(result_of(g))
     except (Exception, CancelledError) as exc:
@@ -166,7 +166,7 @@ def goroutine_behind(FlowVar fv):
 
 
 def join_helping(Goroutine g, timeout=None):
-    """Blocks until ``g`` is done, running it or what it has spawned meanwhile. Its outcome is left alone.
+    """Blocks until ``g`` is done, running it or what it has spawned meanwhile. Does not consume the result.
 
     With a timeout it only waits. TimeoutError if it was not done by then.
     """
@@ -174,7 +174,7 @@ def join_helping(Goroutine g, timeout=None):
 
 
 def flowvar_take(FlowVar fv):
-    """The result of a FlowVar that is there, or its exception: nothing is waited for."""
+    """Takes the result of a FlowVar that is done, or raises its exception, without waiting."""
     cdef Goroutine g = take_result(fv)
     return value_here(g) if fv.as_value else result_of(g)
 
@@ -204,7 +204,7 @@ cdef object sync_one(FlowVar fv, object timeout, int help):
 
 
 cdef int await_blocking(Goroutine g, object timeout, str what, int help) except -1:
-    # Until it is done, helping meanwhile. What it raises is not of `g`.
+    # Waits until `g` is done, helping meanwhile. Raises only exceptions of the wait, not of `g`.
     cdef Goroutine other
     cdef Call call = call_of(g) if timeout is None and help != HELP_NONE else None
     look_for_cancel()
@@ -225,7 +225,7 @@ cdef int await_blocking(Goroutine g, object timeout, str what, int help) except 
 
 
 cdef int look_for_interrupt(Goroutine g) except -1:
-    # Ctrl-C comes to the main thread, whatever that runs there: it is for who waits, and not for a call of somebody else's alone.
+    # Ctrl-C comes to the main thread, whatever that runs there: it is for the waiter, and not only for a call of another thread.
     if plain_here() == NULL and goish_load_state(&g.flags) & GF_FAILED and type(g.wait) is KeyboardInterrupt:
         goish_set_bits(&g.flags, GF_RETRIEVED)
         raise g.wait
@@ -233,14 +233,14 @@ cdef int look_for_interrupt(Goroutine g) except -1:
 
 
 cdef Goroutine claim_other(Call target, int help):
-    # What may be run by who waits for the target.
+    # Claims a call that the waiter may run while it waits for the target.
     if help == HELP_ANY:
         return claim_last(target.pool, NULL)
     return claim_last(target.pool, <PyObject*>target) if target.where == ANYWHERE else None
 
 
 cdef Goroutine claim_last(Pool p, PyObject* target):
-    # One that waits and, unless the target is NULL, was made by it, directly or not.
+    # Claims a waiting call that, unless the target is NULL, was made by it, directly or not.
     cdef PyObject* g
     cdef PyObject* found = NULL
     cdef int looked = 0
@@ -291,8 +291,8 @@ cdef void note_origin(Goroutine g, object error) noexcept:
 def sync(fv, /, timeout=None, *, help="descendants"):
     """Blocks this thread until the result of a FlowVar is there, takes it and returns it.
 
-    A call that no worker has begun is run here and now; while one runs, this thread runs what that has spawned. In a
-    worker that has to wait another worker takes its place. A cancel of the call that waits ends the wait.
+    A call that no worker has begun is run here and now; while one runs, this thread runs what that has spawned. If a
+    worker has to wait, another worker takes its place. A cancel of the call that waits ends the wait.
     ``timeout``: seconds, None for ever; with one, this thread runs nothing. ``help`` says what this thread runs meanwhile:
     ``"descendants"``, as above; ``"any"`` other spawned call of the executor as well, which spares threads, but puts
     strangers on top of this call, and under whatever lock it holds; ``"none"``: it only waits.

@@ -1,10 +1,10 @@
-# Work for threads: what waits in a pool, and the workers that take it.
+# Work for threads: the calls that wait in a pool, and the workers that take them.
 
 cdef enum:
     PLAIN = 0    # a function: a worker runs one after the other, outside of any loop
     LOOP = 1     # a coroutine function: a worker's loop takes as many as come
     KINDS = 2
-    KEEPERS = 2  # no kind, but a further list of idle ones: plain workers that run the loop of goroutines which calls have left
+    KEEPERS = 2  # no kind, but a further list of idle workers: plain ones that run the loop of goroutines which calls have left
     LISTS = 3
 
 cdef enum:
@@ -13,9 +13,9 @@ cdef enum:
     FULL_RUN     # it runs the call itself
 
 cdef enum:
-    ANYWHERE     # spawn: on whatever thread, that of who syncs too
+    ANYWHERE     # spawn: on any thread, that of the syncing caller too
     ON_WORKER    # go_thread: on a worker, on another one than the caller's if there is one
-    ELSEWHERE    # submit: never on the thread that asked
+    ELSEWHERE    # submit: never on the thread of the caller
 
 
 cdef enum:
@@ -26,21 +26,21 @@ cdef enum:
 
 @cython.final
 cdef class Call:
-    # What is to be called; while it waits and, a plain one, while it runs it is its goroutine's `coro`.
+    # A call to run. While it waits, and while a plain one runs, it is its goroutine's `coro`.
     cdef object fn           # or a coroutine that has not started
-    cdef tuple args          # of a foreign one: its function
+    cdef tuple args          # of a foreign call: its function
     cdef dict kwargs         # or None
     cdef Pool pool
-    cdef Call parent         # the plain call that has made this one, until that ends
+    cdef Call parent         # the plain call that has made this one, until the parent ends
     cdef PyObject* origin    # the worker that has made it, only to be compared
     cdef uint8_t kind
-    cdef bint named          # a plain one: its thread bears its name meanwhile
+    cdef bint named          # a plain call: its thread bears its name meanwhile
     cdef uint8_t where
     cdef unsigned int born   # in which process of a line of forks
-    cdef Op waits            # what its thread is blocked by, to be withdrawn by a cancel; None: by nothing
-    cdef Scheduler pumped    # of its worker, which runs meanwhile; None: nothing does, the thread sits
+    cdef Op waits            # what its thread is blocked by, which a cancel withdraws; None: by nothing
+    cdef Scheduler pumped    # of its worker, which runs meanwhile; None: nothing does, the thread is parked
     cdef Goroutine inner     # the call that its thread runs meanwhile, since this one waits for it
-    cdef bint foreign        # `fn` is a concurrent.futures.Future: it runs on somebody else's executor
+    cdef bint foreign        # `fn` is a concurrent.futures.Future: it runs on an executor that is not goish's
 
 
 cdef struct CallQueue:
@@ -63,7 +63,7 @@ cdef class FlowVar:
 
 
 cdef class Spawner:
-    # What gives work to a pool. Its pool closes when nobody holds it any more.
+    # An object that gives work to a pool. The pool closes when its last reference goes.
     cdef object __weakref__
     cdef Pool pool
 
@@ -73,23 +73,23 @@ cdef class Pool:
     cdef readonly str name           # of its executor
     cdef object start       # go_start(kind): makes a worker's thread
     cdef object make_loop   # make_loop(worker): for a plain worker that needs one after all
-    cdef object keep        # keep(worker): runs that loop until its goroutines have ended, or the worker is to take a call
-    cdef object finish      # finish(worker): of a thread that is no worker: runs that loop until they have ended, closes it
+    cdef object keep        # keep(worker): runs that loop until its goroutines have ended, or the worker is picked for a call
+    cdef object finish      # finish(worker): on a thread that is no worker: runs that loop until they have ended, closes it
     cdef object pump        # pump(worker, op, seconds): runs it until the op is decided
     cdef CallQueue[KINDS] queues
-    cdef CallQueue active            # plain calls begun and not over, on whatever thread
+    cdef CallQueue active            # plain calls begun and not over, on any thread
     cdef IdleList[LISTS] idle
     cdef Py_ssize_t[KINDS] started   # threads
-    cdef bint[KINDS] searching       # one is awake that has not taken anything yet: no need to wake another
+    cdef bint[KINDS] searching       # a searcher is awake that has not taken anything yet: no need to wake another
     cdef Py_ssize_t coming           # ... of a loop: how many live goroutines it has
-    cdef double[KINDS] starved       # the system gave no further thread: until when none is asked for, if there are others
+    cdef double[KINDS] starved       # the system refused a thread: until when none is asked for, if there are others
     cdef uint64_t wake_ups             # how often an idle plain worker was woken
     cdef Py_ssize_t busy             # plain workers that are awake and not blocked
     cdef Py_ssize_t blocked          # plain workers that are blocked in goish
     cdef Py_ssize_t kept             # plain workers on which calls have left goroutines
     cdef readonly uint64_t finished  # plain calls that are over, calls of coroutine functions that were begun
     cdef readonly Py_ssize_t size    # how many may be busy; and how many loops
-    cdef object follow               # follow(pool): looks whether it is another number by now; None: it is fixed
+    cdef object follow               # follow(pool): checks whether the size has changed; None: it is fixed
     cdef double follow_every         # seconds
     cdef double follow_at            # when to look next
     cdef Py_ssize_t most             # how many plain threads there may be, blocked ones included
@@ -114,16 +114,16 @@ cdef class Worker:
     cdef PyObject* idle_next
     cdef void* park_lock  # a plain worker parks here
     cdef uint8_t kind
-    cdef Py_ssize_t load         # of an idle one with a loop: its live goroutines
-    cdef bint idle               # in the list of idle ones
-    cdef bint kept               # a plain one: calls have left goroutines on its loop
-    cdef bint tends              # ... which it runs, in the list of keepers or just summoned from there
+    cdef Py_ssize_t load         # of an idle worker with a loop: its live goroutines
+    cdef bint idle               # in the list of idle workers
+    cdef bint kept               # a plain worker: calls have left goroutines on its loop
+    cdef bint tends              # ... which it runs, in the list of keepers or just picked from there
     cdef bint stops              # ... and is about to stop
-    cdef bint told               # it is the pool's `searching` one
+    cdef bint told               # it is the pool's `searching` worker
     cdef bint excess             # woken to leave, unless something waits
-    cdef bint blocked            # in a goish call: another may run meanwhile
+    cdef bint blocked            # in a goish call: another worker may run meanwhile
     cdef bint left               # its thread ends
     cdef unsigned int born       # in which process of a line of forks
-    cdef uint64_t sees           # the call that waits, was made here and is rather for another: its goroutine's id
-    cdef uint64_t insists        # ... and nobody has taken it for a while
+    cdef uint64_t sees           # the call that waits, was made here and is better run elsewhere: its goroutine's id
+    cdef uint64_t insists        # ... and no other worker has taken it for a while
     cdef bint is_borrowed              # of no pool: a thread that runs a call which it waits for

@@ -1,4 +1,4 @@
-# pool.pyx - calls that wait for a worker, and who is woken for them.
+# pool.pyx - calls that wait for a worker, and which worker is woken for them.
 #
 #   go_thread(fn) ──► QUEUED ──┬─ plain ─► RUNNING on a worker, outside of any loop ──► DONE
 #                              └─ coroutine function ─► CALLED on a worker's loop, from there as every goroutine
@@ -10,19 +10,19 @@
 #
 # Goroutines that a plain call has started, and that live when it is over, stay on its worker's own loop. While there are few such
 # workers, each runs that loop and nothing else. From ENOUGH on the last of them are given calls again, and run their loop in
-# between and whenever a call waits in goish: so calls that leave goroutines behind cost a few threads, and not one each.
+# between and whenever a call waits in goish: so calls that leave goroutines behind cost a few threads, not one each.
 #
 # Calls for loops are spread: a loop with live goroutines leaves the next call to one that has fewer, or to a further worker while
 # there may be one. The more it has, the less a few matter (SLACK), so that not each of thousands costs a wake-up.
 #
-# Invariants: `lock` guards the queues, the idle workers, the numbers and the step from QUEUED to anything else. One that is
-#   QUEUED is in its queue, which owns it; a plain one that runs is in `active`, which owns it then. If something is
+# Invariants: `lock` guards the queues, the idle workers, the numbers and the step from QUEUED to anything else. A QUEUED
+#   goroutine is in its queue, which owns it; a plain call that runs is in `active`, which owns it then. If something is
 #   queued, a worker is awake that will look again, or as many as may be are busy: worker_pick() after each change to either.
-#   One wake-up at a time: whom worker_pick() chose wakes the next, if there is still something queued when it has taken its own.
+#   One wake-up at a time: the worker that worker_pick() chose wakes the next, if the queue is not empty when it has taken a call.
 # Threads: any. Not here: how a call runs and ends (call.pyx), how a worker lives (worker.pyx), threads and loops being made
-#   (workers.py).
+#   (_threads/workers.py).
 
-cdef Scheduler NO_LOOP = new_no_loop()  # of goroutines that are on no loop
+cdef Scheduler NO_LOOP = new_no_loop()  # of all goroutines that are on no loop
 
 
 cdef dict pools = {}  # by id, as weak references
@@ -70,7 +70,7 @@ cdef inline void calls_remove(CallQueue* q, PyObject* g) noexcept:
 
 
 cdef inline PyObject* calls_take(Pool p, Worker w) noexcept:
-    # The next for this worker; the queue's reference becomes the caller's. Under the lock.
+    # Takes the next call for this worker; the queue's reference becomes the caller's. Under the lock.
     cdef PyObject* g = calls_next(p, w)
     if g != NULL:
         calls_remove(&p.queues[w.kind], g)
@@ -78,12 +78,12 @@ cdef inline PyObject* calls_take(Pool p, Worker w) noexcept:
 
 
 cdef PyObject* calls_next(Pool p, Worker w) noexcept:
-    # Under the lock: the next for this worker, or NULL.
+    # Under the lock: the next call for this worker, or NULL.
     cdef PyObject* g = p.queues[w.kind].head
     if g == NULL:
         return NULL
     if (<Call>(<Goroutine>g).coro).origin == <PyObject*>w:
-        # Made on this very worker: rather for another, if there is one that could come.
+        # Made on this very worker: left to another, if there is one that could come.
         if others_could(p, w.kind, <PyObject*>w, (<Call>(<Goroutine>g).coro).where == ELSEWHERE):
             return NULL
         if w.kind == LOOP and p.started[LOOP] > 1 and (<Goroutine>g).id != w.insists:
@@ -99,7 +99,7 @@ cdef enum:
 
 
 cdef bint rather_for_another(Pool p, Worker w, PyObject* g) noexcept:
-    # Under the lock: whether somebody with fewer goroutines comes, or is summoned if this worker does not take it.
+    # Under the lock: whether a worker with fewer goroutines comes, or is picked if this worker does not take the call.
     cdef PyObject* origin = (<Call>(<Goroutine>g).coro).origin
     cdef bint must = (<Call>(<Goroutine>g).coro).where == ELSEWHERE and origin != NULL
     cdef Py_ssize_t load = w.sched.live
@@ -115,7 +115,7 @@ cdef bint rather_for_another(Pool p, Worker w, PyObject* g) noexcept:
     return other != NULL and (<Worker>other).load < limit
 
 
-# ---- who is to be woken ----
+# ---- which worker to wake ----
 
 cdef inline IdleList* idle_list(Pool p, Worker w) noexcept:
     return &p.idle[KEEPERS if w.tends else w.kind]
@@ -155,7 +155,7 @@ cdef inline PyObject* idle_other(Pool p, int kind, PyObject* but, PyObject* nor)
 
 
 cdef PyObject* idle_lightest(Pool p, PyObject* but, PyObject* nor) noexcept:
-    # The idle worker whose loop has the fewest goroutines.
+    # Gives the idle worker whose loop has the fewest goroutines.
     cdef PyObject* w = p.idle[LOOP].head
     cdef PyObject* best = NULL
     while w != NULL:
@@ -166,7 +166,7 @@ cdef PyObject* idle_lightest(Pool p, PyObject* but, PyObject* nor) noexcept:
 
 
 cdef PyObject* idle_for(Pool p, int kind, PyObject* g, PyObject* but, bint must) noexcept:
-    # The idle worker to be woken for this call; NULL: none, or a further one is better.
+    # Gives the idle worker to wake for this call; NULL: none, or a further one is better.
     cdef PyObject* origin = (<Call>(<Goroutine>g).coro).origin
     cdef PyObject* w
     if kind == PLAIN:
@@ -186,18 +186,18 @@ cdef inline bint keepers_serve(Pool p, bint must) noexcept:
 
 
 cdef inline PyObject* keeper_for(Pool p, PyObject* origin, bint must) noexcept:
-    # The last that came: those that came before go on with what they have.
+    # Gives the keeper that came last: the earlier ones go on with their goroutines.
     cdef PyObject* w = idle_other(p, KEEPERS, origin, NULL)
     return idle_other(p, KEEPERS, NULL, NULL) if w == NULL and not must else w
 
 
-# After the system has refused a thread the others have to do, for this many seconds. Where there are none, each call asks anew.
+# After the system has refused a thread the other workers must do, for this many seconds. Without others, each call asks anew.
 cdef double STARVES = 0.1
 
 cdef inline bint may_start(Pool p, int kind, bint must) noexcept:
     if p.starved[kind] > 0.0 and p.started[kind] > 0 and goish_monotonic() < p.starved[kind]:
         return False
-    # One more than there may be, rather than that a call waits for ever which the only worker there is may not run.
+    # Allows one thread more than the limit, or a call that the only worker may not run would wait for ever.
     if kind == PLAIN:
         return p.started[PLAIN] < p.most + must
     return p.started[LOOP] < p.size + must
@@ -212,7 +212,7 @@ cdef inline bint others_could(Pool p, int kind, PyObject* but, bint must) noexce
 
 
 cdef PyObject* worker_pick(Pool p, int kind, PyObject* but) noexcept:
-    # Under the lock: whom to worker_wake() after unlocking for what is queued: a worker, the pool itself for a new one, or NULL.
+    # Under the lock: what to give worker_wake() after unlocking, for the queue: a worker, the pool itself for a new one, or NULL.
     cdef PyObject* w
     cdef PyObject* g = p.queues[kind].head
     cdef bint must
@@ -274,7 +274,7 @@ cdef bint never_started(Pool p, int kind) except -1:
 
 
 cdef void fail_queued(Pool p, int kind, object error) noexcept:
-    # There is no worker, and none can be had: whoever has queued a call meanwhile counted on the one that did not come.
+    # There is no worker, and none can be started: calls queued meanwhile counted on the one that did not come.
     try:
         for g in pool_members(p, &p.queues[kind]):
             if claim_call(p, <Goroutine>g):
@@ -286,9 +286,9 @@ cdef void fail_queued(Pool p, int kind, object error) noexcept:
 # ---- work comes ----
 
 cdef bint pool_push(Pool p, Goroutine g, bint offered=False) except -1:
-    # A new goroutine into its queue. PoolShutdown or PoolFull if it is not taken: it has never been then. One that is only
-    # offered is left to the caller by a pool that is full: False.
-    # First: they may fail, as anything deep in a recursion.
+    # Puts a new goroutine into its queue. PoolShutdown or PoolFull if the pool does not take it: it has never been then. One that
+    # is only offered is left to the caller by a pool that is full: False.
+    # The scope comes first: it may fail, as anything deep in a recursion.
     scope = current_scope.get()
     at_limit = None if scope is None else cancelled_error(None)
     cdef Call call = <Call>g.coro
@@ -312,7 +312,7 @@ cdef bint pool_push(Pool p, Goroutine g, bint offered=False) except -1:
 # looked; one too many does no harm.
 
 cdef int push_when_there_is_room(Pool p, Goroutine g) except -1:
-    # As try_push(), which is asked until there is room. What ends the wait has left nothing in the queue.
+    # As try_push(), tried until there is room. Whatever ends the wait has left nothing in the queue.
     cdef int why = 2
     add_space_waiter(p, 1)
     try:
@@ -339,7 +339,7 @@ cdef void add_space_waiter(Pool p, Py_ssize_t by) noexcept:
 
 
 cdef bint has_space(Pool p) noexcept:
-    # Under the lock: either we see the room that another thread makes, or that thread sees that one waits for it.
+    # Under the lock: either this thread sees the room that another one makes, or that one sees that a thread waits for it.
     cdef bint room
     goish_lock(&p.lock)
     room = p.closed or p.pending < 0 or p.queues[PLAIN].count + p.queues[LOOP].count < p.pending
@@ -367,7 +367,7 @@ cdef inline int tell_space(Pool p) except -1:
 
 
 cdef int try_push(Pool p, Goroutine g) except -1:
-    # 0, or why not.
+    # Gives 0, or the reason why not.
     cdef Call call = <Call>g.coro
     cdef PyObject* w = NULL
     cdef int why = 0
@@ -407,7 +407,7 @@ def interpreter_ends(bint begins=False):
 
 
 cdef str what_to_do_when_full(Pool p, Call call):
-    # Under its on_full, for this call and on this thread.
+    # The advice for a full pool, by its on_full, for this call and on this thread.
     cdef bint on_loop = running_loop() is not None
     if p.on_full == FULL_RAISE or call is None:
         return "wait for some of them, raise max_pending, or choose another on_full"
@@ -430,7 +430,7 @@ cdef str what_to_do_when_full(Pool p, Call call):
 
 cdef int raise_refused(Pool p, int why, Call call=None) except -1:
     if why == 1 and ending and running_here() != NULL and current_thread() is not main_thread():
-        raise CancelledError("the interpreter ends")  # as it has been told already, or is about to be
+        raise CancelledError("the interpreter ends")  # the program knows already, or is about to
     if why == 1 and ending:
         raise PoolShutdown(f"the interpreter ends, and with it {p!r}: it takes no more work")
     if why == 1:
@@ -494,7 +494,7 @@ cdef class Pool:
         self._thin_out()
 
     def _thin_out(self):
-        # Idle plain workers beyond what may be busy are woken, to leave.
+        # Wakes idle plain workers beyond the size, which leave.
         cdef PyObject* w = <PyObject*>self
         while w != NULL:
             goish_lock(&self.lock)
@@ -526,7 +526,7 @@ cdef class Pool:
         self.children = checked_children(children)
 
     def _prestart(self):
-        # As many plain workers as may be busy.
+        # Wakes or starts as many plain workers as may be busy.
         cdef bint more = True
         while more:
             goish_lock(&self.lock)
@@ -544,7 +544,7 @@ cdef class Pool:
             raise_refused(self, 1)
 
     def _look(self):
-        # Wakes whom a change calls for.
+        # Wakes the workers that a change calls for.
         cdef PyObject* w
         cdef int kind
         for kind in range(KINDS):
@@ -570,7 +570,7 @@ cdef class Pool:
         tell_space(self)
 
     def _forget(self, room):
-        # In a forked child: no thread is here, and what waits or runs is the parent's.
+        # In a forked child: no thread is here, and all calls that wait or run are the parent's.
         cdef int kind
         self.space = room
         self.lock = empty_lock()
@@ -589,7 +589,7 @@ cdef class Pool:
         return pool_members(self, &self.queues[PLAIN]) + pool_members(self, &self.queues[LOOP])
 
     def running(self):
-        """Those of plain functions that run, oldest first. Any thread."""
+        """The goroutines of plain functions that run, oldest first. Any thread."""
         return pool_members(self, &self.active)
 
     def _numbers(self):
@@ -607,7 +607,7 @@ cdef class Pool:
         return n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]
 
     def is_closed(self):
-        """Whether it was shut down."""
+        """Whether the pool was shut down."""
         return self.closed
 
 
@@ -624,7 +624,7 @@ def pooled_calls():
 
 
 def calls_await_others():
-    """Whether a call waits for a worker, or was given to the executor of others, who may run it anywhere. Any thread."""
+    """Whether a call waits for a worker, or was given to an executor that is not goish's and runs it anywhere. Any thread."""
     cdef Call call
     for p in all_pools():
         if goish_counted(&(<Pool>p).queues[PLAIN].count) > 0 or goish_counted(&(<Pool>p).queues[LOOP].count) > 0:

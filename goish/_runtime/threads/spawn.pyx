@@ -1,7 +1,7 @@
-# spawn.pyx - giving work to threads: go_thread, spawn, submit. What the latter return: flowvar.pyx.
+# spawn.pyx - giving work to threads: go_thread, spawn, submit. What spawn and submit return: flowvar.pyx.
 
 cdef Pool default_pool = None
-cdef object default_of_others = None  # runs plain functions by default in the place of the pool
+cdef object default_of_others = None  # an executor that is not goish's, which runs plain functions in the place of the pool
 cdef object make_default_pool = None
 
 
@@ -12,14 +12,14 @@ cdef Pool pool_by_default():
 
 
 cdef object others_by_default(object fn):
-    # The executor of others that takes this call, or None. A coroutine function needs a loop of goish's workers.
+    # Gives the foreign executor that takes this call, or None. A coroutine function needs a loop of goish's workers.
     return None if default_of_others is None or kind_of(fn) == LOOP else default_of_others
 
 
 def set_default_pool(pool, make, others=None):
-    """Tells which pool go_thread() and spawn() take, and how it is made when it is needed and None.
+    """Sets the pool that go_thread() and spawn() take, and how it is made when it is needed and None.
 
-    ``others``: an executor of others that runs plain functions in its place.
+    ``others``: an executor that is not goish's, which runs plain functions in its place.
     """
     global default_pool, default_of_others, make_default_pool
     default_pool = pool
@@ -54,7 +54,7 @@ cdef class GoThread:
     cdef object name
     cdef object context
     cdef int children  # -1: as the executor says
-    cdef object owner  # held, as a bound method holds its object: an Executor, one of others; None: the default one
+    cdef object owner  # held, as a bound method holds its object: an Executor, a foreign one; None: the default one
     cdef object on_panic
 
     def __call__(self, fn=..., /, *args, **kwargs):
@@ -152,7 +152,7 @@ def spawn(fn, /, *args, **kwargs):
 
 
 def try_spawn(Spawner spawner, fn, /, *args):
-    """As ``Executor.spawn``, for who can do it himself: None if the pool is full, whatever it does then otherwise."""
+    """As ``Executor.spawn``, for a caller that can run the call itself: None if the pool is full, whatever its ``on_full``."""
     cdef FlowVar fv = FlowVar.__new__(FlowVar)
     fv.g = call_new(spawner.pool, fn, args, None, None, None, ANYWHERE, spawner.pool.children)
     return fv if pool_push(spawner.pool, fv.g, offered=True) else None
@@ -177,13 +177,13 @@ def pool_of(Spawner spawner):
 
 
 cdef class Spawner:
-    """What gives work to a pool: the compiled half of ``Executor``."""
+    """The compiled half of ``Executor``, which gives work to a pool."""
 
     def __cinit__(self, *args, **kwargs):
         self.pool = Pool()
 
     def __dealloc__(self):
-        # Nobody can give work any more: what waits is still done, then the threads leave.
+        # No caller can give work any more: queued calls are still run, then the threads leave.
         if self.pool is not None and not self.pool.closed:
             self.pool._close()
 

@@ -2,8 +2,8 @@
 
 @cython.final
 cdef class ThreadWaiter:
-    cdef void* park_lock          # a lock that is taken; whoever decides the op releases it, once
-    cdef unsigned long thread  # the operating system's id of who sits
+    cdef void* park_lock          # a lock that is taken; the thread that decides the op releases it, once
+    cdef unsigned long thread  # the operating system's id of the parked thread
     cdef bint rung
     cdef unsigned long ident   # Python's id of the thread
     cdef unsigned int born     # in which process of a line of forks

@@ -7,17 +7,17 @@
 #   first. If that is refused, the op has happened, and the thread waits for its lock, which is about to be released. So no other
 #   thread touches its ThreadWaiter or op when it goes on.
 # A plain call of a pool can be cancelled while its thread is blocked: `waits` of its Call is the op, from when it is armed until
-#   it is over. It and GF_MUST_CANCEL change under end_lock() of the goroutine: so either who cancels finds the op, or who is
-#   about to block finds the cancel. If the op has been decided, the cancel stays for the next blocking call, or check_cancel().
+#   it is over. It and GF_MUST_CANCEL change under end_lock() of the goroutine: so either the canceller finds the op, or the
+#   thread that blocks finds the cancel. If the op is decided, the cancel stays for the next blocking call, or check_cancel().
 # Threads: the one that parks; thread_wake() and cancel_blocked() from any.
 # Not here: what an op does (handoff.pyx, select.pyx, goroutine.pyx, waitgroup.pyx).
 
-# Who is told that a thread is about to block, and that it goes on: a pool that starts another worker meanwhile.
+# Called as a thread is about to block, and as it goes on: by them a pool starts another worker meanwhile.
 cdef object before_blocking = None
 cdef object after_blocking = None
 
-# Threads that sit without a timeout and whose op is undecided: like parked goroutines, they wake nobody. Each is in here only
-# while that is so, to the instant, since a deadlock is concluded from it.
+# Threads that are parked without a timeout and whose op is undecided: like parked goroutines, they wake nobody. Each is in here
+# only while that is so, to the instant, since a deadlock is concluded from it.
 cdef set seated_for_ever = set()
 cdef uint64_t wake_ups_of_threads = 0  # how many have been woken so far
 cdef goish_mutex parked_lock
@@ -40,7 +40,7 @@ cdef class ThreadWaiter:
 
 
 cdef void thread_wake(PyObject* waiter) noexcept:
-    # Once its lock is released the waiter may be gone.
+    # The waiter may be gone once its lock is released.
     cdef ThreadWaiter thread_waiter = <ThreadWaiter>waiter
     thread_unlist(thread_waiter)
     goish_unpark(thread_waiter.park_lock)
@@ -69,7 +69,7 @@ cdef void thread_unlist(ThreadWaiter thread_waiter) noexcept:
 
 
 cdef double checked_timeout(object timeout) except -1.0:
-    # Seconds; infinite for None, zero for less.
+    # Gives seconds; infinite for None, zero for less.
     cdef double seconds
     if timeout is None:
         return INFINITY
@@ -131,7 +131,7 @@ cdef int thread_park_through(Op op, double seconds, str call, PyObject** result)
 
 
 cdef void tell_goes_on(object goes_on) noexcept:
-    # Whatever it raises must not cost what was received.
+    # An exception of goes_on() must not cost what was received.
     try:
         goes_on()
     except BaseException:
@@ -155,7 +155,7 @@ cdef double FIRST_WAIT = 0.05
 
 
 cdef void thread_park(Op op, ThreadWaiter thread_waiter, double seconds, str call) except *:
-    # Until the op is decided; otherwise it is withdrawn, and the reason raised.
+    # Waits until the op is decided; otherwise withdraws it, and raises the reason.
     cdef double deadline = goish_monotonic() + seconds
     cdef double left = min(seconds, FIRST_WAIT)
     cdef int rung
@@ -177,7 +177,7 @@ cdef void thread_park(Op op, ThreadWaiter thread_waiter, double seconds, str cal
 
 
 cdef bint thread_give_up(Op op, ThreadWaiter thread_waiter) noexcept:
-    # False: too late, it has happened.
+    # Withdraws the op. False: too late, it has happened.
     if waits[op.kind].withdraw(op):
         thread_unlist(thread_waiter)
         op.owner = op.value = None
@@ -188,7 +188,7 @@ cdef bint thread_give_up(Op op, ThreadWaiter thread_waiter) noexcept:
 
 
 cdef void thread_unpark(Op op, ThreadWaiter thread_waiter, object exc) except *:
-    # A signal handler has raised, as Ctrl-C does. What was received by then nobody would see: it is undelivered.
+    # A signal handler has raised, as Ctrl-C does. The value received by then would be lost: it is undelivered.
     if not thread_give_up(op, thread_waiter):
         if goish_load_state(&op.state) == OP_FAILED and plain_here() != NULL:  # a cancel was first: it comes later
             goish_set_bits(&(<Goroutine>plain_here()).flags, GF_MUST_CANCEL)
@@ -207,7 +207,7 @@ cdef inline PyObject* plain_here() noexcept:
 
 
 cdef inline Call plain_call(PyObject* g):
-    # On its thread: until the call is over nobody else changes `coro`.
+    # On its thread: until the call is over no other thread changes `coro`.
     return <Call>(<Goroutine>g).coro
 
 
@@ -229,7 +229,7 @@ cdef int look_for_cancel() except -1:
 
 
 cdef bint waits_now(Op op, Scheduler pumped):
-    # False: it was cancelled before.
+    # Notes the op that the thread blocks by. False: the call was cancelled before.
     cdef Goroutine g
     cdef Call call
     cdef bint cancelled
@@ -260,7 +260,7 @@ cdef void waits_no_more() noexcept:
 
 
 cdef str blocked_by(Goroutine g):
-    # Any thread: what the thread of a plain call is blocked by, in Go's words; None: by nothing of goish.
+    # Gives what the thread of a plain call is blocked by, in Go's words; None: by nothing of goish. Any thread.
     cdef Call call = call_of(g)
     cdef Op op = None
     if call is not None:
@@ -271,7 +271,7 @@ cdef str blocked_by(Goroutine g):
 
 
 cdef bint set_inner(Goroutine g, Goroutine inner) noexcept:
-    # Whether the outer one was cancelled before.
+    # Notes the inner call. Whether the outer one was cancelled before.
     cdef Call call = plain_call(<PyObject*>g)
     cdef Goroutine _before  # dropped after unlocking
     goish_lock(end_lock(g))
@@ -282,8 +282,8 @@ cdef bint set_inner(Goroutine g, Goroutine inner) noexcept:
 
 
 cdef int cancel_blocked(Goroutine g, Call call, object msg) except -1:
-    # Any thread. Wakes a plain call that is blocked, or leaves the cancel for when it looks. What its thread runs meanwhile is
-    # cancelled with it: nobody else could get it out of there.
+    # Wakes a plain call that is blocked, or leaves the cancel for its next look. Any thread. The call that its thread runs
+    # meanwhile is cancelled with it: nothing else could get it out of there.
     while call is not None:
         g = cancel_one(g, call, msg)
         if g is None:
@@ -295,7 +295,7 @@ cdef int cancel_blocked(Goroutine g, Call call, object msg) except -1:
 
 
 cdef Goroutine cancel_one(Goroutine g, Call call, object msg):
-    # The call that is to be cancelled with it, or None.
+    # Cancels one call, and gives the call that must be cancelled with it, or None.
     cdef Op op
     cdef Op before = None
     cdef Goroutine inner
@@ -319,7 +319,7 @@ cdef Goroutine cancel_one(Goroutine g, Call call, object msg):
 
 
 def cancel_pumped(Goroutine g):
-    # On its worker, whose loop runs while the call is blocked.
+    # On the worker whose loop runs while the call is blocked.
     cdef Call call = call_of(g)
     cdef Op op = None if call is None else call.waits
     if op is None or not goish_load_state(&g.flags) & GF_MUST_CANCEL:
@@ -338,7 +338,7 @@ def cancel_pumped(Goroutine g):
 def on_blocking(blocks, goes_on):
     """Has ``blocks()`` called on a thread that is about to block in a goish call, and ``goes_on()`` when it goes on.
 
-    For pools. ``blocks`` may raise: the call then has not happened, and raises that. Both None: nobody is told.
+    For pools. ``blocks`` may raise: the call then has not happened, and raises that. Both None: nothing is called.
     """
     global before_blocking, after_blocking
     goish_lock(&parked_lock)
@@ -348,7 +348,7 @@ def on_blocking(blocks, goes_on):
 
 
 def set_max_spinners(int threads):
-    """How many threads at most may look out for what they wait for, for a moment, before they sleep."""
+    """Sets how many threads at most may spin for a moment before they sleep."""
     global goish_most_spinning
     goish_most_spinning = threads
 

@@ -1,4 +1,4 @@
-# worker.pyx - the threads that take what waits in a pool (pool.pyx).
+# worker.pyx - the threads that take the calls of a pool (pool.pyx).
 #
 # A plain worker parks on its `park_lock`. A worker on which calls have left goroutines runs their loop instead, until they are
 # over or the worker is picked for a call. Then it takes the park lock all the same, so a wake-up is never too late. A loop worker
@@ -8,7 +8,7 @@
 # Threads: the worker's own; any wakes it.
 
 cdef Goroutine next_call(Worker w):
-    # Parks until there is a call for this plain worker, which the caller owns then; None: it is to leave.
+    # Parks until there is a call for this plain worker, which the caller owns then; None: the worker must leave.
     cdef Pool p = w.pool
     cdef PyObject* g
     cdef PyObject* other
@@ -56,7 +56,7 @@ cdef Goroutine next_call(Worker w):
 
 
 cdef bint keeps_goroutines(Worker w) noexcept:
-    # Under the lock, of a plain worker between calls.
+    # Under the lock, for a plain worker between calls.
     cdef bint keeps = w.sched is not None and w.sched.live > 0 and not ending
     w.pool.kept += keeps - w.kept
     w.kept = keeps
@@ -64,7 +64,7 @@ cdef bint keeps_goroutines(Worker w) noexcept:
 
 
 cdef void run_kept(Worker w) except *:
-    # It is in the list of keepers, or was just summoned.
+    # The worker is in the list of keepers, or was just picked.
     cdef Pool p = w.pool
     cdef bint summoned
     w.stops = False
@@ -85,13 +85,13 @@ cdef void run_kept(Worker w) except *:
 
 
 cdef void stop_keeping(Worker w) noexcept:
-    # On its thread, whose loop runs the goroutines that calls have left: they are over, or it was summoned.
+    # On the thread whose loop runs the goroutines that calls have left: they are over, or the worker was picked.
     if not w.stops:
         w.stops = loop_call_retry(w.sched.loop, w.sched.call_soon, (w.sched.loop.stop,), own_context(w.sched)) is not False
 
 
 cdef PyObject* leave_too(Pool p, int kind) noexcept:
-    # Under the lock: an idle worker of a closed pool, to be woken, and to leave.
+    # Under the lock: an idle worker of a closed pool, to wake so that it leaves.
     cdef PyObject* w = p.idle[kind].head if p.closed else NULL
     if w != NULL:
         idle_remove(p, <Worker>w)
@@ -101,7 +101,7 @@ cdef PyObject* leave_too(Pool p, int kind) noexcept:
 
 
 cdef void worker_wake_quietly(Pool p, int kind, PyObject* w) noexcept:
-    # A helper that cannot be had is no matter of who would have liked it.
+    # Failing to start an extra worker is not the caller's error: log it.
     if w == NULL:
         return
     try:
@@ -113,7 +113,7 @@ cdef void worker_wake_quietly(Pool p, int kind, PyObject* w) noexcept:
 
 # ---- a worker's loop ----
 
-# How long a call that was made on a loop worker waits for another one to take it, in seconds.
+# Seconds that a call made on a loop worker waits for another worker to take it.
 cdef double PATIENCE = 0.02
 
 cdef void call_settles(Goroutine g, Scheduler s) noexcept:
@@ -123,7 +123,7 @@ cdef void call_settles(Goroutine g, Scheduler s) noexcept:
 
 
 cdef bint worker_feed(Scheduler s) except *:
-    # The next call for a loop that has nothing else to run.
+    # Takes the next call for a loop that has nothing else to run.
     cdef Worker w = s.worker
     cdef Pool p
     cdef PyObject* g
@@ -182,7 +182,7 @@ cdef void worker_idle(Scheduler s) noexcept:
         return
     goish_lock(&p.lock)
     again = w.told or calls_next(p, w) != NULL
-    if again:  # its slice was over before it looked, or somebody has pushed meanwhile
+    if again:  # its slice was over before it looked, or a caller has pushed meanwhile
         goish_unlock(&p.lock)
         arm_drain(s)
         return
@@ -207,14 +207,14 @@ cdef void worker_idle(Scheduler s) noexcept:
 
 
 cdef void worker_gets(Worker w, Scheduler s) noexcept:
-    # Its loop's, once; others may look.
+    # The thread of the loop sets it, once; others may look.
     goish_lock(&w.pool.lock)
     w.sched = s  # None before
     goish_unlock(&w.pool.lock)
 
 
 cdef Worker worker_here(Pool p):
-    # This thread's; one of no pool where a thread that is none runs a call that it waits for.
+    # Gives this thread's worker; one of no pool where a thread that is none runs a call that it waits for.
     if goish_tls_worker != NULL:
         return <Worker>goish_tls_worker
     borrowed = Worker.__new__(Worker)
@@ -307,7 +307,7 @@ cdef object worker_pump(Op op, double seconds):
 
 
 def join_child(Goroutine g):
-    """Blocks until ``g`` is done, of which the function that runs here is the starter; also where nobody can take its place."""
+    """Blocks until ``g`` is done, which the function that runs here has started; also where no worker can take its place."""
     cdef Op op = quiet_join(g)
     cdef bint counted = False
     op.used |= U_USED
@@ -343,7 +343,7 @@ cdef class Worker:
             PyThread_free_lock(self.park_lock)
 
     def _attach(self, loop):
-        # A loop worker, on its thread: from now on its loop takes calls.
+        # A loop worker calls this on its thread: from now on its loop takes calls.
         global goish_tls_worker
         self.thread = PyThread_get_thread_ident()
         worker_gets(self, scheduler_of(loop))
@@ -358,7 +358,7 @@ cdef class Worker:
         arm_drain(self.sched)
 
     def _detach(self):
-        # The thread ends: what is queued is for others.
+        # The thread ends: queued calls are for others.
         global goish_tls_worker
         cdef Pool p = self.pool
         cdef PyObject* other
@@ -392,7 +392,7 @@ cdef class Worker:
             goish_tls_worker = NULL
 
     def is_idle(self):
-        """Whether it waits for work, and there is none: it wakes nobody. Not of one whose loop runs: that has more to do."""
+        """Whether the worker waits for work, and there is none: it wakes nobody. False if it runs a loop: that has more to do."""
         cdef bint idle
         goish_lock(&self.pool.lock)
         idle = self.idle and self.kind == PLAIN and not self.tends and self.pool.queues[PLAIN].count == 0
@@ -401,7 +401,7 @@ cdef class Worker:
 
     @property
     def goes_on(self):
-        """Whether it is to go on running the loop of goroutines that calls have left. Its own thread."""
+        """Whether the worker must go on running the loop of goroutines that calls have left. Its own thread."""
         cdef bint told
         goish_lock(&self.pool.lock)
         told = self.told
@@ -415,7 +415,7 @@ cdef class Worker:
 
     @property
     def scheduler(self):
-        """Of its loop; None before it needs one."""
+        """The Scheduler of its loop; None before it needs one."""
         goish_lock(&self.pool.lock)
         s = self.sched
         goish_unlock(&self.pool.lock)

@@ -36,7 +36,7 @@ class Mutant(NamedTuple):
 
 
 MUTANTS = {
-    "nothing": Mutant("handoff", "# ---- afterwards, without the lock ----", ""),
+    "nothing": Mutant("transfer", "# ---- afterwards, without the lock ----", ""),
     "missing lock": Mutant(
         "handoff",
         "    goish_lock(&(<Chan>chan).lock)\n",
@@ -46,7 +46,7 @@ MUTANTS = {
         drop="    goish_unlock(&(<Chan>chan).lock)\n",
     ),
     "wake before write": Mutant(
-        "handoff",
+        "transfer",
         "            Py_INCREF(<object>value)\n            value = value_unwrapped(ch, value)\n",
         "            op_wake(<Op>receiver)\n            Py_INCREF(<object>value)\n            value = value_unwrapped(ch, value)\n",
         without_gil=True,
@@ -59,24 +59,24 @@ MUTANTS = {
     ),
     "lost close wake": Mutant("handoff", "    last = claim_all(&ch.senders, last)\n", ""),
     "lost wake": Mutant(
-        "handoff",
+        "transfer",
         "    sender = waitq_claim(&ch.senders)\n        if sender != NULL:\n            value[0] = value_unwrapped(ch, sent_value(sender))\n"
         "            aside.wake = sender\n",
         "    sender = waitq_claim(&ch.senders)\n        if sender != NULL:\n            value[0] = value_unwrapped(ch, sent_value(sender))\n",
     ),
     "send after close": Mutant(
-        "handoff", "    if ch.closed:\n        return CLOSED\n    if ch.receivers", "    if ch.receivers"
+        "transfer", "    if ch.closed:\n        return CLOSED\n    if ch.receivers", "    if ch.receivers"
     ),
     "closed before drained": Mutant(
-        "handoff",
+        "transfer",
         "    if ch.buffer.count > 0:\n        value[0]",
         "    if ch.buffer.count > 0 and not ch.closed:\n        value[0]",
     ),
     "one too many": Mutant(
-        "handoff", "    if ch.buffer.count < ch.capacity:\n", "    if ch.buffer.count <= ch.capacity:\n"
+        "transfer", "    if ch.buffer.count < ch.capacity:\n", "    if ch.buffer.count <= ch.capacity:\n"
     ),
     "sender not moved up": Mutant(
-        "handoff",
+        "transfer",
         "        if ch.senders.head != NULL:\n            sender = waitq_claim",
         "        if False:\n            sender = waitq_claim",
     ),

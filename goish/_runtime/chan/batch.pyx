@@ -1,7 +1,7 @@
 # batch.pyx - many values at once: one critical section and one pass of wake-ups for all.
 #
 # Not here: send_many and recv_many, which wait (many.py).
-# Threads: under the lock no list is made and nothing dropped, as in handoff.pyx.
+# Threads: under the lock no list is made and nothing dropped, as in transfer.pyx.
 
 cdef bint chan_try_send_batch(Chan ch, object values) except -1:
     # Sends all or nothing, in one critical section and one pass of wake-ups.

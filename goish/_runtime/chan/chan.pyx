@@ -1,16 +1,9 @@
 # chan.pyx - the channel as programs see it: Chan, PriorityChan, NIL.
 #
-# Not here: how values move (handoff.pyx), the two ends of a channel (view.pyx).
+# Not here: how values move (transfer.pyx), the two ends of a channel (view.pyx).
 
 cdef Ring* chan_ring(PyObject* ch) noexcept:
     return &(<Chan>ch).buffer
-
-
-cdef int raise_no_channel_copy() except -1:
-    raise TypeError(
-        "a channel cannot be copied or pickled: pass it itself, goroutines share it. It does not reach into other processes: "
-        "a function that runs there returns its values"
-    )
 
 
 cdef class Chan:
@@ -390,21 +383,6 @@ cdef class Chan:
 
     def __reduce_ex__(self, protocol):
         raise_no_channel_copy()
-
-
-cdef Prioritized with_priority(PriorityChan ch, object value, object given):
-    cdef Prioritized item = Prioritized.__new__(Prioritized)
-    cdef double priority
-    try:
-        priority = given
-    except TypeError:
-        raise TypeError(f"a priority is a number, got {given!r} of type {type(given).__name__}") from None
-    if priority != priority:
-        raise ValueError("a priority is a number, not NaN")
-    item.priority = priority
-    item.order = goish_next(&ch.order)
-    item.value = value
-    return item
 
 
 cdef class PriorityChan(Chan):

@@ -138,3 +138,25 @@ cdef str chan_repr(Chan ch, str kind):
 
 cdef class ChanCold:
     pass
+
+
+cdef int raise_no_channel_copy() except -1:
+    raise TypeError(
+        "a channel cannot be copied or pickled: pass it itself, goroutines share it. It does not reach into other processes: "
+        "a function that runs there returns its values"
+    )
+
+
+cdef Prioritized with_priority(PriorityChan ch, object value, object given):
+    cdef Prioritized item = Prioritized.__new__(Prioritized)
+    cdef double priority
+    try:
+        priority = given
+    except TypeError:
+        raise TypeError(f"a priority is a number, got {given!r} of type {type(given).__name__}") from None
+    if priority != priority:
+        raise ValueError("a priority is a number, not NaN")
+    item.priority = priority
+    item.order = goish_next(&ch.order)
+    item.value = value
+    return item

@@ -2,7 +2,7 @@
 #
 # Invariants: size is 0 or a power of two; count <= size; slots outside the row hold nothing owned.
 # Threads: the owner's lock guards it. Nothing here runs user code or can trigger the collector (PyMem, not PyObject_GC).
-# Not here: what a value means, and the waiters of a channel (handoff.pyx).
+# Not here: what a value means, and the waiters of a channel (transfer.pyx).
 
 cdef int ring_reserve(Ring* r) except -1:
     # Makes room for one more, so that ring_push cannot fail.

@@ -160,9 +160,9 @@ def test_an_outcome_that_nobody_takes_is_told_of(caplog: pytest.LogCaptureFixtur
     outcome = submit(failing).outcome()
     until(outcome.is_ready)
     assert not caplog.records
-    del outcome
+    del outcome  # the worker may hold the goroutine a moment longer
     gc.collect()
-    assert "as it should" in caplog.text
+    until(lambda: "as it should" in caplog.text)
     assert goish.debug.panics() == before + 1
 
 

@@ -26,6 +26,7 @@ from .._runtime.core import (
     set_failure_watch,
     set_panic_hearers,
     set_program_end,
+    wake_loops,
 )
 from .._threads.handles import joint_waits
 from ..errors import Panic
@@ -301,13 +302,24 @@ def _due() -> list[weakref.ref[Goroutine[Any]]]:
 
 def _wait(until: float) -> None:
     """Wait, as long as an awaiter may yet come; goroutines that nobody holds are reported meanwhile."""
+    if not FREE_THREADED:
+        time.sleep(max(0.0, until - time.monotonic()))
+        return
+    began = time.monotonic()
+    pause = GLANCE
     while (left := until - time.monotonic()) > 0.0:
-        time.sleep(min(left, GLANCE) if FREE_THREADED else left)
-        if FREE_THREADED:
-            with _lock:
-                failed = list(_unseen)
-            for known in failed:
-                report_if_only_ref(known)
+        time.sleep(min(left, GLANCE))
+        with _lock:
+            failed = list(_unseen)
+        for known in failed:
+            report_if_only_ref(known)
+        if time.monotonic() - began >= pause:
+            pause *= 2  # rarer and rarer: it wakes every loop
+            wake_loops(_run_python)
+
+
+def _run_python() -> None:
+    """Nothing; but a thread that runs Python frees what others have let go."""
 
 
 def _after_fork() -> None:

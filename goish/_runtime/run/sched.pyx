@@ -557,6 +557,16 @@ def goroutines():
     return found
 
 
+def wake_loops(fn):
+    """Has each loop call ``fn()``, a Python function. Any thread.
+
+    Without the GIL a thread frees what it has made, and another thread has let go, only when it runs Python: a sleeping loop
+    does not, nor one of uvloop's that calls compiled code.
+    """
+    for s in all_schedulers():
+        sched_post(<Scheduler>s, fn, (), None)
+
+
 def all_goroutines():
     """For dumps: all goroutines that can be read from here, queued calls and running functions of workers included.
 

@@ -27,14 +27,14 @@ class Meeting:
         self.chans: list[Chan[int]] = [chan(rng.choice((0, 0, 1))) for _ in range(rng.choice((2, 2, 3)))]
         self.stop: Chan[None] = chan()
         self.values = itertools.count().__next__
-        self.sides = itertools.cycle(range(len(self.chans))).__next__
+        self.sides = itertools.count().__next__  # not cycle, which threads cannot share without the GIL
         self.sent: list[list[int]] = []
         self.received: list[list[int]] = []
 
     async def choose(self, party: Party, seed: float) -> None:
         """Each value is offered until it is taken; the order of the cases is any."""
         rng = random.Random(seed)
-        side = self.sides()
+        side = self.sides() % len(self.chans)
         out, back = self.chans[side], self.chans[side - 1]
         sent: list[int] = []
         received: list[int] = []

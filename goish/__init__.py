@@ -114,6 +114,5 @@ __all__ = [
 ]
 
 _set_own_files(_os.path.join(_os.path.dirname(__file__), ""), _workers.__file__)
-for _module in ("parallel", "sync", "runtime", "debug", "loops"):
-    _publish(globals()[_module])
-_publish(_sys.modules[__name__])
+for _module in (parallel, sync, runtime, debug, loops, _sys.modules[__name__]):
+    _publish(_module)

@@ -73,6 +73,17 @@ async def test_lost_task_is_destroyed_and_the_log_says_so(drive: Citizen) -> Non
     assert destroyed(drive) == [LOST]
 
 
+async def test_lost_task_is_destroyed_by_a_call_of_the_collector_that_is_overdue(drive: Citizen) -> None:
+    _, _, overdue = gc.get_threshold()
+    lost = weakref.ref(asyncio.create_task(Waits().for_nothing()))
+    await settle()
+    for _ in range(overdue + 2):
+        gc.collect(1)
+    await collect()
+    assert lost() is None
+    assert destroyed(drive) == [LOST]
+
+
 @pytest.mark.parametrize("way", ["by_gather", "by_shield", "by_wait", "by_an_event"])
 async def test_lost_task_is_destroyed_with_what_it_waits_by(drive: Citizen, way: str) -> None:
     waits = Waits()

@@ -85,12 +85,22 @@ cdef inline bint waits_for_future(Goroutine g) noexcept:
 cdef double LONG_WAIT = 10.0
 
 
+cdef bint collects_by_itself() except -1:
+    # The collector begins when the youngest generation is full. The oldest may be overdue for long before it is collected, so
+    # its count alone does not tell gc.collect() from the collector's own turn.
+    if not gc.isenabled():
+        return False
+    young, _, old = gc.get_count()
+    most_young, _, most_old = gc.get_threshold()
+    return young > most_young and old > most_old
+
+
 def _collector_begins(phase, info):
     cdef Goroutine g
     cdef double latest
     if phase != "start" or info["generation"] < 2:
         return
-    latest = goish_monotonic() - LONG_WAIT if gc.get_count()[2] > gc.get_threshold()[2] else INFINITY
+    latest = goish_monotonic() - LONG_WAIT if collects_by_itself() else INFINITY
     for s in all_schedulers():
         if not (<Scheduler>s).makes_tasks:
             continue

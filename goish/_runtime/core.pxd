@@ -138,10 +138,11 @@ cdef extern from "c/goish.h":
 
 include "data/ring.pxd"
 include "data/waitq.pxd"
+include "data/heap.pxd"
 include "run/op.pxd"
 include "run/goroutine.pxd"
-include "run/timers.pxd"
-include "run/turn.pxd"
+include "run/handle.pxd"
+include "run/runq.pxd"
 include "aio/clock.pxd"
 include "run/inbox.pxd"
 include "threads/pool.pxd"

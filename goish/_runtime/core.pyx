@@ -100,25 +100,49 @@ class GoExit(BaseException):
     """Raised by ``goexit()``: ends the goroutine without a panic."""
 
 
-# data: they know nothing of goroutines.
+# data: queues and a heap, which know nothing of goroutines.
 include "data/ring.pyx"
 include "data/waitq.pyx"
+include "data/heap.pyx"
+# host: what the core asks of Python and asyncio.
+include "host/python.pyx"
+include "host/coroutine.pyx"
+include "host/current.pyx"
+include "host/modules.pyx"
 # run: how goroutines run and wait.
+include "run/twin.pyx"
 include "run/op.pyx"
-include "run/goroutine.pyx"
-include "run/join.pyx"
+include "run/tracking.pyx"
+include "run/cold.pyx"
+include "run/registry.pyx"
 include "run/program.pyx"
-include "run/go.pyx"
-include "run/timers.pyx"
-include "run/turn.pyx"
+include "run/handle.pyx"
 include "run/inbox.pyx"
-include "run/lend.pyx"
-include "run/sched.pyx"
-include "run/current.pyx"
+include "run/runq.pyx"
+include "run/timers.pyx"
+include "run/ready.pyx"
+include "run/giveup.pyx"
 include "run/panic.pyx"
+include "run/cancel.pyx"
+include "run/join.pyx"
+include "run/end.pyx"
+include "run/goroutine.pyx"
+include "run/step.pyx"
+include "run/awake.pyx"
+include "run/lend.pyx"
+include "run/drain.pyx"
+include "run/shutdown.pyx"
+include "run/sleep.pyx"
+include "run/future.pyx"
+include "run/go.pyx"
+include "run/sched.pyx"
 # threads: calls on workers, and threads that wait.
-include "threads/pool.pyx"
+include "threads/callq.pyx"
+include "threads/blocked.pyx"
 include "threads/call.pyx"
+include "threads/pick.pyx"
+include "threads/plain_run.pyx"
+include "threads/pool.pyx"
 include "threads/worker.pyx"
 include "threads/thread_wait.pyx"
 include "threads/flowvar.pyx"
@@ -137,6 +161,7 @@ include "chan/select.pyx"
 include "chan/instead.pyx"
 # aio: what asyncio sees of a goroutine and a loop.
 include "aio/task.pyx"
+include "aio/call_soon.pyx"
 include "aio/clock.pyx"
 include "aio/factory.pyx"
 
@@ -144,7 +169,6 @@ above = Above(
     worker_feed, worker_awake, worker_idle, scheduler_of_worker_here, calls_in_pools, live_in_pools, thread_wake,
     forget_parked_threads, wg_leave, loops_call_later,
 )
-on_blocking(before_blocking_here, after_blocking_here)
 
 goish_install_slots(<PyTypeObject*>Op, op_step)
 goish_free_goroutines_flat(<PyTypeObject*>Goroutine)

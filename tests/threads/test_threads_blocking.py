@@ -19,11 +19,9 @@ from parties import PATIENCE, until
 
 import goish
 from goish import NIL, Chan, ChanClosed, ChanFull, PriorityChan, SendOnClosed, WaitGroup, after, chan, select_blocking
-from goish._runtime import core
-from goish._runtime.core import on_blocking, parked_threads
+from goish._runtime.core import parked_threads
 
 SOON = 0.001  # seconds: a timeout that is meant to run out
-POOLS = (core.before_blocking_here, core.after_blocking_here)  # type: ignore[attr-defined]  # who is told as a rule
 
 
 def waiting(ch: Chan[Any]) -> tuple[int, int]:
@@ -338,16 +336,10 @@ async def test_on_a_loops_thread_they_name_what_to_await_instead(drive: Any) -> 
 
 @pytest.fixture
 def interrupts() -> Generator[None]:
-    """Ctrl-C, a moment after this thread has begun to block."""
-
-    def interrupt() -> None:
-        threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()
-
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    on_blocking(interrupt, None)
+    """A SIGALRM is as Ctrl-C."""
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     yield
-    on_blocking(*POOLS)
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.parametrize("timeout", [None, PATIENCE])
@@ -365,6 +357,7 @@ def test_interrupt_ends_every_wait_and_nothing_is_left_behind(timeout: float | N
         lambda: NIL.recv_blocking(timeout),
     ):
         with pytest.raises(KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
             call()
     assert waiting(ch) == (0, 0)
     assert left in ([1], []), "undelivered, unless the interrupt came before it was to be sent"
@@ -424,57 +417,6 @@ def test_interrupt_after_a_send_has_happened_says_so() -> None:
     finally:
         signal.signal(signal.SIGALRM, before)
     assert "had been sent" in raised.value.__notes__[0]
-
-
-# ── what a pool is told ──
-
-
-@pytest.fixture
-def told() -> Generator[list[str]]:
-    told: list[str] = []
-    on_blocking(lambda: told.append("blocks"), lambda: told.append("goes on"))
-    yield told
-    on_blocking(*POOLS)
-
-
-def test_a_pool_is_told_of_threads_that_really_block(told: list[str]) -> None:
-    ch: Chan[int] = chan(1)
-    ch.send_blocking(1)
-    ch.recv_blocking()
-    with pytest.raises(TimeoutError):
-        ch.recv_blocking(0)
-    assert told == []
-    with pytest.raises(TimeoutError):
-        ch.recv_blocking(SOON)
-    assert told == ["blocks", "goes on"]
-
-
-def test_a_pool_may_refuse_and_nothing_has_happened() -> None:
-    def refuse() -> None:
-        raise BlockingIOError("no more workers")
-
-    ch: Chan[int] = chan()
-    on_blocking(refuse, refuse)
-    try:
-        with pytest.raises(BlockingIOError):
-            ch.send_blocking(1, PATIENCE)
-    finally:
-        on_blocking(*POOLS)
-    assert waiting(ch) == (0, 0)
-
-
-def test_a_pool_that_fails_afterwards_does_not_cost_the_value(caplog: pytest.LogCaptureFixture) -> None:
-    ch: Chan[int] = chan()
-
-    def fail() -> None:
-        raise ValueError
-
-    on_blocking(lambda: Blocked(ch.send_blocking, 1, PATIENCE), fail)
-    try:
-        assert ch.recv_blocking(PATIENCE) == 1
-    finally:
-        on_blocking(*POOLS)
-    assert "failed after a thread had blocked" in caplog.text
 
 
 # ── who is asleep ──

@@ -62,27 +62,7 @@ cdef class Goroutine:
             if not sched_post(self.sched, self.cancel, (msg,), None):
                 raise RuntimeError(f"the event loop of {self!r} is closed: it never runs again, so it cannot be cancelled")
             return True
-        if self.flags & GF_PASSING and self.state == G_WAITING:
-            return stop_awaiting(self, msg)  # what it awaits has passed the cancel back to it
-        if self.cancels < 65535:
-            self.cancels += 1
-        if self.state == G_WAITING:
-            wait = self.wait
-            if type(wait) is Op and (<Op>wait).owner is self:
-                self.flags |= GF_PASSING
-                told = op_cancel(<Op>wait, msg)
-                if self.state != G_DONE:
-                    self.flags &= ~GF_PASSING
-                if told:
-                    if self.state == G_RUNNABLE:
-                        self.flags |= GF_CANCELLED
-                    return True
-            elif cancel_awaited(self, wait, msg):
-                return True
-        elif self.state == G_RUNNABLE and self.flags & GF_CANCELLED:
-            return True
-        goroutine_must_cancel(self, msg, self.state == G_RUNNABLE)
-        return True
+        return goroutine_cancel(self, msg)
 
     def cancelling(self):
         """How many cancel() calls have not been taken back by uncancel(). As ``asyncio.Task.cancelling``."""
@@ -430,47 +410,6 @@ cdef inline bint in_sight(Goroutine g) noexcept:
     # Whether its coroutine, and what it waits for, may be read: without the GIL another thread may drop them at any instant, and
     # does at the end. A task keeps its coroutine.
     return not GOISH_LOCKS or is_here(g.sched) or (goish_load_state(&g.state) == G_DONE and is_task(g))
-
-
-cdef bint cancel_awaited(Goroutine g, object future, object msg) except -1:
-    # Passes a cancel on to the asyncio future that it awaits. The future's cancel() may run any code: that of a gather cancels
-    # its children, of which one may await `g`, or another gather.
-    g.flags |= GF_PASSING
-    try:
-        return future.cancel(msg=msg)
-    except RecursionError:
-        if g.state != G_WAITING or g.wait is not future:
-            raise
-        stop_awaiting(g, msg)
-        return sched_post(g.sched, future.cancel, (msg,), None)  # the rest of the chain, from the ground up
-    finally:
-        if g.state != G_DONE:
-            g.flags &= ~GF_PASSING
-
-
-cdef bint stop_awaiting(Goroutine g, object msg) except -1:
-    # Cancels the goroutine's own wait, because the awaited future awaits it, or takes no cancel. Its end reaches the others.
-    cdef Wake wake
-    if type(g.wait) is Op:
-        return op_fail(<Op>g.wait, cancelled_error(msg))
-    wake = Wake.__new__(Wake)
-    wake.g = g
-    if g.wait.remove_done_callback(wake) > 0:  # otherwise it is about to be woken
-        g.wait.add_done_callback(_look_at)  # nothing else retrieves it, and asyncio logs what is not retrieved
-        g.wait = None
-        goish_store_state(&g.state, G_YIELDED)
-        if is_task(g):
-            task_woken(g.sched, g)
-        else:
-            run_push(g.sched, <PyObject*>g)
-            arm_drain(g.sched)
-    goroutine_must_cancel(g, msg, False)
-    return True
-
-
-def _look_at(future):
-    if not future.cancelled():
-        future.exception()
 
 
 cdef object loop_of(Goroutine g):

@@ -76,7 +76,7 @@ cdef void timer_disarm(Chan ch) noexcept:
         cold.alarm = None
     goish_unlock(&ch.lock)
     if alarm is not None:
-        timers_remove(cold.sched, <PyObject*>alarm)
+        timers_remove(&cold.sched.alarms, <PyObject*>alarm)
 
 
 cdef void timer_fire(Op op) noexcept:

@@ -1,11 +1,11 @@
 # inbox.pyx - what other threads ask of a loop: wake-ups of goroutines, of asyncio tasks, and calls.
 #
-# A push posts one call_soon_threadsafe if none is under way; the loop collects all that came meanwhile, in order.
+# A push posts one call_soon_threadsafe if none is under way; the loop takes all that came meanwhile, in order.
 # Threads: `lock` guards the fields. call_soon_threadsafe is called after unlocking: asyncio's is Python code, in which a
 #   finalizer may push here. `posted` keeps it to one caller at a time, as long as the loop does not answer.
 #   call_soon_threadsafe is safe beside all that the loop does but its close(), during which uvloop frees what it uses. So the
 #   callers are counted, and the loop is closed behind a sealed inbox (Scheduler._close): no more callers, and none inside.
-# Not here: what the loop does with woken goroutines and ops (goroutine.pyx, op.pyx).
+# Not here: what the loop does with what came (ready.pyx).
 
 cdef inline PyObject** link_of(PyObject* item) noexcept:
     if goish_is(item, <PyObject*>Goroutine):
@@ -42,6 +42,28 @@ cdef bint inbox_push(Scheduler s, PyObject* item) noexcept:
     return not post or inbox_call(s)
 
 
+cdef void inbox_poke(Scheduler s) noexcept:
+    # Has the loop look at its inbox, its run queue, its alarms, and a worker's loop at its pool.
+    cdef bint post
+    goish_lock(&s.inbox.lock)
+    goish_store_state(&s.inbox.came, 1)
+    post = not s.inbox.posted and not s.inbox.shut
+    if post:
+        s.inbox.posted = True
+        inbox_due(s)
+        goish_count(&s.inbox.callers, 1)
+    goish_unlock(&s.inbox.lock)
+    if post:
+        inbox_call(s)
+
+
+cdef bint sched_post(Scheduler s, object fn, tuple args, object context) noexcept:
+    # Has fn(*args) called on the loop's thread, in a turn of the loop; any thread. False: the loop is closed.
+    cdef Handle h = handle_new(s, fn, args, own_context(s) if context is None else context)
+    Py_INCREF(h)
+    return inbox_push(s, <PyObject*>h)
+
+
 cdef inline void inbox_due(Scheduler s) noexcept:
     # The loop's thread is woken, or waits for the GIL: it is due (lend.pyx).
     if not s.inbox.due:
@@ -53,6 +75,8 @@ cdef inline void inbox_come(Scheduler s) noexcept:
     if s.inbox.due:
         s.inbox.due = False
         goish_has_come()
+
+# ---- calling the loop ----
 
 
 cdef bint inbox_call(Scheduler s) noexcept:
@@ -104,24 +128,12 @@ cdef void loop_call_retry_long(void* given) noexcept with gil:
         s.dead = True
         inbox_shut(s)
 
-
-cdef void inbox_poke(Scheduler s) noexcept:
-    # Has the loop look at its inbox, its run queue, its alarms, and a worker's loop at its pool.
-    cdef bint post
-    goish_lock(&s.inbox.lock)
-    goish_store_state(&s.inbox.came, 1)
-    post = not s.inbox.posted and not s.inbox.shut
-    if post:
-        s.inbox.posted = True
-        inbox_due(s)
-        goish_count(&s.inbox.callers, 1)
-    goish_unlock(&s.inbox.lock)
-    if post:
-        inbox_call(s)
+# ---- closing ----
 
 
 # A call takes microseconds. If it takes longer, a finalizer runs in its midst, which may wait for this very thread.
 cdef double LONGEST_CALL = 1.0
+
 
 cdef void inbox_seal(Scheduler s) except *:
     # Before the loop is closed: the inbox takes nothing any more, and no thread is about to call the loop. The loop's thread.
@@ -165,110 +177,3 @@ cdef void item_discard(PyObject* item) noexcept:
     elif not goish_is(item, <PyObject*>Wake):
         handle_dropped(<Handle>item)
     Py_DECREF(<object>item)
-
-
-cdef enum:
-    MOST_PASSES = 63
-
-cdef void inbox_spin(Scheduler s) noexcept:
-    # The loop has nothing to run. If threads talk to it, it spins for a moment before it sleeps: a wake-up costs more (c/spin.h).
-    # What else it has to do waits meanwhile; so after a spin in vain it sleeps at once, more and more times.
-    if not s.inbox.woke or goish_most_spinning == 0:
-        return
-    s.inbox.woke = False
-    if s.inbox.pass_by > 0:
-        s.inbox.pass_by -= 1
-        return
-    if not inbox_awake(s):
-        return
-    if goish_spin_for(&s.inbox.came):
-        s.inbox.passes = 0
-    else:
-        s.inbox.passes = s.inbox.pass_by = min(2 * s.inbox.passes + 1, <unsigned int>MOST_PASSES)
-    inbox_looked(s)
-
-
-cdef bint inbox_awake(Scheduler s) noexcept:
-    # The loop stays awake while others run, so nobody needs to wake it. True: inbox_looked() is due.
-    cdef bint awake
-    goish_lock(&s.inbox.lock)
-    awake = not s.inbox.posted and not s.inbox.shut
-    if awake:
-        s.inbox.posted = True
-        goish_store_state(&s.inbox.came, 0)
-    goish_unlock(&s.inbox.lock)
-    return awake
-
-
-cdef void inbox_looked(Scheduler s) noexcept:
-    cdef bint came
-    goish_lock(&s.inbox.lock)
-    s.inbox.posted = False
-    came = goish_load_state(&s.inbox.came)
-    goish_unlock(&s.inbox.lock)
-    if came:
-        inbox_collect(s)
-
-
-cdef void inbox_called(Scheduler s) except *:
-    # The loop calls this, as another thread has asked. On a goish loop this is the turn that the call belongs to.
-    if s.alarm_handle is None and s.alarms.count > 0:
-        set_alarm(s)
-    if has_turns(s) and not s.turns.armed:
-        s.inbox.woke = True
-        turn_run(s)
-    else:
-        inbox_collect(s)
-
-
-cdef void inbox_collect(Scheduler s) noexcept:
-    s.inbox.woke = True
-    inbox_take(s)
-    if s.worker is not None or s.run_head != NULL:
-        arm_drain(s)
-
-
-cdef void inbox_take(Scheduler s) noexcept:
-    cdef PyObject* item
-    cdef PyObject* following
-    if s.inbox.taking:  # from within, as to call back queues a callback: what comes meanwhile stands behind the rest of this
-        return
-    goish_lock(&s.inbox.lock)
-    s.inbox.posted = False
-    inbox_come(s)
-    item = s.inbox.head
-    s.inbox.head = s.inbox.tail = NULL
-    goish_unlock(&s.inbox.lock)
-    s.inbox.taking = True
-    while item != NULL:
-        following = link_of(item)[0]
-        if goish_is(item, <PyObject*>Goroutine):
-            goroutine_ready_here(s, <Goroutine>item)
-        elif goish_is(item, <PyObject*>Op):
-            (<Op>item).next = NULL
-            task_waiter_call(<Op>item, <TaskWaiter>(<Op>item).owner)
-            Py_DECREF(<Op>item)
-        else:
-            handle_soon(s, <Handle>item)
-        item = following
-    s.inbox.taking = False
-
-
-cdef void handle_soon(Scheduler s, Handle h) noexcept:
-    # Runs the handle in a turn of its own: it may raise. Takes the reference.
-    if has_turns(s):
-        turn_push_late(s, <PyObject*>h)
-        return
-    if h.state == H_WAITING and loop_call_retry(s.loop, s.call_soon, (h.callback, *h.args), h.context) is None:
-        inbox_push(s, <PyObject*>h)
-        return
-    if goish_swap_state(&h.state, H_WAITING, H_RAN):
-        handle_over(h)
-    Py_DECREF(h)
-
-
-cdef bint sched_post(Scheduler s, object fn, tuple args, object context) noexcept:
-    # Has fn(*args) called on the loop's thread, in a turn of the loop; any thread. False: the loop is closed.
-    cdef Handle h = handle_new(s, fn, args, own_context(s) if context is None else context)
-    Py_INCREF(h)
-    return inbox_push(s, <PyObject*>h)

@@ -74,6 +74,44 @@ cdef void join_drop(Op op) noexcept:
     give_up_on(g, op)
 
 
+cdef int join_finish(Op op, PyObject** result) noexcept:
+    cdef Goroutine g = <Goroutine>op.target
+    if op.used & U_QUIET:
+        return finish_none(op, result)
+    if goish_load_state(&g.flags) & GF_FAILED:
+        goish_set_bits(&g.flags, GF_RETRIEVED)
+        try:
+            error = take_cancelled(g) if goish_load_state(&g.flags) & GF_CANCELLED else take_exception(g)
+        except BaseException as exc:
+            error = exc
+        goish_raise_here(<PyObject*>error)
+        return -1
+    Py_INCREF(g.wait)
+    result[0] = <PyObject*>g.wait
+    return 1
+
+
+cdef object take_exception(Goroutine g):
+    # The first awaiter sees where the exception comes from. Each raise adds the frames of that awaiter; kept, they would grow.
+    if goish_load_state(&g.flags) & GF_HANDED:
+        PyException_SetTraceback(g.wait, None)  # not by an attribute, which a frozen dataclass refuses
+    goish_set_bits(&g.flags, GF_RETRIEVED | GF_HANDED)
+    return g.wait
+
+
+cdef object take_cancelled(Goroutine g):
+    # The CancelledError of a cancelled goroutine, handed over once, as asyncio does: kept, it would keep its traceback's frames.
+    goish_lock(end_lock(g))
+    exc = g.wait
+    g.wait = None
+    goish_unlock(end_lock(g))
+    if exc is None:
+        return cancelled_error_of(g)
+    if exc.args:
+        set_cancel_message(g, exc.args[0])
+    return exc
+
+
 cdef Op quiet_join(Goroutine g):
     # Waits for the end of `g`, however it ends: raises only the exceptions of the waiter itself.
     cdef Op op = new_op(W_JOIN, g)
@@ -101,104 +139,6 @@ cdef list awaiters_of(Goroutine g):
         op = (<Op>op).next
     goish_unlock(end_lock(g))
     return found
-
-
-cdef int join_finish(Op op, PyObject** result) noexcept:
-    cdef Goroutine g = <Goroutine>op.target
-    if op.used & U_QUIET:
-        return finish_none(op, result)
-    if goish_load_state(&g.flags) & GF_FAILED:
-        goish_set_bits(&g.flags, GF_RETRIEVED)
-        try:
-            error = take_cancelled(g) if goish_load_state(&g.flags) & GF_CANCELLED else take_exception(g)
-        except BaseException as exc:
-            error = exc
-        goish_raise_here(<PyObject*>error)
-        return -1
-    Py_INCREF(g.wait)
-    result[0] = <PyObject*>g.wait
-    return 1
-
-
-cdef bint pass_cancel(Op op, object msg) noexcept:
-    # asyncio's rule for tasks: cancelling a task cancels the task that it awaits. If it awaits a goroutine, only the await ends.
-    cdef Goroutine g = <Goroutine>op.target
-    cdef Py_ssize_t between
-    if op.used & U_QUIET or not is_task(g):
-        return False
-    between = length_of_chain(g) - 1
-    while between > 0:  # not by recursion: tasks may await each other a million deep
-        g.cancels = min(g.cancels + 1, 65535)
-        g = <Goroutine>(<Op>g.wait).target
-        between -= 1
-    if awaits_task(g):  # an earlier one: they await each other in a ring
-        if <PyObject*>op.owner != <PyObject*>g:
-            g.cancels = min(g.cancels + 1, 65535)
-        return op_fail(<Op>g.wait, cancelled_error(msg))
-    if g.state == G_RUNNING and g.cancels > 0 and <PyObject*>g.sched == goish_tls_sched:
-        return False  # it runs, was cancelled itself and passes that on: a ring too
-    try:
-        return g.cancel(msg)
-    except BaseException as exc:
-        cancel_failed(g, exc)
-        return False
-
-
-cdef void cancel_failed(Goroutine g, object error) noexcept:
-    try:
-        logger.error("cancel of %r failed", g, exc_info=exc_info(error))
-    except BaseException:
-        pass  # near the recursion limit there is no room to say so
-    if not isinstance(error, Exception):  # a signal handler has raised it
-        raise_later(g.sched.loop, error)
-
-
-cdef Py_ssize_t length_of_chain(Goroutine g) noexcept:
-    # How many different tasks await each other in a row, `g` and the last one included. Where the row leads back into itself, the
-    # last is the one before it does. Brent's algorithm: `behind` stays, `ahead` goes on, until they meet.
-    cdef PyObject* ahead = <PyObject*>g
-    cdef PyObject* behind = ahead
-    cdef Py_ssize_t steps = 0
-    cdef Py_ssize_t ring = 0
-    cdef Py_ssize_t most = 1
-    while awaits_task(<Goroutine>ahead):
-        ahead = awaited_by(ahead)
-        steps += 1
-        ring += 1
-        if ahead == behind:
-            return tail_of_ring(<PyObject*>g, ring) + ring
-        if ring == most:
-            behind = ahead
-            most *= 2
-            ring = 0
-    return steps + 1
-
-
-cdef Py_ssize_t tail_of_ring(PyObject* g, Py_ssize_t ring) noexcept:
-    # How many come before a ring of that length.
-    cdef PyObject* ahead = g
-    cdef Py_ssize_t tail = 0
-    cdef Py_ssize_t _step
-    for _step in range(ring):
-        ahead = awaited_by(ahead)
-    while g != ahead:
-        g, ahead = awaited_by(g), awaited_by(ahead)
-        tail += 1
-    return tail
-
-
-cdef inline PyObject* awaited_by(PyObject* g) noexcept:
-    return <PyObject*>(<Op>(<Goroutine>g).wait).target
-
-
-cdef bint awaits_task(Goroutine g) noexcept:
-    # A live task of the same loop, so that its cancel does not fail.
-    if g.state != G_WAITING or type(g.wait) is not Op or (<Op>g.wait).kind != W_JOIN or (<Op>g.wait).owner is not g:
-        return False
-    if (<Op>g.wait).used & U_QUIET:
-        return False
-    target = <Goroutine>(<Op>g.wait).target
-    return is_task(target) and target.state != G_DONE and target.sched is g.sched
 
 
 waits[<int>W_JOIN] = Wait(

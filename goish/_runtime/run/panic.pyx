@@ -3,16 +3,131 @@
 # The exception of a failed goroutine is reported when nobody can await it any more: its handle is gone, or the interpreter ends.
 # As long as the handle is held, its loop keeps the goroutine in `failed` and logs it once; the failure watch logs those on
 # workers (_program/panics.py). A goroutine of the task factory keeps to asyncio's manners: it is reported when it is freed.
-# An await that ends without the outcome (a cancel, a timeout, a lost race) gives the goroutine up: a failure is logged then
-# and is no panic. All such awaits pass through give_up_on().
 # Threads: the scheduler's own; for goroutines on workers any.
-# Not here: what is printed or logged, and what ends (_program/panics.py).
+# Not here: what is printed or logged, and what ends (_program/panics.py); an await that is given up (giveup.pyx).
+
+
+# ---- a panic ----
+
+
+cdef Py_ssize_t panics_told = 0
+
+
+def panics():
+    """How many exceptions of goroutines were never retrieved, since the process began. Any thread. For a metric.
+
+    Example::
+
+        async def fail():
+            raise LookupError
+
+        async def main():
+            go(fail)
+            await gosched()
+
+        before = goish.debug.panics()
+        run(main, on_panic="log")
+        print(goish.debug.panics() - before)  # -> 1
+    """
+    return goish_counted(&panics_told)
+
+
+cdef bint goroutine_panic(Scheduler s, Goroutine g) except -1:
+    # Nobody has retrieved its exception, and nobody will. True: the program ends with it.
+    goish_set_bits(&g.flags, GF_RETRIEVED)
+    goish_count_anywhere(&panics_told, 1)
+    if is_task(g):
+        s.loop.call_exception_handler(
+            {"message": "Task exception was never retrieved", "exception": g.wait, "future": g}
+        )
+        return False
+    hear = on_panic_elsewhere if s.on_panic is None else s.on_panic
+    return hear(g, g.wait) is True
+
+
+def tell_panic(Goroutine g):
+    """Reports a panic: nobody has retrieved the exception of ``g``, and nobody will. Logs it if an await was given up."""
+    goroutine_panic(g.sched, g)
+
+
+def panic_options(Goroutine g):
+    """What decides on its exception beside the program: its own ``on_panic`` or None, and where an await was given up.
+
+    That is None, or a code object and a line, or an empty tuple if the place is not known.
+    """
+    cdef Fate fate = fate_made(g)
+    cdef object place
+    if fate is None:
+        return None, None
+    goish_lock(end_lock(g))
+    place = fate.given_up
+    goish_unlock(end_lock(g))
+    return fate.on_panic, place
+
+
+cdef object checked_on_panic(object on_panic):
+    if on_panic is None or (type(on_panic) is str and on_panic in ("crash", "log")):
+        return on_panic
+    if type(on_panic) is str or not callable(on_panic) or iscoroutinefunction(on_panic):
+        raise ValueError(
+            f'on_panic is "crash", "log" or a plain function (def) that takes (goroutine, exception), got {on_panic!r}'
+        )
+    return on_panic
+
+
+def check_on_panic(on_panic):
+    """ValueError unless ``on_panic`` is one."""
+    if checked_on_panic(on_panic) is None:
+        raise ValueError('on_panic is "crash", "log" or a plain function (def) that takes (goroutine, exception), got None')
+
+
+cdef object on_panic_elsewhere = None
+cdef object remind = None
+
+
+def set_panic_hearers(route, elsewhere, reminder):
+    """Sets the functions that get the exceptions that nobody awaits, outside of a program's loop, with their goroutine.
+
+    ``route``: for those on worker threads and on no loop, on any thread; ``elsewhere``: for those on the loops of others.
+    ``reminder(goroutine)``: for those on loops that are still held a second later, on the thread of the loop.
+    """
+    global on_panic_elsewhere, remind
+    NO_LOOP.on_panic = route
+    on_panic_elsewhere = elsewhere
+    remind = reminder
+
+
+cdef object end_program = None
+
+
+def set_program_end(end):
+    """Sets what ends a program by SystemExit or KeyboardInterrupt on a worker: ``end(goroutine, exception)``, on any thread.
+
+    It returns whether there is a program that this ends.
+    """
+    global end_program
+    end_program = end
+
+
+cdef bint ends_program(Goroutine g, object error) noexcept:
+    # Even if the handle is held: these two end the program, as from any goroutine.
+    try:
+        return isinstance(error, (KeyboardInterrupt, SystemExit)) and end_program is not None and end_program(g, error)
+    except BaseException as exc:
+        logger.error("%r could not be reported", error, exc_info=exc_info(exc))
+        return False
+
+# ---- failed, and its handle is held ----
+
 
 cdef double REMIND_AFTER = 1.0  # seconds
 cdef double COARSE = 0.002      # ... by which a timer may be early
 
+
 # The values of `link.since` of a failed goroutine, besides a time of the loop's.
 cdef double NOT_LOOKED_AT = -INFINITY
+
+
 cdef double NO_REMINDER = INFINITY
 
 
@@ -28,6 +143,10 @@ cdef void keep_failed(Scheduler s, Goroutine g, object cold) except *:
     leave_wait_group(g)
     if not awaited:
         watch_failed(g)
+
+
+cdef bint is_awaited(GoroutineCold cold) noexcept:
+    return cold.joiners.head != NULL or cold.callback_context is not None or cold.end_channel is not None
 
 
 cdef void look_at_failed(Scheduler s) except *:
@@ -89,156 +208,47 @@ cdef void remind_of_failed(Scheduler s) except *:
         look_at_failed(s)
 
 
-def _at_exit():
-    # A handle that outlives its loop would report its goroutine when the interpreter can no longer print anything.
-    for s in all_schedulers():
-        for g in (<Scheduler>s).unretrieved():
-            report_unretrieved(<PyObject*>g)
-
-
-atexit.register(_at_exit)
-
-
-cdef Py_ssize_t panics_told = 0
-
-
-def panics():
-    """How many exceptions of goroutines were never retrieved, since the process began. Any thread. For a metric.
-
-    Example::
-
-        async def fail():
-            raise LookupError
-
-        async def main():
-            go(fail)
-            await gosched()
-
-        before = goish.debug.panics()
-        run(main, on_panic="log")
-        print(goish.debug.panics() - before)  # -> 1
-    """
-    return goish_counted(&panics_told)
-
-
-cdef bint goroutine_panic(Scheduler s, Goroutine g) except -1:
-    # Nobody has retrieved its exception, and nobody will. True: the program ends with it.
-    goish_set_bits(&g.flags, GF_RETRIEVED)
-    goish_count_anywhere(&panics_told, 1)
-    if is_task(g):
-        s.loop.call_exception_handler(
-            {"message": "Task exception was never retrieved", "exception": g.wait, "future": g}
-        )
-        return False
-    hear = on_panic_elsewhere if s.on_panic is None else s.on_panic
-    return hear(g, g.wait) is True
-
-
-def tell_panic(Goroutine g):
-    """Reports a panic: nobody has retrieved the exception of ``g``, and nobody will. Logs it if an await was given up."""
-    goroutine_panic(g.sched, g)
-
-
-# ---- given up ----
-
-cdef void give_up_on(Goroutine g, Op op) noexcept:
-    # An await of `g`, by `op` unless that is None, ends without its outcome; so a failure is a matter for the log. Any thread.
-    cdef Fate fate
-    cdef uint8_t flags = goish_load_state(&g.flags)
-    if goish_load_state(&g.state) == G_DONE and flags & (GF_FAILED | GF_CANCELLED | GF_RETRIEVED) != GF_FAILED:
+cdef void leave_wait_group(Goroutine g) except *:
+    # Takes a finished goroutine off its wait group.
+    cdef object wg
+    goish_lock(end_lock(g))
+    if type(g.cold) is GoroutineCold:
+        wg = (<GoroutineCold>g.cold).wg
+        (<GoroutineCold>g.cold).wg = None
+    else:
+        wg = g.cold
+        if type(wg) is WaitGroup:
+            g.cold = None
+    goish_unlock(end_lock(g))
+    if type(wg) is not WaitGroup:
         return
     try:
-        fate = fate_made(g)
-        if (fate is None or fate.given_up is None) and not is_task(g):
-            note_place(g, fate_of(g), place_here() if op is None else place_of_await(op))
+        above.leave(wg)
+    except ValueError as exc:
+        s = g.sched
+        s.loop.call_exception_handler({"message": f"{g!r} reported to its WaitGroup", "exception": exc})
+
+
+cdef object failed_and_held = None
+
+
+def set_failure_watch(watch):
+    """Sets the watch that logs failures on workers that are held and that nobody waits for: ``watch(goroutine)``."""
+    global failed_and_held
+    failed_and_held = watch
+
+
+cdef void watch_failed(Goroutine g) noexcept:
+    # No loop looks after it, as others do after their goroutines.
+    if failed_and_held is None or goish_load_state(&g.flags) & (GF_RETRIEVED | GF_CANCELLED | GF_EXITED):
+        return
+    try:
+        failed_and_held(g)
     except BaseException as exc:
-        logger.error("an await of %r was given up, which could not be noted", g, exc_info=exc_info(exc))
-
-
-cdef void note_place(Goroutine g, Fate fate, tuple place) noexcept:
-    # The first one stays: another thread may be reading it.
-    goish_lock(end_lock(g))
-    if fate.given_up is None:
-        fate.given_up = place
-    goish_unlock(end_lock(g))
-
-
-def given_up(Goroutine g):
-    """Says that an await of ``g`` ends without its outcome, by a way that the core does not see."""
-    give_up_on(g, None)
-
-
-def panic_options(Goroutine g):
-    """What decides on its exception beside the program: its own ``on_panic`` or None, and where an await was given up.
-
-    That is None, or a code object and a line, or an empty tuple if the place is not known.
-    """
-    cdef Fate fate = fate_made(g)
-    cdef object place
-    if fate is None:
-        return None, None
-    goish_lock(end_lock(g))
-    place = fate.given_up
-    goish_unlock(end_lock(g))
-    return fate.on_panic, place
-
-
-cdef tuple place_of_await(Op op):
-    cdef object owner = op.owner
-    cdef object coro = None
-    if type(owner) is Op:
-        owner = (<Op>owner).owner  # a case of a select
-    if type(owner) is Goroutine and (<Goroutine>owner).sched.current != <PyObject*>owner:
-        coro = (<Goroutine>owner).coro
-    elif type(owner) is TaskWaiter:
-        coro = coro_behind(<TaskWaiter>owner)
-    elif type(owner) is ThreadWaiter and (<ThreadWaiter>owner).ident != PyThread_get_thread_ident():
-        return ()
-    else:
-        return place_here()
-    return place_in(coro)
-
-
-cdef object coro_behind(TaskWaiter task_waiter):
-    # Gives the coroutine of the asyncio task that waits.
-    for callback, _ in task_waiter.callbacks:
-        get_coro = getattr(getattr(callback, "__self__", None), "get_coro", None)
-        if get_coro is not None:
-            return get_coro()
-    return None
-
-
-cdef tuple place_in(object coro):
-    # The innermost frame of a suspended coroutine that is neither of goish nor of asyncio.
-    cdef object found = None
-    while coro is not None:
-        if PyCoro_CheckExact(coro):
-            frame, coro = coro.cr_frame, coro.cr_await
-        elif isgenerator(coro):
-            frame, coro = coro.gi_frame, coro.gi_yieldfrom
-        else:
-            break
-        if frame is not None and not is_plumbing(frame):
-            found = frame
-    return () if found is None else (found.f_code, found.f_lineno)
-
-
-cdef tuple place_here():
-    # The caller of this thread that is neither of goish nor of asyncio; a callback of a loop has none.
-    if asyncio_running_loop() is not None and asyncio_current_task() is None:
-        return ()
-    frame = sys._getframe()
-    while frame is not None and is_plumbing(frame):
-        frame = frame.f_back
-    return () if frame is None else (frame.f_code, frame.f_lineno)
-
-
-cdef bint is_plumbing(object frame) except -1:
-    module = frame.f_globals.get("__name__")
-    return type(module) is str and (<str>module).partition(".")[0] in ("goish", "asyncio", "threading")
-
+        logger.error("%r failed, and nothing could be seen to", g, exc_info=exc_info(exc))
 
 # ---- as it is freed ----
+
 
 cdef bint is_unretrieved(PyObject* g) noexcept:
     # A failed goroutine that is about to be freed, its exception with it. Those that keep_failed() keeps are reported before. Or
@@ -262,85 +272,6 @@ cdef void report_unretrieved(PyObject* g) noexcept:
         Py_DECREF(<object>pending)
 
 
-cdef void leave_wait_group(Goroutine g) except *:
-    # Takes a finished goroutine off its wait group.
-    cdef object wg
-    goish_lock(end_lock(g))
-    if type(g.cold) is GoroutineCold:
-        wg = (<GoroutineCold>g.cold).wg
-        (<GoroutineCold>g.cold).wg = None
-    else:
-        wg = g.cold
-        if type(wg) is WaitGroup:
-            g.cold = None
-    goish_unlock(end_lock(g))
-    if type(wg) is not WaitGroup:
-        return
-    try:
-        above.leave(wg)
-    except ValueError as exc:
-        s = g.sched
-        s.loop.call_exception_handler({"message": f"{g!r} reported to its WaitGroup", "exception": exc})
-
-
-# ---- calls that are on no loop ----
-
-cdef object on_panic_elsewhere = None
-cdef object remind = None
-
-
-def set_panic_hearers(route, elsewhere, reminder):
-    """Sets the functions that get the exceptions that nobody awaits, outside of a program's loop, with their goroutine.
-
-    ``route``: for those on worker threads and on no loop, on any thread; ``elsewhere``: for those on the loops of others.
-    ``reminder(goroutine)``: for those on loops that are still held a second later, on the thread of the loop.
-    """
-    global on_panic_elsewhere, remind
-    NO_LOOP.on_panic = route
-    on_panic_elsewhere = elsewhere
-    remind = reminder
-
-
-cdef object end_program = None
-
-
-def set_program_end(end):
-    """Sets what ends a program by SystemExit or KeyboardInterrupt on a worker: ``end(goroutine, exception)``, on any thread.
-
-    It returns whether there is a program that this ends.
-    """
-    global end_program
-    end_program = end
-
-
-cdef bint ends_program(Goroutine g, object error) noexcept:
-    # Even if the handle is held: these two end the program, as from any goroutine.
-    try:
-        return isinstance(error, (KeyboardInterrupt, SystemExit)) and end_program is not None and end_program(g, error)
-    except BaseException as exc:
-        logger.error("%r could not be reported", error, exc_info=exc_info(exc))
-        return False
-
-
-cdef object failed_and_held = None
-
-
-def set_failure_watch(watch):
-    """Sets the watch that logs failures on workers that are held and that nobody waits for: ``watch(goroutine)``."""
-    global failed_and_held
-    failed_and_held = watch
-
-
-cdef void watch_failed(Goroutine g) noexcept:
-    # No loop looks after it, as others do after their goroutines.
-    if failed_and_held is None or goish_load_state(&g.flags) & (GF_RETRIEVED | GF_CANCELLED | GF_EXITED):
-        return
-    try:
-        failed_and_held(g)
-    except BaseException as exc:
-        logger.error("%r failed, and nothing could be seen to", g, exc_info=exc_info(exc))
-
-
 def report_if_only_ref(known):
     """Reports the panic of a failed goroutine, given as a weak reference, if its handle is gone.
 
@@ -350,31 +281,6 @@ def report_if_only_ref(known):
     g = known()
     if g is not None and goish_only_ref_is_mine(<PyObject*>g) and is_unretrieved(<PyObject*>g):
         report_unretrieved(<PyObject*>g)
-
-
-cdef object checked_on_panic(object on_panic):
-    if on_panic is None or (type(on_panic) is str and on_panic in ("crash", "log")):
-        return on_panic
-    if type(on_panic) is str or not callable(on_panic) or iscoroutinefunction(on_panic):
-        raise ValueError(
-            f'on_panic is "crash", "log" or a plain function (def) that takes (goroutine, exception), got {on_panic!r}'
-        )
-    return on_panic
-
-
-def check_on_panic(on_panic):
-    """ValueError unless ``on_panic`` is one."""
-    if checked_on_panic(on_panic) is None:
-        raise ValueError('on_panic is "crash", "log" or a plain function (def) that takes (goroutine, exception), got None')
-
-
-cdef tuple exc_info(object error):
-    # Gives logging a triple: it would ask an exception whether it is true, and some do not know.
-    return type(error), error, error.__traceback__
-
-
-cdef bint is_awaited(GoroutineCold cold) noexcept:
-    return cold.joiners.head != NULL or cold.callback_context is not None or cold.end_channel is not None
 
 
 cdef void task_destroy(Goroutine g) except *:
@@ -395,3 +301,13 @@ cdef void task_destroy(Goroutine g) except *:
 cdef bint task_ends_quietly(Goroutine g) noexcept:
     cdef GoroutineCold cold = cold_made(g)
     return cold is not None and cold.ends_quietly
+
+
+def _at_exit():
+    # A handle that outlives its loop would report its goroutine when the interpreter can no longer print anything.
+    for s in all_schedulers():
+        for g in (<Scheduler>s).unretrieved():
+            report_unretrieved(<PyObject*>g)
+
+
+atexit.register(_at_exit)

@@ -8,6 +8,15 @@
 current_program = ContextVar("goish.program", default=None)
 
 
+cdef inline PyObject* running_here() noexcept:
+    # Borrowed: the goroutine that runs on this thread, or NULL.
+    if goish_tls_sched != NULL:
+        return (<Scheduler>goish_tls_sched).current
+    if goish_tls_worker != NULL:
+        return (<Worker>goish_tls_worker).current
+    return NULL
+
+
 cdef void find_program(Goroutine g, bint context_is_given) except *:
     # Before the call is given away. It belongs to the program whose loop runs here; on other threads to the one that the context
     # names, or the call that runs here. A Context of the caller's stays as it is.
@@ -61,12 +70,3 @@ def program_of(Goroutine g):
     if fate is not None and fate.program is not None:
         return fate.program
     return g.ctx.get(current_program)
-
-
-cdef inline PyObject* running_here() noexcept:
-    # Borrowed: the goroutine that runs on this thread, or NULL.
-    if goish_tls_sched != NULL:
-        return (<Scheduler>goish_tls_sched).current
-    if goish_tls_worker != NULL:
-        return (<Worker>goish_tls_worker).current
-    return NULL

@@ -1,9 +1,14 @@
-# timers.pyx - sleeping, and the alarms of after() channels and of asyncio's libraries (clock.pyx).
+# timers.pyx - the alarms of a loop: sleeps, after() channels and the timers of asyncio's libraries.
 #
-# Invariants: heap[i] is not later than its children; waiter.index == i for the one at i; a loop timer is armed for the earliest
-#   alarm (alarm_handle, alarm_at) whenever the heap is not empty. It may be earlier than needed: taking out the earliest leaves
-#   it, so that a loop of select(..., after(60)) does not arm a loop timer each time round.
-# Threads: `lock` guards the heap, into which another thread may put the alarm of an after() channel; the rest is the scheduler's.
+# Invariants: a loop timer is armed for the earliest alarm (alarm_handle, alarm_at) whenever the heap is not empty. It may be
+#   earlier than needed: taking out the earliest leaves it, so that a loop of select(..., after(60)) does not arm a loop timer each
+#   time round.
+# Threads: the scheduler's own; timers_add() from any.
+# Not here: the heap (data/heap.pyx), call_later of a goish loop (clock.pyx).
+
+
+# ---- clocks ----
+
 
 cdef object own_time = BaseEventLoop.time  # as it was before any library could replace it
 cdef str time_name = "time"
@@ -25,41 +30,14 @@ cdef double loop_clock(Scheduler s) except? -1.0:
     # The clock by which the loop's own timers go; uvloop's stands still in a turn, and counts whole milliseconds.
     return s.loop.time() if s.coarse_timers else sched_clock(s)
 
-
-cdef inline bint alarm_earlier(Alarm* a, Alarm* b) noexcept:
-    return a.when < b.when or (a.when == b.when and a.order < b.order)
+# ---- alarms ----
 
 
-cdef inline void heap_place(Alarm* heap, Py_ssize_t i, Alarm alarm) noexcept:
-    heap[i] = alarm
-    if goish_is(alarm.waiter, <PyObject*>Op):
-        (<Op>alarm.waiter).index = <uint32_t>i
-    else:
-        (<Handle>alarm.waiter).index = <uint32_t>i
+cdef double LEAST_DELAY = 0.0005  # seconds: below, uvloop calls in this turn or the next
 
 
-cdef void sift_up(Alarm* heap, Py_ssize_t i, Alarm alarm) noexcept:
-    cdef Py_ssize_t parent
-    while i > 0:
-        parent = (i - 1) >> 1
-        if not alarm_earlier(&alarm, &heap[parent]):
-            break
-        heap_place(heap, i, heap[parent])
-        i = parent
-    heap_place(heap, i, alarm)
-
-
-cdef void sift_down(Alarm* heap, Py_ssize_t count, Py_ssize_t i, Alarm alarm) noexcept:
-    cdef Py_ssize_t child = 2 * i + 1
-    while child < count:
-        if child + 1 < count and alarm_earlier(&heap[child + 1], &heap[child]):
-            child += 1
-        if not alarm_earlier(&heap[child], &alarm):
-            break
-        heap_place(heap, i, heap[child])
-        i = child
-        child = 2 * i + 1
-    heap_place(heap, i, alarm)
+cdef enum:
+    FAR = 86400  # seconds: a loop may refuse a timer that is years away; waking once a day costs nothing
 
 
 cdef bint timers_add(Scheduler s, PyObject* waiter, double when) noexcept:
@@ -96,69 +74,6 @@ cdef bint timers_add(Scheduler s, PyObject* waiter, double when) noexcept:
     return True
 
 
-cdef void timers_remove(Scheduler s, PyObject* waiter) noexcept:
-    # The heap's reference is dropped: the caller holds one.
-    cdef bint was
-    goish_lock(&s.alarms.lock)
-    was = is_linked(waiter)
-    if was:
-        timers_take(&s.alarms, waiter)
-    goish_unlock(&s.alarms.lock)
-    if was:
-        Py_DECREF(<object>waiter)
-
-
-cdef inline bint is_linked(PyObject* waiter) noexcept:
-    if goish_is(waiter, <PyObject*>Op):
-        return (<Op>waiter).flags & F_LINKED
-    return (<Handle>waiter).linked
-
-
-cdef void timers_take(Timers* t, PyObject* waiter) noexcept:
-    cdef Py_ssize_t i
-    cdef Alarm last
-    if goish_is(waiter, <PyObject*>Op):
-        (<Op>waiter).flags = (<Op>waiter).flags & ~F_LINKED
-        i = (<Op>waiter).index
-    else:
-        (<Handle>waiter).linked = False
-        i = (<Handle>waiter).index
-    t.count -= 1
-    last = t.heap[t.count]
-    if i < t.count:
-        if i > 0 and alarm_earlier(&last, &t.heap[(i - 1) >> 1]):
-            sift_up(t.heap, i, last)
-        else:
-            sift_down(t.heap, t.count, i, last)
-
-
-cdef bint timers_pop(Timers* t, double latest, PyObject** waiter) noexcept:
-    # Pops the earliest alarm, with its reference, unless it is later than that.
-    cdef bint due
-    goish_lock(&t.lock)
-    due = t.count > 0 and t.heap[0].when <= latest
-    if due:
-        waiter[0] = t.heap[0].waiter
-        timers_take(t, waiter[0])
-    goish_unlock(&t.lock)
-    return due
-
-
-cdef double timers_first(Timers* t) noexcept:
-    # When the earliest goes off; infinite if there is none.
-    cdef double when
-    goish_lock(&t.lock)
-    when = t.heap[0].when if t.count > 0 else INFINITY
-    goish_unlock(&t.lock)
-    return when
-
-
-cdef double LEAST_DELAY = 0.0005  # seconds: below, uvloop calls in this turn or the next
-
-cdef enum:
-    FAR = 86400  # seconds: a loop may refuse a timer that is years away; waking once a day costs nothing
-
-
 cdef void set_alarm(Scheduler s) noexcept:
     # Arms the loop timer for the earliest alarm, unless one as early is armed.
     cdef double when = timers_first(&s.alarms)
@@ -185,6 +100,12 @@ cdef void set_alarm(Scheduler s) noexcept:
         s.dead = True  # the loop is closed
 
 
+cdef void clear_alarm(Scheduler s) noexcept:
+    if s.alarm_handle is not None:
+        s.alarm_handle.cancel()
+        s.alarm_handle = None
+
+
 cdef void drop_alarms(Scheduler s) noexcept:
     # The loop is closed: no alarm goes off any more. A sleeper in a foreign task stays so until that task is cancelled.
     cdef PyObject* waiter
@@ -193,12 +114,6 @@ cdef void drop_alarms(Scheduler s) noexcept:
             handle_dropped(<Handle>waiter)
         Py_DECREF(<object>waiter)
     clear_alarm(s)
-
-
-cdef void clear_alarm(Scheduler s) noexcept:
-    if s.alarm_handle is not None:
-        s.alarm_handle.cancel()
-        s.alarm_handle = None
 
 
 cdef void alarms_due(Scheduler s) except *:
@@ -215,108 +130,6 @@ cdef void alarms_due(Scheduler s) except *:
                 handle_run(<Handle>due)
     finally:
         set_alarm(s)
-
-
-# ---- sleep ----
-
-cdef int must_wait(Op op, PyObject** result) noexcept:
-    return 0
-
-
-cdef bint never_ready(Op op) noexcept:
-    return False
-
-
-cdef bint sleep_arm(Op op) noexcept:
-    cdef Scheduler s
-    try:
-        s = op_scheduler(op)
-        op.target = s
-        if timers_add(s, <PyObject*>op, sched_clock(s) + <double>op.value):
-            return True
-        raise MemoryError
-    except BaseException as exc:
-        op.value = exc
-        op.state = OP_FAILED
-        return False
-
-
-cdef bint sleep_withdraw(Op op) noexcept:
-    if op.state != OP_WAITING:
-        return False
-    op.state = OP_FAILED
-    timers_remove(<Scheduler>op.target, <PyObject*>op)
-    return True
-
-
-cdef void sleep_fire(Op op) noexcept:
-    op.state = OP_DONE
-    op.value = None
-    op_wake(op)
-
-
-cdef bint never_waits(Op op) noexcept:
-    op.state = OP_DONE
-    return False
-
-
-cdef bint never_withdrawn(Op op) noexcept:
-    return False
-
-
-waits[<int>W_GOSCHED] = Wait(
-    "gosched", False, must_wait, never_ready, never_waits, never_withdrawn, finish_none, NULL, NULL, NULL, NULL
-)
-waits[<int>W_SLEEP] = Wait(
-    "sleep", False, must_wait, never_ready, sleep_arm, sleep_withdraw, finish_none, NULL, sleep_fire, NULL, NULL
-)
-
-
-cdef double checked_seconds(object seconds, str name) except? -1.0:
-    try:
-        duration = float(seconds) if not isinstance(seconds, str) else None
-    except TypeError:
-        duration = None
-    if duration is None:
-        raise TypeError(f"{name}() takes a number of seconds, got {seconds!r} of type {type(seconds).__name__}")
-    if duration != duration:
-        raise ValueError(f"{name}() takes a number of seconds, not NaN")
-    return duration
-
-
-def gosched():
-    """Lets other goroutines run: await it; the goroutine goes to the end of the run queue. Go's ``runtime.Gosched``.
-
-    Gives None. A cancel that comes meanwhile is raised here. Needs an event loop on this thread.
-
-    Example::
-
-        async def other():
-            print("other")  # -> other
-
-        go(other)
-        await gosched()
-    """
-    return new_op(W_GOSCHED, None)
-
-
-def sleep(seconds):
-    """Waits for ``seconds``, never less; await it. Zero or less is ``gosched()``. Go's ``time.Sleep``, but in seconds.
-
-    Gives None. ValueError for NaN. A cancel ends it at once and leaves no timer behind. Needs an event loop on this
-    thread.
-
-    Example::
-
-        await sleep(0.001)
-    """
-    cdef Op op
-    cdef double duration = checked_seconds(seconds, "sleep")
-    if duration <= 0.0:
-        return new_op(W_GOSCHED, None)
-    op = new_op(W_SLEEP, None)
-    op.value = duration
-    return op
 
 
 cdef Scheduler op_scheduler(Op op):

@@ -1,9 +1,10 @@
-# call.pyx - one call that is given to a pool: made, claimed, run on a thread, ended, cancelled.
+# call.pyx - one call that is given to a pool: made, claimed, ended, cancelled.
 #
 # Until a goroutine is on a loop, its `coro` is its Call. Only the thread that claims it (claim_call) runs it or ends it.
 # Invariant: a call is over when call_finish() says so, exactly once; it is counted then, and its waiters are woken.
 # Threads: any; `coro` is looked at under the goroutine's end_lock, the step from QUEUED under the pool's lock.
-# Not here: where a call waits and which worker takes it (pool.pyx), what its caller gets (spawn.pyx, flowvar.pyx).
+# Not here: where a call waits (callq.pyx), which worker takes it (pick.pyx), how it runs (plain_run.pyx), what its caller gets
+#   (spawn.pyx, flowvar.pyx).
 
 cdef Goroutine call_new(
     Pool p, object fn, tuple args, dict kwargs, object context, object name, int where, int children, object on_panic=None
@@ -64,53 +65,6 @@ cdef Goroutine call_new(
     return g
 
 
-def set_own_files(str directory, str beginning):
-    """Says where the package's own modules are, which give work to threads for their callers, and in which file workers begin.
-
-    ``directory`` ends with a separator.
-    """
-    goish_know_own_files(<PyObject*>directory, <PyObject*>beginning)
-
-
-def publish_module(module):
-    """Makes each object that a public module exports name that module as its own."""
-    for name in module.__all__:
-        exported = getattr(module, name)
-        if getattr(exported, "__name__", None) != name or not isinstance(exported, (type, FunctionType, BuiltinFunctionType)):
-            continue
-        if not isinstance(exported, type) or goish_is_heap_type(<PyObject*>exported):
-            exported.__module__ = module.__name__
-        else:
-            public = f"{module.__name__}.{name}"
-            goish_name_type(<PyObject*>exported, <PyObject*>public)
-
-
-# The sync_scope that this code is in: copied with the context, so what a call spawns belongs to it too.
-current_scope = ContextVar("goish.scope", default=None)
-
-
-cdef int join_scope(Goroutine g, object scope, object at_limit) except -1:
-    # Joins the scope when the call is queued, or runs, and not before: the scope may claim, cancel and join what it knows.
-    cdef Call call
-    if scope is None:
-        return 0
-    call = call_of(g)
-    try:
-        scope.add(g)
-    except BaseException:
-        # Deep in a recursion even a cancel may fail.
-        if call is not None and claim_call(call.pool, g):
-            end_claimed(call.pool, g, at_limit, GF_FAILED | GF_CANCELLED)
-        raise
-    return 0
-
-
-def check_plain(fn, str who, str instead):
-    """TypeError unless ``fn`` is a plain function, in the words ``<who> plain functions (def), got <fn>: <instead>``."""
-    if kind_of(fn) == LOOP:
-        raise TypeError(f"{who} plain functions (def), got {fn!r}: {instead}")
-
-
 cdef int kind_of(object fn) except -1:
     cdef int found = goish_makes_coroutine(<PyObject*>fn)
     if found >= 0:
@@ -134,7 +88,26 @@ cdef int kind_of(object fn) except -1:
     return LOOP if iscoroutinefunction(fn) or iscoroutinefunction(getattr(type(fn), "__call__", None)) else PLAIN
 
 
+def check_plain(fn, str who, str instead):
+    """TypeError unless ``fn`` is a plain function, in the words ``<who> plain functions (def), got <fn>: <instead>``."""
+    if kind_of(fn) == LOOP:
+        raise TypeError(f"{who} plain functions (def), got {fn!r}: {instead}")
+
+
+def function_name(Goroutine g):
+    """The function of a goroutine that is on no loop, by its name; None for another, or when it is over. Any thread."""
+    cdef Call call = call_of(g)
+    return None if call is None else call.__qualname__
+
+
+cdef class Call:
+    @property
+    def __qualname__(self):
+        fn = self.args[0] if self.foreign else self.fn
+        return getattr(fn, "__qualname__", type(fn).__name__)
+
 # ---- the goroutines that it leaves behind ----
+
 
 cdef tuple CHILDREN = ("keep", "await", "cancel")
 cdef object mind = None
@@ -151,14 +124,7 @@ cdef int checked_children(object children) except -1:
         raise ValueError(f'children is one of "keep", "await", "cancel"; got {children!r}')
     return CHILDREN.index(children)
 
-
 # ---- claimed ----
-
-cdef void call_discard(Goroutine g) noexcept:
-    # The call never was: nothing holds its handle, and it has no waiters.
-    goish_store_state(&g.state, G_DONE)
-    g.flags |= GF_CANCELLED | GF_FAILED
-    goroutine_release(g, True)
 
 
 cdef bint claim_call(Pool p, Goroutine g) except -1:
@@ -176,120 +142,39 @@ cdef bint claim_call(Pool p, Goroutine g) except -1:
     return mine
 
 
+cdef void call_discard(Goroutine g) noexcept:
+    # The call never was: nothing holds its handle, and it has no waiters.
+    goish_store_state(&g.state, G_DONE)
+    g.flags |= GF_CANCELLED | GF_FAILED
+    goroutine_release(g, True)
+
+
+# The sync_scope that this code is in: copied with the context, so what a call spawns belongs to it too.
+current_scope = ContextVar("goish.scope", default=None)
+
+
+cdef int join_scope(Goroutine g, object scope, object at_limit) except -1:
+    # Joins the scope when the call is queued, or runs, and not before: the scope may claim, cancel and join what it knows.
+    cdef Call call
+    if scope is None:
+        return 0
+    call = call_of(g)
+    try:
+        scope.add(g)
+    except BaseException:
+        # Deep in a recursion even a cancel may fail.
+        if call is not None and claim_call(call.pool, g):
+            end_claimed(call.pool, g, at_limit, GF_FAILED | GF_CANCELLED)
+        raise
+    return 0
+
+# ---- over ----
+
+
 cdef void end_claimed(Pool p, Goroutine g, object error, int flags) except *:
     # Ends a claimed call that never runs.
     close_unstarted(<Call>g.coro)
     call_finish(p, g, error, flags)
-
-
-# ---- a plain call runs ----
-
-cdef void run_call(Goroutine g) except *:
-    # On a worker, or on a thread that waits for it (spawn); the caller has claimed it and holds it.
-    global goish_tls_worker
-    cdef Pool p = (<Call>g.coro).pool
-    cdef Worker w = worker_here(p)
-    cdef PyObject* outer_worker = goish_tls_worker
-    cdef PyObject* outer = w.current
-    goish_tls_worker = <PyObject*>w
-    if outer != NULL and set_inner(<Goroutine>outer, g):
-        cancel_pooled(g, cancel_message(<Goroutine>outer))
-    w.current = <PyObject*>g
-    try:
-        if (<Call>g.coro).named and not w.is_borrowed:
-            call_by_name(w, p, g)
-        else:
-            call_run_and_finish(p, g)
-    finally:
-        w.current = outer
-        if outer != NULL:
-            set_inner(<Goroutine>outer, None)
-        goish_tls_worker = outer_worker
-    if w.is_borrowed and w.sched is not None and outer == NULL:
-        p.finish(w)
-
-
-cdef void call_by_name(Worker w, Pool p, Goroutine g) except *:
-    # Its log records have the name of the thread: here no task has one.
-    thread = current_thread()
-    before = thread.name
-    thread.name = f"{w.name}/{g.get_name()}"
-    try:
-        call_run_and_finish(p, g)
-    finally:
-        thread.name = before
-
-
-cdef void call_run_and_finish(Pool p, Goroutine g) except *:
-    # Deep in a recursion anything may raise RecursionError, isinstance() too: whatever happens, g ends.
-    cdef Call call = <Call>g.coro
-    cdef PyObject* result = NULL
-    cdef int flags = GF_FAILED
-    if PyContext_Enter(<PyObject*>g.ctx) == 0:
-        result = PyObject_Call(<PyObject*>call.fn, <PyObject*>call.args, NULL if call.kwargs is None else <PyObject*>call.kwargs)
-        if PyContext_Exit(<PyObject*>g.ctx) < 0 and result != NULL:
-            PyErr_WriteUnraisable(<PyObject*>g)
-    if result != NULL:
-        value = <object>result
-        Py_DECREF(value)
-        if is_coro(value):
-            to_a_loop(call, g, value)
-        elif refuse_op(value):
-            call_finish(p, g, gives_operation(call), GF_FAILED)
-        else:
-            call_finish(p, g, value, 0)
-        return
-    if PyErr_ExceptionMatches(CancelledError):
-        flags = GF_FAILED | GF_CANCELLED
-    elif PyErr_ExceptionMatches(GoExit):
-        flags = GF_EXITED
-    error = pending_exception()
-    if call.kwargs is not None:
-        with_advice(error, call.kwargs)
-    if ends_program(g, error):
-        flags |= GF_RETRIEVED
-    call_finish(p, g, None if flags == GF_EXITED else error, flags)
-
-
-cdef object gives_operation(Call call):
-    return TypeError(
-        f"work for a thread is a function (def or async def); {call.__qualname__!r} gives an operation: await it in an "
-        "async def, or take the call that blocks, such as ch.recv_blocking() or time.sleep()"
-    )
-
-
-cdef void to_a_loop(Call call, Goroutine g, object coro) except *:
-    # A plain function has returned a coroutine, such as a lambda around an async def: the coroutine belongs on a loop.
-    cdef Pool p = call.pool
-    cdef PyObject* w
-    call.fn = coro
-    call.args = None
-    call.kwargs = None
-    call.kind = LOOP
-    call.parent = None
-    if call.born != forks:
-        coro.close()
-        return
-    goish_lock(&p.lock)
-    calls_remove(&p.active, <PyObject*>g)
-    goish_store_state(&g.state, G_QUEUED)
-    calls_push(&p.queues[LOOP], <PyObject*>g)
-    w = worker_pick(p, LOOP, NULL)
-    goish_unlock(&p.lock)
-    try:
-        worker_wake(p, LOOP, w)
-    except BaseException as exc:
-        fail_queued(p, LOOP, exc)
-
-
-cdef object no_stop_iteration(Call call, object error):
-    # An await cannot raise StopIteration, nor can a generator that syncs (PEP 479): as of a coroutine.
-    try:
-        instead = RuntimeError(f"{call.__qualname__}() raised StopIteration")
-        instead.__cause__ = error
-        return instead
-    except BaseException as exc:
-        return exc
 
 
 cdef void call_finish(Pool p, Goroutine g, object outcome, int flags) except *:
@@ -323,6 +208,16 @@ cdef void call_finish(Pool p, Goroutine g, object outcome, int flags) except *:
         end_active(p, g, call)
 
 
+cdef object no_stop_iteration(Call call, object error):
+    # An await cannot raise StopIteration, nor can a generator that syncs (PEP 479): as of a coroutine.
+    try:
+        instead = RuntimeError(f"{call.__qualname__}() raised StopIteration")
+        instead.__cause__ = error
+        return instead
+    except BaseException as exc:
+        return exc
+
+
 cdef void count_finished(Pool p, Call call) noexcept:
     # Before any waiter is woken: a thread that has its result finds it counted.
     if call.born != forks:
@@ -341,20 +236,35 @@ cdef void end_active(Pool p, Goroutine g, Call call) noexcept:
     Py_DECREF(g)  # the caller has another
 
 
-# The number of forks between the first process and this one.
-cdef unsigned int forks = 0
-
-
-def after_fork():
-    """In a forked child: this thread, which may have been a worker of the parent, is none."""
-    global goish_tls_worker, goish_spinning, forks
-    goish_tls_worker = NULL
-    goish_spinning = 0
-    goish_forget_due()
-    forks += 1
-
+cdef int cancel_pooled(Goroutine g, object msg) except -1:
+    # 1: done; 0: it has meanwhile come to a loop; 2: it cannot be cancelled. A call that waits for a worker ends at once; a
+    # blocked one is woken; one that runs finds the cancel (check_cancel).
+    cdef Call call
+    call = call_of(g)
+    if call is None:
+        return 0
+    if claim_call(call.pool, g):
+        if msg is not None:
+            set_cancel_message(g, msg)
+        end_claimed(call.pool, g, cancelled_error(msg), GF_FAILED | GF_CANCELLED)
+        return 1
+    if g.sched is not NO_LOOP:
+        return 0
+    if call.foreign:
+        return 1 if call.fn.cancel() else 2
+    if call.born != forks:
+        return 2
+    if msg is not None:
+        set_cancel_message(g, msg)
+    goish_lock(end_lock(g))
+    if g.cancels < 65535:
+        g.cancels += 1
+    goish_unlock(end_lock(g))
+    cancel_blocked(g, call, msg)
+    return 1
 
 # ---- on an executor that is not goish's ----
+
 
 def foreign_goroutine(Pool p, future, fn, context=None, name=None):
     """A Goroutine for a ``concurrent.futures.Future``, the result of ``fn``: it ends as that ends.
@@ -394,72 +304,3 @@ class _Conclude:
             call_finish(p, g, future.exception(), GF_FAILED)
         else:
             call_finish(p, g, future.result(), 0)
-
-
-# ---- cancelling ----
-
-cdef int cancel_pooled(Goroutine g, object msg) except -1:
-    # 1: done; 0: it has meanwhile come to a loop; 2: it cannot be cancelled. A call that waits for a worker ends at once; a
-    # blocked one is woken; one that runs finds the cancel (check_cancel).
-    cdef Call call
-    call = call_of(g)
-    if call is None:
-        return 0
-    if claim_call(call.pool, g):
-        if msg is not None:
-            set_cancel_message(g, msg)
-        end_claimed(call.pool, g, cancelled_error(msg), GF_FAILED | GF_CANCELLED)
-        return 1
-    if g.sched is not NO_LOOP:
-        return 0
-    if call.foreign:
-        return 1 if call.fn.cancel() else 2
-    if call.born != forks:
-        return 2
-    if msg is not None:
-        set_cancel_message(g, msg)
-    goish_lock(end_lock(g))
-    if g.cancels < 65535:
-        g.cancels += 1
-    goish_unlock(end_lock(g))
-    cancel_blocked(g, call, msg)
-    return 1
-
-
-def check_cancel():
-    """Raises CancelledError if the running goroutine or ``go_thread`` call was cancelled; for code that computes.
-
-    A function on a worker thread cannot be interrupted while it computes: it looks from time to time. A goish call that
-    blocks (``recv_blocking``, ``sync`` ...) looks by itself. After the CancelledError the cancel
-    counts as delivered. Elsewhere it does nothing. Any thread may call it; it takes a fraction of a microsecond.
-
-    Example::
-
-        def work():
-            while True:
-                check_cancel()
-
-        g = go_thread(work)
-        g.cancel()
-        try:
-            await g
-        except asyncio.CancelledError:
-            print("cancelled")  # -> cancelled
-    """
-    cdef PyObject* g = running_here()
-    if g != NULL and goish_load_state(&(<Goroutine>g).flags) & GF_MUST_CANCEL:
-        goish_clear_bits(&(<Goroutine>g).flags, GF_MUST_CANCEL)
-        raise cancelled_error_of(<Goroutine>g)
-
-
-def function_name(Goroutine g):
-    """The function of a goroutine that is on no loop, by its name; None for another, or when it is over. Any thread."""
-    cdef Call call = call_of(g)
-    return None if call is None else call.__qualname__
-
-
-cdef class Call:
-    @property
-    def __qualname__(self):
-        fn = self.args[0] if self.foreign else self.fn
-        return getattr(fn, "__qualname__", type(fn).__name__)

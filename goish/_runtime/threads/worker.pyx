@@ -89,32 +89,12 @@ cdef void stop_keeping(Worker w) noexcept:
     if not w.stops:
         w.stops = loop_call_retry(w.sched.loop, w.sched.call_soon, (w.sched.loop.stop,), own_context(w.sched)) is not False
 
-
-cdef PyObject* leave_too(Pool p, int kind) noexcept:
-    # Under the lock: an idle worker of a closed pool, to wake so that it leaves.
-    cdef PyObject* w = p.idle[kind].head if p.closed else NULL
-    if w != NULL:
-        idle_remove(p, <Worker>w)
-        if kind == PLAIN:
-            p.busy += 1
-    return w
-
-
-cdef void worker_wake_quietly(Pool p, int kind, PyObject* w) noexcept:
-    # Failing to start an extra worker is not the caller's error: log it.
-    if w == NULL:
-        return
-    try:
-        worker_wake(p, kind, w)
-    except BaseException as exc:
-        logger.error("%r has not got a further thread", p, exc_info=exc_info(exc))
-        fail_queued(p, kind, exc)
-
-
 # ---- a worker's loop ----
+
 
 # Seconds that a call made on a loop worker waits for another worker to take it.
 cdef double PATIENCE = 0.02
+
 
 cdef void call_settles(Goroutine g, Scheduler s) noexcept:
     # On the thread of its loop, once. Other threads may read either value: they only ask whether it is their own scheduler.
@@ -213,16 +193,6 @@ cdef void worker_gets(Worker w, Scheduler s) noexcept:
     goish_unlock(&w.pool.lock)
 
 
-cdef Worker worker_here(Pool p):
-    # Gives this thread's worker; one of no pool where a thread that is none runs a call that it waits for.
-    if goish_tls_worker != NULL:
-        return <Worker>goish_tls_worker
-    borrowed = Worker.__new__(Worker)
-    (<Worker>borrowed).pool = p
-    (<Worker>borrowed).is_borrowed = True
-    return <Worker>borrowed
-
-
 cdef Scheduler worker_scheduler(Worker w):
     # For a goroutine that a plain call starts: a loop of the worker's own, run when the call waits for it or is over.
     if w.sched is None:
@@ -241,8 +211,8 @@ cdef object worker_loop(Worker w):
     p = w.pool
     return p.make_loop(w)
 
-
 # ---- a plain worker that waits ----
+
 
 cdef int worker_blocks() except -1:
     # The plain call of this thread is about to block in goish: another worker may take its place. 1: worker_goes_on() is due.
@@ -280,16 +250,8 @@ cdef void worker_goes_on() noexcept:
     goish_unlock(&p.lock)
 
 
-def before_blocking_here():
-    worker_blocks()
-
-
-def after_blocking_here():
-    if goish_tls_worker != NULL and (<Worker>goish_tls_worker).blocked:
-        worker_goes_on()
-
-
 # ---- its own goroutines run while it waits ----
+
 
 cdef inline bint has_children() noexcept:
     # Whether this thread is in a plain call that has started goroutines, which run when it waits.
@@ -331,6 +293,8 @@ cdef object pump_counted(Op op, double seconds, bint counted):
     finally:
         if counted:
             worker_goes_on()
+
+# ---- the worker ----
 
 
 @cython.final

@@ -1,4 +1,4 @@
-# What a goish loop calls in its next turn.
+# A callback that waits for its turn on a goish loop.
 
 @cython.freelist(64)
 cdef class Handle:
@@ -13,11 +13,3 @@ cdef class Handle:
     cdef uint8_t state           # H_*
     cdef bint linked             # in the heap; guarded by its lock
     cdef bint owns_context       # a copy of ours, untracked
-
-
-# The steps and calls of a loop that belong to its next turns, first in, first out.
-cdef struct TurnQueue:
-    PyObject* head       # Goroutines (borrowed: the registry owns them), Wakes and Handles (both owned)
-    PyObject* tail
-    Py_ssize_t count
-    bint armed           # the loop is about to call turn_run()

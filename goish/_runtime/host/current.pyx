@@ -3,11 +3,15 @@
 # Invariant: asyncio's current task is the goroutine that runs, and there is none between two of them.
 # Threads: the loop's own.
 
+
 # ---- asyncio's current task ----
+
 
 # Up to 3.13 the current task of a loop lives in a dict that may be written directly (10 ns); from 3.14 on in the thread
 # state, behind _swap_current_task (11 ns). The documented pair costs 76 ns up to 3.13 and is the way where neither is there.
 cdef object current_tasks = getattr(_asyncio, "_current_tasks", None) if sys.version_info < (3, 14) else None
+
+
 cdef object swap_current = getattr(_asyncio, "_swap_current_task", None) if sys.version_info >= (3, 14) else None
 
 
@@ -60,12 +64,14 @@ cdef void leave_tasks(Scheduler s, PyObject* outer, bint was_entered) noexcept:
     except RuntimeError:
         pass  # no loop runs any more: there is no current task to take back
 
-
 # ---- asyncio.all_tasks ----
+
 
 # Only in a loop that is not goish's, whose end must reach the goroutines: asyncio.run cancels all tasks it knows. A goroutine is
 # registered at its first wait, because most never wait.
 cdef bint registers_strongly = hasattr(_asyncio, "_register_eager_task")  # 3.12 and later
+
+
 cdef object register_task = getattr(_asyncio, "_register_eager_task", _register_task)
 cdef object unregister_task = getattr(_asyncio, "_unregister_eager_task", _unregister_task)
 

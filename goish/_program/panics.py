@@ -20,12 +20,10 @@ from typing import Any, Final, Literal, NoReturn, TypeAlias
 from .._inspect.names import exc_info, origin, title
 from .._runtime.core import (
     Goroutine,
+    install_host,
     panic_options,
     program_of,
     report_if_only_ref,
-    set_failure_watch,
-    set_panic_hearers,
-    set_program_end,
     wake_loops,
 )
 from .._threads.handles import joint_waits
@@ -333,6 +331,4 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-set_panic_hearers(route, elsewhere, remind)
-set_program_end(end_program)
-set_failure_watch(watch)
+install_host(panic_of_call=route, panic_elsewhere=elsewhere, remind=remind, watch_failed=watch, end_program=end_program)

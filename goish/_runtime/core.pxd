@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 cimport cython
 
 cdef class Op
+cdef class Chan
 
 cdef extern from "c/goish.h":
     # goish.h: checks of invariants, compiled in or not
@@ -139,7 +140,9 @@ cdef extern from "c/goish.h":
 include "data/ring.pxd"
 include "data/waitq.pxd"
 include "data/heap.pxd"
+include "host/host.pxd"
 include "run/op.pxd"
+include "run/waiter.pxd"
 include "run/goroutine.pxd"
 include "run/handle.pxd"
 include "run/runq.pxd"

@@ -105,6 +105,7 @@ include "data/ring.pyx"
 include "data/waitq.pyx"
 include "data/heap.pyx"
 # host: what the core asks of Python and asyncio.
+include "host/host.pyx"
 include "host/python.pyx"
 include "host/coroutine.pyx"
 include "host/current.pyx"
@@ -112,6 +113,7 @@ include "host/modules.pyx"
 # run: how goroutines run and wait.
 include "run/twin.pyx"
 include "run/op.pyx"
+include "run/waiter.pyx"
 include "run/tracking.pyx"
 include "run/cold.pyx"
 include "run/registry.pyx"
@@ -120,8 +122,8 @@ include "run/handle.pyx"
 include "run/inbox.pyx"
 include "run/runq.pyx"
 include "run/timers.pyx"
-include "run/ready.pyx"
 include "run/giveup.pyx"
+include "run/ready.pyx"
 include "run/panic.pyx"
 include "run/cancel.pyx"
 include "run/join.pyx"
@@ -166,7 +168,7 @@ include "aio/clock.pyx"
 include "aio/factory.pyx"
 
 above = Above(
-    worker_feed, worker_awake, worker_idle, scheduler_of_worker_here, calls_in_pools, live_in_pools, thread_wake,
+    worker_feed, worker_awake, worker_idle, scheduler_of_worker_here, calls_in_pools, live_in_pools,
     forget_parked_threads, wg_leave, loops_call_later,
 )
 
@@ -180,7 +182,7 @@ goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)
 goish_method_fast(<PyTypeObject*>Clock, "call_soon", loop_call_soon)
 goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)
 for internal in (
-    Op, Goroutine, Scheduler, ChanView, SendChan, RecvChan, TaskWaiter, ThreadWaiter, Handle, GoroutineCold, Wake, Step,
+    Op, Goroutine, Scheduler, ChanView, SendChan, RecvChan, TaskWaiter, ThreadWaiter, Handle, GoroutineCold, Wake, Step, Host,
     TimerHandle, ChanCold, Prioritized, Go,
     GoThread, Call, Worker, FlowVar,
 ):

@@ -17,12 +17,12 @@ from .._runtime.core import (
     current_goroutine,
     end_of,
     goroutines,
+    install_host,
     is_coroutine,
     join_child,
-    set_minder,
 )
 
-__all__ = ["Children", "mind"]
+__all__ = ["Children", "with_children"]
 
 Children: TypeAlias = Literal["keep", "await", "cancel"]
 
@@ -30,7 +30,7 @@ _FAMILY: ContextVar[object] = ContextVar("goish.family", default=None)
 _WHY: Final = "the call that started it is over"
 
 
-def mind(fn: Any, cancels: bool, is_async: bool) -> Any:
+def with_children(fn: Any, cancels: bool, is_async: bool) -> Any:
     """``fn``, as a call that is over when the goroutines that it has started are; ``cancels``: by being cancelled."""
     return _Async(fn, cancels) if is_async else _Plain(fn, cancels)
 
@@ -139,4 +139,4 @@ async def _minded(coro: Coroutine[Any, Any, Any], cancels: bool) -> Any:
     return result
 
 
-set_minder(mind)
+install_host(with_children=with_children)

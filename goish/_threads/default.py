@@ -6,7 +6,7 @@ import os
 from typing import Final
 
 from .._checks import check_whole
-from .._runtime.core import interpreter_ends, pool_of, set_default_pool
+from .._runtime.core import install_host, interpreter_ends, pool_of, set_default_pool
 from .adopted import AdoptedExecutor, AnyExecutor
 from .executor import Executor, check_open
 
@@ -31,7 +31,7 @@ def default_executor() -> AnyExecutor:
     global _default
     if _default is None or (_default.is_shutdown() and not interpreter_ends()):
         _default = _new_own()
-        set_default_pool(pool_of(_default), _make_pool)
+        set_default_pool(pool_of(_default))
     return _default
 
 
@@ -51,12 +51,12 @@ def set_default_executor(executor: AnyExecutor | None) -> None:
     global _default, _own
     if isinstance(executor, AdoptedExecutor):
         executor.check_open()
-        set_default_pool(None, _make_pool, executor)
+        set_default_pool(None, executor)
     elif isinstance(executor, Executor):
         check_open(executor)
-        set_default_pool(pool_of(executor), _make_pool)
+        set_default_pool(pool_of(executor))
     elif executor is None:
-        set_default_pool(None, _make_pool)
+        set_default_pool(None)
     else:
         raise TypeError(
             "set_default_executor() takes an Executor, adopt(...) of a concurrent.futures.Executor, or None; "
@@ -89,7 +89,7 @@ def _make_pool() -> None:
     global _own
     if isinstance(_default, AdoptedExecutor):
         _own = _new_own()
-        set_default_pool(pool_of(_own), _make_pool, _default)
+        set_default_pool(pool_of(_own), _default)
     else:
         default_executor()
 
@@ -108,4 +108,4 @@ def _workers_wanted() -> int | None:
     return int(text)
 
 
-set_default_pool(None, _make_pool)
+install_host(make_default_pool=_make_pool)

@@ -33,6 +33,7 @@ from .._runtime.core import (
     Worker,
     after,
     after_fork,
+    install_host,
     interpreter_ends,
     new_worker,
     scheduler_for,
@@ -79,7 +80,7 @@ class Threads:
         self._joining: set[threading.Thread] = set()
         self._last: Chan[None] | None = None  # closed when the last thread is gone; made when a joined() needs it
         self._count = itertools.count(1)
-        pool._set(name, self._start, new_loop_of, _keep, _finish, _pump, Chan(1))
+        pool._set(name, self._start)
         _all.add(self)
 
     def forget(self) -> None:
@@ -88,7 +89,7 @@ class Threads:
         self._workers.clear()
         self._joining.clear()
         self._last = None
-        self.pool._forget(Chan(1))
+        self.pool._forget()
 
     def alive(self) -> list[tuple[threading.Thread, Worker]]:
         with self._lock:
@@ -406,3 +407,4 @@ except RuntimeError:  # imported by an atexit handler
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 set_max_spinners(cpu_count() // 2)
+install_host(new_loop=new_loop_of, keep_loop=_keep, finish_loop=_finish, pump_loop=_pump)

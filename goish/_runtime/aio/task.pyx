@@ -493,6 +493,6 @@ cdef void move_joiners_up(GoroutineCold cold, Py_ssize_t place) noexcept:
     # A callback goes: joiners that came after it stand behind one less.
     cdef PyObject* op = cold.joiners.head
     while op != NULL:
-        if not goish_is(<PyObject*>(<Op>op).owner, <PyObject*>Op) and (<Op>op).index > place:
+        if not is_case(op) and (<Op>op).index > place:
             (<Op>op).index -= 1
         op = (<Op>op).next

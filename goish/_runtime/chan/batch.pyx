@@ -64,7 +64,7 @@ cdef bint room_for(Chan ch, Py_ssize_t n) noexcept:
     op = ch.receivers.head
     while op != NULL and missing > 0:
         owner = <PyObject*>(<Op>op).owner
-        if not goish_is(owner, <PyObject*>Op):
+        if not is_case(op):
             missing -= 1
         elif not GOISH_LOCKS and (<Op>owner).state == OP_WAITING and not (<Op>owner).flags & F_MARK:
             (<Op>owner).flags |= F_MARK
@@ -72,9 +72,8 @@ cdef bint room_for(Chan ch, Py_ssize_t n) noexcept:
         op = (<Op>op).next
     op = NULL if GOISH_LOCKS else ch.receivers.head
     while op != NULL:
-        owner = <PyObject*>(<Op>op).owner
-        if goish_is(owner, <PyObject*>Op):
-            (<Op>owner).flags &= ~F_MARK
+        if is_case(op):
+            (<Op>(<Op>op).owner).flags &= ~F_MARK
         op = (<Op>op).next
     return missing <= 0
 

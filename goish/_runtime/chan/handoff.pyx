@@ -73,7 +73,7 @@ cdef bint recv_arm(Op op) noexcept:
         waitq_push(&ch.receivers, op)
     goish_unlock(&ch.lock)
     if happened == WOULD_BLOCK:
-        if ch.flags & C_TIMER and type(op.owner) is not ThreadWaiter:
+        if ch.flags & C_TIMER and not waiters[waiter_kind(<PyObject*>op.owner)].polls:
             timer_arm(ch)
         return True
     op.state = OP_DONE

@@ -254,7 +254,7 @@ cdef bint select_arm(Op sel) noexcept:
         return False
     index = take_ready(sel, True, &value, &happened)
     if index == NONE_READY:
-        if type(sel.owner) is not ThreadWaiter:
+        if not waiters[waiter_kind(<PyObject*>sel.owner)].polls:
             arm_timers(<tuple>sel.target)
         return True
     if index != RAISED and select_result(sel, index, value, happened, &result) == 1:

@@ -24,37 +24,26 @@ cdef inline void waitq_prune(Chan ch, WaitQueue* q) noexcept:
 
 cdef bint waitq_prune_closed(Chan ch, WaitQueue* q) noexcept:
     # True: the first waiter was of a closed loop. It waits no more, whichever thread has withdrawn it.
+    cdef bint gone = False
     op = None
     wait = None
-    owner = None
+    s = None
     goish_lock(&ch.lock)
     if waitq_live(q) and is_elsewhere(q.head):
         # Of a case it takes the select. Held from here on: another thread may be looking too, or that loop is just being closed.
         op = <object>q.head
-        wait = (<Op>op).owner if type((<Op>op).owner) is Op else op
-        owner = owner_behind(<Op>op)
+        wait = (<Op>op).owner if is_case(q.head) else op
+        s = waiter_sched(<Op>op)
+        gone = s is None and waiter_is_orphan(q.head)
     goish_unlock(&ch.lock)
-    if owner is None or not is_gone(owner):
+    if not gone and (s is None or not loop_is_closed(<Scheduler>s)):
         return False
     op_give_up(<Op>wait, RuntimeError("the event loop of this wait is closed"))
     return True
 
 
-cdef object owner_behind(Op op):
-    # For a linked op, under the lock: the Scheduler of its owner, or the ThreadWaiter of a thread.
-    cdef PyObject* owner = <PyObject*>op.owner
-    if goish_is(owner, <PyObject*>Op):
-        owner = <PyObject*>(<Op>owner).owner
-    if goish_is(owner, <PyObject*>Goroutine):
-        return (<Goroutine>owner).sched
-    if goish_is(owner, <PyObject*>TaskWaiter):
-        return (<TaskWaiter>owner).sched
-    return <object>owner if goish_is(owner, <PyObject*>ThreadWaiter) else None
-
-
-cdef bint is_gone(object owner) noexcept:
-    # A thread is there as long as it waits; but no thread outlives a fork, save the one that has forked.
-    return (<ThreadWaiter>owner).born != forks if type(owner) is ThreadWaiter else loop_is_closed(<Scheduler>owner)
+cdef inline bint waiter_is_orphan(PyObject* op) noexcept:
+    return waiters[waiter_kind(waiter_behind(op))].is_orphan(waiter_behind(op))
 
 
 cdef bint loop_is_closed(Scheduler s) noexcept:
@@ -101,7 +90,7 @@ cdef inline PyObject* sent_value(PyObject* op) noexcept:
     # The value of a decided sender, an owned reference. A case of a select keeps its own: it may be used again.
     cdef PyObject* value = <PyObject*>(<Op>op).value
     Py_INCREF(<object>value)
-    if not goish_is(<PyObject*>(<Op>op).owner, <PyObject*>Op):
+    if not is_case(op):
         (<Op>op).value = None
     (<Op>op).flags |= F_OK
     return value

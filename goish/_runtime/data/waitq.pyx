@@ -5,6 +5,11 @@
 # Threads: the lock of whatever the queue belongs to guards it. Nothing here runs user code: a dead entry is still owned by
 #   its select, so dropping the queue's reference never frees it.
 
+cdef inline bint is_case(PyObject* op) noexcept:
+    # Whether the op waits as a case of a select, which is its owner.
+    return goish_is(<PyObject*>(<Op>op).owner, <PyObject*>Op)
+
+
 cdef inline void waitq_push(WaitQueue* q, Op op) noexcept:
     # Takes a reference of its own.
     Py_INCREF(op)
@@ -36,7 +41,7 @@ cdef inline void waitq_remove(WaitQueue* q, Op op) noexcept:
 
 cdef inline bint op_claim(PyObject* op) noexcept:
     cdef PyObject* owner = <PyObject*>(<Op>op).owner
-    if goish_is(owner, <PyObject*>Op):
+    if is_case(op):
         if not goish_swap_state(&(<Op>owner).state, OP_WAITING, OP_DONE):
             return False
         (<Op>owner).index = (<Op>op).index
@@ -59,10 +64,8 @@ cdef inline PyObject* waitq_claim(WaitQueue* q) noexcept:
 cdef inline bint waitq_live(WaitQueue* q) noexcept:
     # Whether an op still waits.
     cdef PyObject* op = q.head
-    cdef PyObject* owner
     while op != NULL:
-        owner = <PyObject*>(<Op>op).owner
-        if not goish_is(owner, <PyObject*>Op) or goish_load_state(&(<Op>owner).state) == OP_WAITING:
+        if not is_case(op) or goish_load_state(&(<Op>(<Op>op).owner).state) == OP_WAITING:
             return True
         waitq_remove(q, <Op>op)
         Py_DECREF(<Op>op)

@@ -3,9 +3,7 @@
 # Invariant: asyncio's current task is the goroutine that runs, and there is none between two of them.
 # Threads: the loop's own.
 
-
 # ---- asyncio's current task ----
-
 
 # Up to 3.13 the current task of a loop lives in a dict that may be written directly (10 ns); from 3.14 on in the thread
 # state, behind _swap_current_task (11 ns). The documented pair costs 76 ns up to 3.13 and is the way where neither is there.
@@ -64,8 +62,8 @@ cdef void leave_tasks(Scheduler s, PyObject* outer, bint was_entered) noexcept:
     except RuntimeError:
         pass  # no loop runs any more: there is no current task to take back
 
-# ---- asyncio.all_tasks ----
 
+# ---- asyncio.all_tasks ----
 
 # Only in a loop that is not goish's, whose end must reach the goroutines: asyncio.run cancels all tasks it knows. A goroutine is
 # registered at its first wait, because most never wait.

@@ -54,8 +54,8 @@ cdef void add_note(object error, str note) noexcept:
 cdef object cancelled_error(object msg):
     return CancelledError() if msg is None else CancelledError(msg)
 
-# ---- loops ----
 
+# ---- loops ----
 
 cdef object context_keyword = ("context",)
 
@@ -117,8 +117,8 @@ cdef void raise_later(object loop, object error) noexcept:
 def _raise_error(error):
     raise error
 
-# ---- contexts ----
 
+# ---- contexts ----
 
 cdef object checked_context(object context):
     if context is None:

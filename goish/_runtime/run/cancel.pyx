@@ -17,9 +17,7 @@
 #
 # Threads: the loop's own. Goroutine.cancel() on another thread posts itself to the loop.
 
-
 # ---- the message ----
-
 
 cdef object cancel_message(Goroutine g):
     cdef object msg = None
@@ -42,8 +40,8 @@ cdef void set_cancel_message(Goroutine g, object msg) except *:
 cdef object cancelled_error_of(Goroutine g):
     return cancelled_error(cancel_message(g))
 
-# ---- due ----
 
+# ---- due ----
 
 cdef void goroutine_must_cancel(Goroutine g, object msg, bint late) except *:
     if msg is not None or cancel_message(g) is not None:
@@ -72,13 +70,13 @@ def _cancel_again(task, msg):
         task.cancel(msg)
         task.uncancel()
 
-# ---- withdrawing what it waits for ----
 
+# ---- withdrawing what it waits for ----
 
 cdef bint op_fail(Op op, object exc) noexcept:
     # Withdraws a waiting op with an exception; False: decided already.
     # A case belongs to its select: only the select can be withdrawn.
-    return not goish_is(<PyObject*>op.owner, <PyObject*>Op) and op_give_up(op, exc)
+    return not is_case(<PyObject*>op) and op_give_up(op, exc)
 
 
 cdef bint op_give_up(Op op, object exc) noexcept:
@@ -93,8 +91,8 @@ cdef bint op_give_up(Op op, object exc) noexcept:
 cdef bint op_cancel(Op op, object msg) noexcept:
     return (op.kind == W_JOIN and pass_cancel(op, msg)) or op_fail(op, cancelled_error(msg))
 
-# ---- a task awaits a task ----
 
+# ---- a task awaits a task ----
 
 cdef bint pass_cancel(Op op, object msg) noexcept:
     # asyncio's rule for tasks: cancelling a task cancels the task that it awaits. If it awaits a goroutine, only the await ends.

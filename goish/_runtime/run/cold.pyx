@@ -87,8 +87,8 @@ cdef class GoroutineCold:
 cdef class Fate:
     pass
 
-# ---- the call behind a goroutine that is on no loop ----
 
+# ---- the call behind a goroutine that is on no loop ----
 
 cdef Call call_of(Goroutine g):
     # The Call of a goroutine, as long as it is on no loop and not over; any thread. If it just comes to a loop, `coro` is still
@@ -106,8 +106,8 @@ cdef bint is_of_parent(Goroutine g) noexcept:
     cdef Call call = call_of(g) if forks > 0 else None
     return call is not None and call.born != forks
 
-# ---- tasks that nothing owns ----
 
+# ---- tasks that nothing owns ----
 
 cdef inline bint task_is_unowned(Goroutine g) noexcept:
     return not GOISH_LOCKS and g.state == G_WAITING and type(g.cold) is GoroutineCold and (<GoroutineCold>g.cold).is_unowned

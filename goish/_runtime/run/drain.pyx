@@ -9,9 +9,7 @@
 # Threads: the scheduler's own.
 # Not here: one goroutine's step (step.pyx), asyncio's current task (current.pyx).
 
-
 # ---- goroutines ----
-
 
 cdef enum:
     CLOCK_EVERY = 32   # steps between looks at the clock
@@ -104,8 +102,8 @@ cdef void sched_idle(Scheduler s) except *:
         s.on_idle()
     inbox_spin(s)
 
-# ---- the turns of a goish loop ----
 
+# ---- the turns of a goish loop ----
 
 cdef void turn_run(Scheduler s) except *:
     global goish_tls_sched
@@ -174,8 +172,8 @@ cdef void inbox_called(Scheduler s) except *:
     else:
         inbox_collect(s)
 
-# ---- callbacks of other loops, and of futures ----
 
+# ---- callbacks of other loops, and of futures ----
 
 @cython.freelist(64)
 cdef class Step:

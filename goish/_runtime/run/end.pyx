@@ -26,22 +26,11 @@ cdef void goroutine_fail(Scheduler s, Goroutine g) except *:
 
 
 cdef void goroutine_finish(Scheduler s, Goroutine g, object outcome, bint failed) except *:
+    # The end of a goroutine that is on a loop.
     cdef object cold
-    cdef object coro = None
-    goish_lock(end_lock(g))
-    goish_clear_bits(&g.flags, GF_LATE | GF_MUST_CANCEL)
-    if failed:
-        g.flags |= GF_FAILED
-    g.wait = outcome  # None before
-    goish_store_state(&g.state, G_DONE)
-    cold = g.cold
-    if GOISH_LOCKS and not of_task(<PyObject*>cold):
-        coro, g.coro = g.coro, None  # as in goroutine_release(), but another thread may be looking at it
-    goish_unlock(end_lock(g))
-    coro = None
     if goish_load_state(&g.flags) & GF_REGISTERED:
         task_unregister(g)
-    goroutine_release(g, failed)
+    cold = goroutine_end(g, outcome, GF_FAILED if failed else 0)
     if failed and not goish_load_state(&g.flags) & (GF_CANCELLED | GF_RETRIEVED) and not is_task(g):
         keep_failed(s, g, cold)
     elif cold is not None:
@@ -49,6 +38,24 @@ cdef void goroutine_finish(Scheduler s, Goroutine g, object outcome, bint failed
     if type(cold) is GoroutineCold:
         goroutine_notify(s, g, <GoroutineCold>cold)
     registry_remove(s, g)
+
+
+cdef object goroutine_end(Goroutine g, object outcome, uint8_t flags):
+    # The one way to DONE. Gives `cold`, whose joiners and callbacks the caller tells; one that is made from now on has none.
+    cdef object cold
+    cdef object coro = None
+    goish_lock(end_lock(g))
+    goish_clear_bits(&g.flags, GF_LATE | GF_MUST_CANCEL)  # no cancel comes any more
+    goish_set_bits(&g.flags, flags)
+    g.wait = outcome  # None before
+    goish_store_state(&g.state, G_DONE)
+    cold = g.cold
+    if type(g.coro) is Call or (GOISH_LOCKS and not of_task(<PyObject*>cold)):
+        coro, g.coro = g.coro, None  # another thread may be looking at it
+    goish_unlock(end_lock(g))
+    coro = None
+    goroutine_release(g, flags & GF_FAILED != 0)
+    return cold
 
 
 cdef void goroutine_release(Goroutine g, bint failed) noexcept:
@@ -69,8 +76,8 @@ cdef void close_unstarted(Call call) except *:
     elif hasattr(call.fn, "_close_unstarted"):
         call.fn._close_unstarted()
 
-# ---- joiners and callbacks ----
 
+# ---- joiners and callbacks ----
 
 cdef Ending close_ended  # of the floor above, which sets it
 
@@ -133,7 +140,7 @@ cdef PyObject* claim_joiners(Goroutine g, GoroutineCold cold) noexcept:
 cdef PyObject* wake_asked_before(PyObject* op, uint32_t called_back) noexcept:
     # Wakes the first joiners of a chain, those asked for so far; gives the rest.
     cdef PyObject* following
-    while op != NULL and (goish_is(<PyObject*>(<Op>op).owner, <PyObject*>Op) or (<Op>op).index <= called_back):
+    while op != NULL and (is_case(op) or (<Op>op).index <= called_back):
         following = (<Op>op).next
         (<Op>op).next = NULL
         wake_chain(op)

@@ -81,11 +81,8 @@ cdef class Op:
 
     def get_loop(self):
         """The event loop it is awaited on. This and what follows is the protocol of ``asyncio.Future``."""
-        if type(self.owner) is TaskWaiter:
-            return (<TaskWaiter>self.owner).loop
-        if type(self.owner) is Goroutine:
-            return (<Goroutine>self.owner).sched.loop
-        return loop_for(self)
+        s = waiter_sched(self)
+        return loop_for(self) if s is None else (<Scheduler>s).loop
 
     def add_done_callback(self, fn, /, *, context=None):
         """Begins the wait, and calls ``fn(op)`` through the loop when it is over.
@@ -109,11 +106,11 @@ cdef class Op:
             self.owner = task_waiter
             # Not of a receive: the value that its twin has, and nobody retrieves, can be reported as undelivered.
             if self.state == OP_NEW and (self.kind <= W_SEND or self.flags & F_DEFAULT) and op_attempted(self):
-                task_waiter_wake(self, task_waiter)
+                task_waiter_wake(self, <PyObject*>task_waiter)
                 return
             twin = begin_twin(self)
             if not op_arm(twin):
-                task_waiter_wake(twin, task_waiter)
+                task_waiter_wake(twin, <PyObject*>task_waiter)
         elif type(self.owner) is TaskWaiter and not op_settle(self):
             (<TaskWaiter>self.owner).callbacks.append((fn, context))
             (<TaskWaiter>self.owner).held = self
@@ -210,7 +207,7 @@ cdef bint op_abort(Op op) noexcept:
     if type(owner) is Goroutine and (<Goroutine>owner).wait is op:
         goroutine_ready(<Goroutine>owner)
     elif type(owner) is TaskWaiter:
-        task_waiter_wake(waiting, <TaskWaiter>owner)
+        task_waiter_wake(waiting, <PyObject*>owner)
     return False
 
 

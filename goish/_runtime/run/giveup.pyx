@@ -29,23 +29,24 @@ def given_up(Goroutine g):
     """Says that an await of ``g`` ends without its outcome, by a way that the core does not see."""
     give_up_on(g, None)
 
+
 # ---- where it stands in the program ----
 
+cdef object place_of_await(Op op):
+    cdef PyObject* waiter = waiter_behind(<PyObject*>op)
+    return waiters[waiter_kind(waiter)].place(waiter)
 
-cdef tuple place_of_await(Op op):
-    cdef object owner = op.owner
-    cdef object coro = None
-    if type(owner) is Op:
-        owner = (<Op>owner).owner  # a case of a select
-    if type(owner) is Goroutine and (<Goroutine>owner).sched.current != <PyObject*>owner:
-        coro = (<Goroutine>owner).coro
-    elif type(owner) is TaskWaiter:
-        coro = coro_behind(<TaskWaiter>owner)
-    elif type(owner) is ThreadWaiter and (<ThreadWaiter>owner).ident != PyThread_get_thread_ident():
-        return ()
-    else:
-        return place_here()
-    return place_in(coro)
+
+cdef object place_of_goroutine(PyObject* g):
+    return place_here() if (<Goroutine>g).sched.current == g else place_in((<Goroutine>g).coro)
+
+
+cdef object place_of_task(PyObject* task_waiter):
+    return place_in(coro_behind(<TaskWaiter>task_waiter))
+
+
+cdef object place_of_nobody(PyObject* waiter):
+    return place_here()
 
 
 cdef object coro_behind(TaskWaiter task_waiter):

@@ -61,8 +61,8 @@ cdef Goroutine new_call(Scheduler s, object fn, PyObject** args, Py_ssize_t n, o
     g.state = G_CALLED
     return g
 
-# ---- its coroutine ----
 
+# ---- its coroutine ----
 
 cdef int make_coro(Goroutine g) noexcept:
     # CALLED -> NEW; -1 and an exception if the call failed.

@@ -76,8 +76,8 @@ cdef inline void inbox_come(Scheduler s) noexcept:
         s.inbox.due = False
         goish_has_come()
 
-# ---- calling the loop ----
 
+# ---- calling the loop ----
 
 cdef bint inbox_call(Scheduler s) noexcept:
     # The calling thread has been counted as a caller.
@@ -128,8 +128,8 @@ cdef void loop_call_retry_long(void* given) noexcept with gil:
         s.dead = True
         inbox_shut(s)
 
-# ---- closing ----
 
+# ---- closing ----
 
 # A call takes microseconds. If it takes longer, a finalizer runs in its midst, which may wait for this very thread.
 cdef double LONGEST_CALL = 1.0

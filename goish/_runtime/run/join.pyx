@@ -43,7 +43,7 @@ cdef bint join_arm(Op op) noexcept:
     goish_lock(end_lock(g))
     linked = goish_load_state(&g.state) != G_DONE
     if linked:
-        if not goish_is(<PyObject*>op.owner, <PyObject*>Op):
+        if not is_case(<PyObject*>op):
             op.index = asked_so_far(cold)
         waitq_push(&cold.joiners, op)
     else:

@@ -69,7 +69,7 @@ cdef Wait[N_WAITS] waits
 @cython.final
 cdef class Op:
     cdef object target       # Chan, Goroutine, WaitGroup, the cases of a select, or None
-    cdef object owner        # the waiter: a Goroutine, a select (Op), a TaskWaiter (asyncio), a ThreadWaiter (a thread), or None
+    cdef object owner        # the waiter (waiter.pxd); of a case its select; or None
     cdef object value        # what travels: to be sent, received, the deadline of a sleep, or the exception to raise
     cdef PyObject* prev      # neighbours in a wait queue, borrowed
     cdef PyObject* next
@@ -78,12 +78,3 @@ cdef class Op:
     cdef uint8_t flags       # F_*
     cdef uint8_t used        # U_*
     cdef uint32_t index      # case number in its select; of a select: the decided case; of a timer: place in the heap
-
-
-@cython.final
-cdef class TaskWaiter:
-    # An op turned towards asyncio: its callbacks, and their loop. It belongs to the op and to its twin.
-    cdef object loop
-    cdef Scheduler sched     # of that loop: wake-ups from other threads go through its inbox
-    cdef list callbacks      # of (callback, context); the loop's thread only
-    cdef Op held             # the op, as long as there are callbacks

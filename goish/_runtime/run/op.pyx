@@ -74,8 +74,8 @@ cdef object op_reason(Op op):
         detail = waits[op.kind].detail(op)
     return reason if detail == NULL else f"{reason} ({(<bytes>detail).decode()})"
 
-# ---- stepped ----
 
+# ---- stepped ----
 
 # noexcept and -1 instead of `except -1`: an end of channel is ordinary, and Cython would spend a traceback entry on it.
 cdef int op_step(PyObject* self, PyObject** result) noexcept:
@@ -147,8 +147,8 @@ cdef const char* already_awaited(Op op) noexcept:
         return "this operation was awaited already; an op is good for one await: make a new one, such as ch.recv()"
     return "this operation is being waited for already; an op is good for one await: make a new one, such as ch.recv()"
 
-# ---- waiting, and no more ----
 
+# ---- waiting, and no more ----
 
 cdef bint op_arm(Op op) noexcept:
     op.state = OP_WAITING
@@ -187,15 +187,3 @@ cdef int finish_none(Op op, PyObject** result) noexcept:
     Py_INCREF(None)
     result[0] = <PyObject*>None
     return 1
-
-
-cdef inline bint is_elsewhere(PyObject* op) noexcept:
-    # Whether a waiter on another loop may wait by this op. The op is linked, under the lock; or it was just claimed.
-    cdef PyObject* owner = <PyObject*>(<Op>op).owner
-    if goish_is(owner, <PyObject*>Op):
-        owner = <PyObject*>(<Op>owner).owner
-    return not goish_is(owner, <PyObject*>Goroutine) or <PyObject*>(<Goroutine>owner).sched != goish_tls_sched
-
-
-cdef class TaskWaiter:
-    pass

@@ -6,9 +6,7 @@
 # Threads: the scheduler's own; for goroutines on workers any.
 # Not here: what is printed or logged, and what ends (_program/panics.py); an await that is given up (giveup.pyx).
 
-
 # ---- a panic ----
-
 
 cdef Py_ssize_t panics_told = 0
 
@@ -41,7 +39,9 @@ cdef bint goroutine_panic(Scheduler s, Goroutine g) except -1:
             {"message": "Task exception was never retrieved", "exception": g.wait, "future": g}
         )
         return False
-    hear = on_panic_elsewhere if s.on_panic is None else s.on_panic
+    hear = s.on_panic
+    if hear is None:
+        hear = host.panic_of_call if s.loop is None or s.worker is not None else host.panic_elsewhere
     return hear(g, g.wait) is True
 
 
@@ -81,44 +81,16 @@ def check_on_panic(on_panic):
         raise ValueError('on_panic is "crash", "log" or a plain function (def) that takes (goroutine, exception), got None')
 
 
-cdef object on_panic_elsewhere = None
-cdef object remind = None
-
-
-def set_panic_hearers(route, elsewhere, reminder):
-    """Sets the functions that get the exceptions that nobody awaits, outside of a program's loop, with their goroutine.
-
-    ``route``: for those on worker threads and on no loop, on any thread; ``elsewhere``: for those on the loops of others.
-    ``reminder(goroutine)``: for those on loops that are still held a second later, on the thread of the loop.
-    """
-    global on_panic_elsewhere, remind
-    NO_LOOP.on_panic = route
-    on_panic_elsewhere = elsewhere
-    remind = reminder
-
-
-cdef object end_program = None
-
-
-def set_program_end(end):
-    """Sets what ends a program by SystemExit or KeyboardInterrupt on a worker: ``end(goroutine, exception)``, on any thread.
-
-    It returns whether there is a program that this ends.
-    """
-    global end_program
-    end_program = end
-
-
 cdef bint ends_program(Goroutine g, object error) noexcept:
     # Even if the handle is held: these two end the program, as from any goroutine.
     try:
-        return isinstance(error, (KeyboardInterrupt, SystemExit)) and end_program is not None and end_program(g, error)
+        return isinstance(error, (KeyboardInterrupt, SystemExit)) and host.end_program is not None and host.end_program(g, error)
     except BaseException as exc:
         logger.error("%r could not be reported", error, exc_info=exc_info(exc))
         return False
 
-# ---- failed, and its handle is held ----
 
+# ---- failed, and its handle is held ----
 
 cdef double REMIND_AFTER = 1.0  # seconds
 cdef double COARSE = 0.002      # ... by which a timer may be early
@@ -202,7 +174,7 @@ cdef void remind_of_failed(Scheduler s) except *:
     try:
         due.reverse()
         while due:
-            remind(due.pop())
+            host.remind(due.pop())
     finally:
         due.clear()
         look_at_failed(s)
@@ -229,26 +201,17 @@ cdef void leave_wait_group(Goroutine g) except *:
         s.loop.call_exception_handler({"message": f"{g!r} reported to its WaitGroup", "exception": exc})
 
 
-cdef object failed_and_held = None
-
-
-def set_failure_watch(watch):
-    """Sets the watch that logs failures on workers that are held and that nobody waits for: ``watch(goroutine)``."""
-    global failed_and_held
-    failed_and_held = watch
-
-
 cdef void watch_failed(Goroutine g) noexcept:
     # No loop looks after it, as others do after their goroutines.
-    if failed_and_held is None or goish_load_state(&g.flags) & (GF_RETRIEVED | GF_CANCELLED | GF_EXITED):
+    if host.watch_failed is None or goish_load_state(&g.flags) & (GF_RETRIEVED | GF_CANCELLED | GF_EXITED):
         return
     try:
-        failed_and_held(g)
+        host.watch_failed(g)
     except BaseException as exc:
         logger.error("%r failed, and nothing could be seen to", g, exc_info=exc_info(exc))
 
-# ---- as it is freed ----
 
+# ---- as it is freed ----
 
 cdef bint is_unretrieved(PyObject* g) noexcept:
     # A failed goroutine that is about to be freed, its exception with it. Those that keep_failed() keeps are reported before. Or

@@ -1,6 +1,5 @@
 # ready.pyx - the one way to wake: goroutines, asyncio tasks, threads and callbacks become runnable.
 #
-# A waiter is a Goroutine, a TaskWaiter (an asyncio task), a ThreadWaiter (a thread), or a select, which has one of these.
 # On the waiter's own thread it joins a queue of its loop; from another thread it goes through that loop's inbox, and the loop
 # takes it from there (inbox_take).
 #
@@ -10,9 +9,7 @@
 # Threads: op_wake(), goroutine_ready() and task_waiter_wake() from any, under no lock: a loop's call_soon is Python code. The rest
 #   on the thread of the loop.
 
-
 # ---- from any thread ----
-
 
 cdef void op_wake(Op op) noexcept:
     # Wakes the owner of a decided op. Not under a lock: a foreign loop's call_soon is Python code.
@@ -21,10 +18,8 @@ cdef void op_wake(Op op) noexcept:
         goroutine_ready(<Goroutine>owner)
     elif goish_is(owner, <PyObject*>Op):
         op_wake(<Op>owner)
-    elif goish_is(owner, <PyObject*>TaskWaiter):
-        task_waiter_wake(op, <TaskWaiter>owner)
-    elif goish_is(owner, <PyObject*>ThreadWaiter):
-        above.wake_thread(<PyObject*>owner)
+    else:
+        waiters[waiter_kind(owner)].wake(op, owner)
 
 
 cdef void wake_chain(PyObject* op) noexcept:
@@ -47,17 +42,18 @@ cdef void goroutine_ready(Goroutine g) noexcept:
         inbox_push(s, <PyObject*>g)
 
 
-cdef void task_waiter_wake(Op op, TaskWaiter task_waiter) noexcept:
+cdef void task_waiter_wake(Op op, PyObject* waiter) noexcept:
     # `op` is the twin; or the op itself, if it could be done at once.
-    s = task_waiter.sched  # the task_waiter may go as soon as the loop has the call
+    cdef TaskWaiter task_waiter = <TaskWaiter>waiter
+    s = task_waiter.sched  # the waiter may go as soon as the loop has the call
     if is_run_here(s) or (s.inbox.shut and is_here(s)):  # run() has ended its goroutines, and is about to end asyncio's tasks
         task_waiter_call(op, task_waiter)
     else:
         Py_INCREF(op)
         inbox_push(s, <PyObject*>op)
 
-# ---- on the thread of the loop ----
 
+# ---- on the thread of the loop ----
 
 cdef inline void goroutine_ready_here(Scheduler s, Goroutine g) noexcept:
     if g.state != G_WAITING:
@@ -128,8 +124,8 @@ cdef void handle_soon(Scheduler s, Handle h) noexcept:
         handle_over(h)
     Py_DECREF(h)
 
-# ---- the next turn ----
 
+# ---- the next turn ----
 
 cdef inline int turn_push(Scheduler s, PyObject* item) except -1:
     # Takes the reference of a Wake or Handle, unless it raises.
@@ -180,3 +176,34 @@ cdef void task_woken(Scheduler s, Goroutine g) noexcept:
     elif loop_call_retry(s.loop, s.call_soon, (step_of(g),), own_context(s)) is None:
         run_push(s, <PyObject*>g)  # out of its order, but not forgotten
         arm_drain(s)
+
+
+# ---- the kinds of waiters ----
+
+cdef void goroutine_wake(Op op, PyObject* g) noexcept:
+    goroutine_ready(<Goroutine>g)
+
+
+cdef Scheduler sched_of_goroutine(PyObject* g):
+    return (<Goroutine>g).sched
+
+
+cdef Scheduler sched_of_task(PyObject* task_waiter):
+    return (<TaskWaiter>task_waiter).sched
+
+
+cdef void nobody_wakes(Op op, PyObject* waiter) noexcept:
+    pass
+
+
+cdef Scheduler sched_of_nobody(PyObject* waiter):
+    return None
+
+
+cdef bint never_orphan(PyObject* waiter) noexcept:
+    return False
+
+
+waiters[<int>BY_NOBODY] = Waiter(nobody_wakes, sched_of_nobody, never_orphan, place_of_nobody, False)
+waiters[<int>BY_GOROUTINE] = Waiter(goroutine_wake, sched_of_goroutine, never_orphan, place_of_goroutine, False)
+waiters[<int>BY_TASK] = Waiter(task_waiter_wake, sched_of_task, never_orphan, place_of_task, False)

@@ -4,9 +4,7 @@
 #   goroutines.
 # Threads: a scheduler is found from any; a registry belongs to the thread of its loop.
 
-
 # ---- schedulers ----
-
 
 # A scheduler hangs on its loop, and goes with it. This dict has them all, by id, as weak references.
 cdef dict schedulers = {}
@@ -134,8 +132,8 @@ def _after_fork():
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
-# ---- on which thread ----
 
+# ---- on which thread ----
 
 cdef bint is_here(Scheduler s) noexcept:
     # Whether this thread may touch the scheduler. A loop may be run by one thread after another. One that does not run is that of
@@ -169,8 +167,8 @@ cdef inline void settle_here(Scheduler s) noexcept:
     if s.thread != thread:  # other threads read it
         s.thread = thread
 
-# ---- goroutines ----
 
+# ---- goroutines ----
 
 cdef inline void registry_add(Scheduler s, Goroutine g) noexcept:
     Py_INCREF(g)

@@ -37,8 +37,8 @@ cdef bint post_callback(Scheduler s, object callback) noexcept:
         raise_later(s.loop, error)
     return taken is not None
 
-# ---- goroutines ----
 
+# ---- goroutines ----
 
 cdef inline void run_push(Scheduler s, PyObject* g) noexcept:
     (<Goroutine>g).link.next = NULL
@@ -61,8 +61,8 @@ cdef inline void arm_drain(Scheduler s) noexcept:
     if not s.armed and (not s.draining or s.nests):
         s.armed = post_callback(s, s.drain_callback)
 
-# ---- turns ----
 
+# ---- turns ----
 
 cdef inline bint has_turns(Scheduler s) noexcept:
     return s.is_ours and not s.debug

@@ -8,7 +8,6 @@ cdef struct Above:
     Scheduler (*scheduler_of_worker)()          # where a goroutine goes that a plain call starts
     list (*calls)()                             # the goroutines that are on no loop
     Py_ssize_t (*live)() except? -1             # how many
-    void (*wake_thread)(PyObject* waiter) noexcept  # the op of a waiting thread was decided
     void (*forget_threads)() noexcept           # in a forked child
     int (*leave)(object wait_group) except -1   # a goroutine that it counts has ended
     object (*call_later)(object loop)           # the loop's own, where call_later() is goish's

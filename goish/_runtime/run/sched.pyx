@@ -119,8 +119,8 @@ def scheduler_for(loop):
     """The Scheduler of ``loop``, made if there is none yet."""
     return scheduler_of(loop)
 
-# ---- all loops ----
 
+# ---- all loops ----
 
 cdef object by_id = attrgetter("id")
 

@@ -22,7 +22,7 @@ cdef bint never_withdrawn(Op op) noexcept:
 cdef bint sleep_arm(Op op) noexcept:
     cdef Scheduler s
     try:
-        s = op_scheduler(op)
+        s = waiter_sched(op) or scheduler_here()
         op.target = s
         if timers_add(s, <PyObject*>op, sched_clock(s) + <double>op.value):
             return True

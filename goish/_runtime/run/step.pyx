@@ -127,8 +127,8 @@ cdef inline void goroutine_park(Scheduler s, Goroutine g, Op op) noexcept:
     if not op_arm(op):
         goroutine_ready_here(s, g)
 
-# ---- futures of asyncio ----
 
+# ---- futures of asyncio ----
 
 cdef void await_foreign(Scheduler s, Goroutine g, object awaited) except *:
     # An asyncio future, a bare yield, or rubbish. The rules are asyncio.Task's.

@@ -6,9 +6,7 @@
 # Threads: the scheduler's own; timers_add() from any.
 # Not here: the heap (data/heap.pyx), call_later of a goish loop (clock.pyx).
 
-
 # ---- clocks ----
-
 
 cdef object own_time = BaseEventLoop.time  # as it was before any library could replace it
 cdef str time_name = "time"
@@ -30,8 +28,8 @@ cdef double loop_clock(Scheduler s) except? -1.0:
     # The clock by which the loop's own timers go; uvloop's stands still in a turn, and counts whole milliseconds.
     return s.loop.time() if s.coarse_timers else sched_clock(s)
 
-# ---- alarms ----
 
+# ---- alarms ----
 
 cdef double LEAST_DELAY = 0.0005  # seconds: below, uvloop calls in this turn or the next
 
@@ -130,11 +128,3 @@ cdef void alarms_due(Scheduler s) except *:
                 handle_run(<Handle>due)
     finally:
         set_alarm(s)
-
-
-cdef Scheduler op_scheduler(Op op):
-    if type(op.owner) is Goroutine:
-        return (<Goroutine>op.owner).sched
-    if type(op.owner) is TaskWaiter:
-        return scheduler_of((<TaskWaiter>op.owner).loop)
-    return scheduler_here()

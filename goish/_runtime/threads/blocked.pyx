@@ -6,9 +6,7 @@
 # Threads: the one that blocks; cancel_blocked() from any.
 # Not here: blocking (thread_wait.pyx).
 
-
 # ---- on its thread ----
-
 
 cdef inline PyObject* plain_here() noexcept:
     # Borrowed: the goroutine of the plain call that runs on this thread, or NULL.
@@ -104,8 +102,8 @@ cdef bint set_inner(Goroutine g, Goroutine inner) noexcept:
     goish_unlock(end_lock(g))
     return goish_load_state(&g.flags) & GF_MUST_CANCEL != 0
 
-# ---- from any thread ----
 
+# ---- from any thread ----
 
 cdef str blocked_by(Goroutine g):
     # Gives what the thread of a plain call is blocked by, in Go's words; None: by nothing of goish. Any thread.

@@ -19,7 +19,7 @@ cdef Goroutine call_new(
             raise with_advice(TypeError(f"a coroutine has its arguments already: got {fn!r} and arguments or keywords"), kwargs)
         args = None
     if children != KEEP:
-        fn = mind(fn, children == CANCEL, kind == LOOP)
+        fn = host.with_children(fn, children == CANCEL, kind == LOOP)
         args = () if args is None else args
     g = Goroutine.__new__(Goroutine)
     code = goish_user_frame(&g.lasti)
@@ -106,17 +106,10 @@ cdef class Call:
         fn = self.args[0] if self.foreign else self.fn
         return getattr(fn, "__qualname__", type(fn).__name__)
 
+
 # ---- the goroutines that it leaves behind ----
 
-
 cdef tuple CHILDREN = ("keep", "await", "cancel")
-cdef object mind = None
-
-
-def set_minder(minder):
-    """Sets what makes a call of ``fn`` end with the goroutines that it has started: ``minder(fn, cancels, is_async)``."""
-    global mind
-    mind = minder
 
 
 cdef int checked_children(object children) except -1:
@@ -124,8 +117,8 @@ cdef int checked_children(object children) except -1:
         raise ValueError(f'children is one of "keep", "await", "cancel"; got {children!r}')
     return CHILDREN.index(children)
 
-# ---- claimed ----
 
+# ---- claimed ----
 
 cdef bint claim_call(Pool p, Goroutine g) except -1:
     # Takes the call out of the queue, if it is still there: the caller then runs or ends it.
@@ -142,11 +135,9 @@ cdef bint claim_call(Pool p, Goroutine g) except -1:
     return mine
 
 
-cdef void call_discard(Goroutine g) noexcept:
+cdef void call_discard(Goroutine g) except *:
     # The call never was: nothing holds its handle, and it has no waiters.
-    goish_store_state(&g.state, G_DONE)
-    g.flags |= GF_CANCELLED | GF_FAILED
-    goroutine_release(g, True)
+    goroutine_end(g, None, GF_CANCELLED | GF_FAILED)
 
 
 # The sync_scope that this code is in: copied with the context, so what a call spawns belongs to it too.
@@ -168,8 +159,8 @@ cdef int join_scope(Goroutine g, object scope, object at_limit) except -1:
         raise
     return 0
 
-# ---- over ----
 
+# ---- over ----
 
 cdef void end_claimed(Pool p, Goroutine g, object error, int flags) except *:
     # Ends a claimed call that never runs.
@@ -189,15 +180,7 @@ cdef void call_finish(Pool p, Goroutine g, object outcome, int flags) except *:
     call.parent = None
     goish_unlock(&p.lock)
     count_finished(p, call)
-    swap_coro(g, None)
-    goish_clear_bits(&g.flags, GF_LATE | GF_MUST_CANCEL)  # no cancel comes any more
-    goish_set_bits(&g.flags, flags)
-    goish_lock(end_lock(g))
-    g.wait = outcome  # None before
-    goish_store_state(&g.state, G_DONE)
-    cold = g.cold  # a `cold` that is made from now on has no waiters
-    goish_unlock(end_lock(g))
-    goroutine_release(g, flags & GF_FAILED != 0)
+    cold = goroutine_end(g, outcome, flags)
     alone = flags & GF_FAILED and not (type(cold) is GoroutineCold and is_awaited(<GoroutineCold>cold))
     try:
         if type(cold) is GoroutineCold:
@@ -263,8 +246,8 @@ cdef int cancel_pooled(Goroutine g, object msg) except -1:
     cancel_blocked(g, call, msg)
     return 1
 
-# ---- on an executor that is not goish's ----
 
+# ---- on an executor that is not goish's ----
 
 def foreign_goroutine(Pool p, future, fn, context=None, name=None):
     """A Goroutine for a ``concurrent.futures.Future``, the result of ``fn``: it ends as that ends.

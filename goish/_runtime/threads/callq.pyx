@@ -42,8 +42,8 @@ def after_fork():
     goish_forget_due()
     forks += 1
 
-# ---- a queue ----
 
+# ---- a queue ----
 
 cdef inline void calls_push(CallQueue* q, PyObject* g) noexcept:
     (<Goroutine>g).all_next = NULL
@@ -104,8 +104,8 @@ cdef inline int tell_space(Pool p) except -1:
         p.space.try_send(None)
     return 0
 
-# ---- all pools ----
 
+# ---- all pools ----
 
 cdef list calls_in_pools():
     cdef list found = []

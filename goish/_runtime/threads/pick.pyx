@@ -17,9 +17,7 @@
 #   wakes the next, if the queue is not empty when it has taken a call.
 # Threads: any. Not here: how a worker lives (worker.pyx), threads and loops being made (_threads/workers.py).
 
-
 # ---- idle workers ----
-
 
 cdef inline IdleList* idle_list(Pool p, Worker w) noexcept:
     return &p.idle[KEEPERS if w.tends else w.kind]
@@ -126,8 +124,8 @@ cdef inline bint others_could(Pool p, int kind, PyObject* but, bint must) noexce
         return keeper_for(p, but, True) != NULL or (must and may_start(p, kind, must))
     return may_start(p, kind, must)
 
-# ---- the next call of a worker ----
 
+# ---- the next call of a worker ----
 
 cdef inline PyObject* calls_take(Pool p, Worker w) noexcept:
     # Takes the next call for this worker; the queue's reference becomes the caller's. Under the lock.
@@ -174,8 +172,8 @@ cdef bint rather_for_another(Pool p, Worker w, PyObject* g) noexcept:
     other = idle_lightest(p, <PyObject*>w, origin)
     return other != NULL and (<Worker>other).load < limit
 
-# ---- which worker to wake ----
 
+# ---- which worker to wake ----
 
 cdef PyObject* worker_pick(Pool p, int kind, PyObject* but) noexcept:
     # Under the lock: what to give worker_wake() after unlocking, for the queue: a worker, the pool itself for a new one, or NULL.

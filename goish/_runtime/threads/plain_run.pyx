@@ -34,7 +34,7 @@ cdef void run_call(Goroutine g) except *:
             set_inner(<Goroutine>outer, None)
         goish_tls_worker = outer_worker
     if w.is_borrowed and w.sched is not None and outer == NULL:
-        p.finish(w)
+        host.finish_loop(w)
 
 
 cdef void call_by_name(Worker w, Pool p, Goroutine g) except *:

@@ -71,11 +71,7 @@ cdef class Spawner:
 cdef class Pool:
     cdef object __weakref__
     cdef readonly str name           # of its executor
-    cdef object start       # go_start(kind): makes a worker's thread
-    cdef object make_loop   # make_loop(worker): for a plain worker that needs one after all
-    cdef object keep        # keep(worker): runs that loop until its goroutines have ended, or the worker is picked for a call
-    cdef object finish      # finish(worker): on a thread that is no worker: runs that loop until they have ended, closes it
-    cdef object pump        # pump(worker, op, seconds): runs it until the op is decided
+    cdef object start                # start(kind): makes a worker's thread
     cdef CallQueue[KINDS] queues
     cdef CallQueue active            # plain calls begun and not over, on any thread
     cdef IdleList[LISTS] idle
@@ -97,7 +93,7 @@ cdef class Pool:
     cdef uint8_t on_full         # what a full queue does
     cdef int children            # what becomes of goroutines that a call has left
     cdef Py_ssize_t space_waiters          # threads that wait for room in the queue
-    cdef object space                # a channel: a thread that waits for space receives from it
+    cdef Chan space                  # a thread that waits for space receives from it
     cdef bint closed
     cdef goish_mutex lock            # guards all of it, the idle workers' fields, and the state of a queued goroutine
 

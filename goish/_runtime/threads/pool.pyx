@@ -109,6 +109,7 @@ cdef str what_to_do_when_full(Pool p, Call call):
         'or take an Executor with on_full="block", whose submit waits (await go_thread(executor.submit, fn, ...) on a loop)'
     )
 
+
 # ---- a full pool ----
 
 # A thread that waits for space receives from the channel `space`. So a cancel ends the wait, another worker takes its place
@@ -152,8 +153,8 @@ cdef bint has_space(Pool p) noexcept:
     goish_unlock(&p.lock)
     return room
 
-# ---- the pool ----
 
+# ---- the pool ----
 
 cdef void follow_size(Pool p) noexcept:
     cdef object follow = None
@@ -177,20 +178,16 @@ cdef class Pool:
         self.size = 1
         self.most = 1
         self.pending = -1
+        self.space = Chan(1)
         known = id(self)
         pools[known] = weak_reference(self, lambda _: pools.pop(known, None))
 
     def __repr__(self):
         return f"<Executor {self.name!r}>"
 
-    def _set(self, str name, start, make_loop, keep, finish, pump, room):
+    def _set(self, str name, start):
         self.name = name
-        self.space = room
         self.start = start
-        self.make_loop = make_loop
-        self.keep = keep
-        self.finish = finish
-        self.pump = pump
 
     def _resize(self, Py_ssize_t size, Py_ssize_t most):
         cdef int kind
@@ -279,10 +276,10 @@ cdef class Pool:
                 worker_wake(self, kind, w)
         tell_space(self)
 
-    def _forget(self, room):
+    def _forget(self):
         # In a forked child: no thread is here, and all calls that wait or run are the parent's.
         cdef int kind
-        self.space = room
+        self.space = Chan(1)
         self.lock = empty_lock()
         self.idle[KEEPERS] = IdleList(NULL, 0)
         for kind in range(KINDS):

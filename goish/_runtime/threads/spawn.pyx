@@ -2,12 +2,11 @@
 
 cdef Pool default_pool = None
 cdef object default_of_others = None  # an executor that is not goish's, which runs plain functions in the place of the pool
-cdef object make_default_pool = None
 
 
 cdef Pool pool_by_default():
     if default_pool is None:
-        make_default_pool()
+        host.make_default_pool()
     return default_pool
 
 
@@ -16,15 +15,14 @@ cdef object others_by_default(object fn):
     return None if default_of_others is None or kind_of(fn) == LOOP else default_of_others
 
 
-def set_default_pool(pool, make, others=None):
-    """Sets the pool that go_thread() and spawn() take, and how it is made when it is needed and None.
+def set_default_pool(pool, others=None):
+    """Sets the pool that go_thread() and spawn() take; None: it is made when it is needed.
 
     ``others``: an executor that is not goish's, which runs plain functions in its place.
     """
-    global default_pool, default_of_others, make_default_pool
+    global default_pool, default_of_others
     default_pool = pool
     default_of_others = others
-    make_default_pool = make
 
 
 @cython.final

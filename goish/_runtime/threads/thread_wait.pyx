@@ -34,7 +34,7 @@ cdef class ThreadWaiter:
             PyThread_free_lock(self.park_lock)
 
 
-cdef void thread_wake(PyObject* waiter) noexcept:
+cdef void thread_wake(Op op, PyObject* waiter) noexcept:
     # The waiter may be gone once its lock is released.
     cdef ThreadWaiter thread_waiter = <ThreadWaiter>waiter
     thread_unlist(thread_waiter)
@@ -182,8 +182,8 @@ cdef void thread_unpark(Op op, ThreadWaiter thread_waiter, object exc) except *:
         op.owner = op.value = None
     raise exc
 
-# ---- all threads ----
 
+# ---- all threads ----
 
 def set_max_spinners(int threads):
     """Sets how many threads at most may spin for a moment before they sleep."""
@@ -217,3 +217,17 @@ cdef void forget_parked_threads() noexcept:
     global parked_lock
     parked_lock = empty_lock()
     seated_for_ever.clear()
+
+
+# ---- a thread as a waiter ----
+
+cdef bint thread_is_orphan(PyObject* waiter) noexcept:
+    # A thread is there as long as it waits; but no thread outlives a fork, save the one that has forked.
+    return (<ThreadWaiter>waiter).born != forks
+
+
+cdef object place_of_thread(PyObject* waiter):
+    return place_here() if (<ThreadWaiter>waiter).ident == PyThread_get_thread_ident() else ()
+
+
+waiters[<int>BY_THREAD] = Waiter(thread_wake, sched_of_nobody, thread_is_orphan, place_of_thread, True)

@@ -69,7 +69,7 @@ cdef void run_kept(Worker w) except *:
     cdef bint summoned
     w.stops = False
     try:
-        p.keep(w)
+        host.keep_loop(w)
     finally:
         goish_lock(&p.lock)
         summoned = not w.idle
@@ -89,8 +89,8 @@ cdef void stop_keeping(Worker w) noexcept:
     if not w.stops:
         w.stops = loop_call_retry(w.sched.loop, w.sched.call_soon, (w.sched.loop.stop,), own_context(w.sched)) is not False
 
-# ---- a worker's loop ----
 
+# ---- a worker's loop ----
 
 # Seconds that a call made on a loop worker waits for another worker to take it.
 cdef double PATIENCE = 0.02
@@ -196,10 +196,8 @@ cdef void worker_gets(Worker w, Scheduler s) noexcept:
 cdef Scheduler worker_scheduler(Worker w):
     # For a goroutine that a plain call starts: a loop of the worker's own, run when the call waits for it or is over.
     if w.sched is None:
-        loop = worker_loop(w)
-        worker_gets(w, scheduler_of(loop))
+        worker_gets(w, scheduler_of(host.new_loop(w)))
         w.sched.worker = w
-        w.sched.on_panic = NO_LOOP.on_panic
     return w.sched
 
 
@@ -207,12 +205,7 @@ cdef Scheduler scheduler_of_worker_here():
     return worker_scheduler(<Worker>goish_tls_worker)
 
 
-cdef object worker_loop(Worker w):
-    p = w.pool
-    return p.make_loop(w)
-
 # ---- a plain worker that waits ----
-
 
 cdef int worker_blocks() except -1:
     # The plain call of this thread is about to block in goish: another worker may take its place. 1: worker_goes_on() is due.
@@ -252,7 +245,6 @@ cdef void worker_goes_on() noexcept:
 
 # ---- its own goroutines run while it waits ----
 
-
 cdef inline bint has_children() noexcept:
     # Whether this thread is in a plain call that has started goroutines, which run when it waits.
     return (
@@ -287,15 +279,15 @@ cdef object pump_counted(Op op, double seconds, bint counted):
         if not waits_now(op, w.sched):
             raise_cancel_here()
         try:
-            return w.pool.pump(w, op, None if seconds == INFINITY else seconds)
+            return host.pump_loop(w, op, None if seconds == INFINITY else seconds)
         finally:
             waits_no_more()
     finally:
         if counted:
             worker_goes_on()
 
-# ---- the worker ----
 
+# ---- the worker ----
 
 @cython.final
 cdef class Worker:
@@ -312,7 +304,6 @@ cdef class Worker:
         self.thread = PyThread_get_thread_ident()
         worker_gets(self, scheduler_of(loop))
         self.sched.worker = self
-        self.sched.on_panic = NO_LOOP.on_panic
         goish_tls_worker = <PyObject*>self
         arm_drain(self.sched)
 

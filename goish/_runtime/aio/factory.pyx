@@ -77,7 +77,7 @@ cdef void run_eagerly(Scheduler s, Goroutine g) except *:
 # ---- tasks that nothing owns ----
 
 cdef inline bint waits_for_future(Goroutine g) noexcept:
-    return g.state == G_WAITING and type(g.wait) is not Op and is_task(g)
+    return g.state == G_WAITING and awaited_op(g) == NULL and is_task(g)
 
 
 # Seconds. The collector's own full collections, which are frequent while a program grows, give up only what has waited as long;

@@ -111,7 +111,7 @@ cdef class Goroutine:
             raise take_cancelled(self)
         if goish_load_state(&self.flags) & GF_FAILED:
             raise take_exception(self)
-        return self.wait
+        return goroutine_outcome(self)
 
     def result_blocking(self, timeout=None):
         """Blocks this thread until the goroutine is done; its result. On a thread that runs no event loop.
@@ -144,7 +144,7 @@ cdef class Goroutine:
             raise take_cancelled(self)
         if goish_load_state(&self.flags) & GF_FAILED:
             goish_set_bits(&self.flags, GF_RETRIEVED)
-            return self.wait
+            return goroutine_outcome(self)
         return None
 
     def add_done_callback(self, fn, /, *, context=None):
@@ -304,11 +304,11 @@ cdef class Goroutine:
 
     @property
     def _result(self):
-        return self.wait if self.state == G_DONE and not self.flags & GF_FAILED else None
+        return goroutine_outcome(self) if self.state == G_DONE and not self.flags & GF_FAILED else None
 
     @property
     def _exception(self):
-        return self.wait if self.state == G_DONE and self.flags & (GF_FAILED | GF_CANCELLED) == GF_FAILED else None
+        return goroutine_outcome(self) if self.state == G_DONE and self.flags & (GF_FAILED | GF_CANCELLED) == GF_FAILED else None
 
     @property
     def _source_traceback(self):

@@ -103,12 +103,12 @@ cdef bint pass_cancel(Op op, object msg) noexcept:
     between = length_of_chain(g) - 1
     while between > 0:  # not by recursion: tasks may await each other a million deep
         g.cancels = min(g.cancels + 1, 65535)
-        g = <Goroutine>(<Op>g.wait).target
+        g = <Goroutine>awaited_by(<PyObject*>g)
         between -= 1
     if awaits_task(g):  # an earlier one: they await each other in a ring
         if <PyObject*>op.owner != <PyObject*>g:
             g.cancels = min(g.cancels + 1, 65535)
-        return op_fail(<Op>g.wait, cancelled_error(msg))
+        return op_fail(<Op>awaited_op(g), cancelled_error(msg))
     if g.state == G_RUNNING and g.cancels > 0 and <PyObject*>g.sched == goish_tls_sched:
         return False  # it runs, was cancelled itself and passes that on: a ring too
     try:
@@ -162,16 +162,15 @@ cdef Py_ssize_t tail_of_ring(PyObject* g, Py_ssize_t ring) noexcept:
 
 
 cdef inline PyObject* awaited_by(PyObject* g) noexcept:
-    return <PyObject*>(<Op>(<Goroutine>g).wait).target
+    return <PyObject*>(<Op>awaited_op(<Goroutine>g)).target
 
 
 cdef bint awaits_task(Goroutine g) noexcept:
     # A live task of the same loop, so that its cancel does not fail.
-    if g.state != G_WAITING or type(g.wait) is not Op or (<Op>g.wait).kind != W_JOIN or (<Op>g.wait).owner is not g:
+    cdef PyObject* op = awaited_op(g)
+    if op == NULL or (<Op>op).kind != W_JOIN or (<Op>op).owner is not g or (<Op>op).used & U_QUIET:
         return False
-    if (<Op>g.wait).used & U_QUIET:
-        return False
-    target = <Goroutine>(<Op>g.wait).target
+    target = <Goroutine>(<Op>op).target
     return is_task(target) and target.state != G_DONE and target.sched is g.sched
 
 
@@ -222,8 +221,8 @@ cdef bint cancel_awaited(Goroutine g, object future, object msg) except -1:
 cdef bint stop_awaiting(Goroutine g, object msg) except -1:
     # Cancels the goroutine's own wait, because the awaited future awaits it, or takes no cancel. Its end reaches the others.
     cdef Wake wake
-    if type(g.wait) is Op:
-        return op_fail(<Op>g.wait, cancelled_error(msg))
+    if awaited_op(g) != NULL:
+        return op_fail(<Op>awaited_op(g), cancelled_error(msg))
     wake = Wake.__new__(Wake)
     wake.g = g
     if g.wait.remove_done_callback(wake) > 0:  # otherwise it is about to be woken

@@ -71,9 +71,10 @@ cdef int make_coro(Goroutine g) noexcept:
     cdef Py_ssize_t n = 0
     if type(g.coro) is Call:
         return make_coro_of_call(g)
-    if g.wait is not None:
-        args = goish_tuple_items(<PyObject*>g.wait)
-        n = len(<tuple>g.wait)
+    given = call_arguments(g)
+    if given is not None:
+        args = goish_tuple_items(<PyObject*>given)
+        n = len(given)
     coro = PyObject_Vectorcall(<PyObject*>g.coro, args, n, NULL)
     if coro == NULL:
         return -1
@@ -85,7 +86,7 @@ cdef int make_coro(Goroutine g) noexcept:
 
 
 cdef int make_coro_of_call(Goroutine g) noexcept:
-    cdef Call call = <Call>g.coro
+    cdef Call call = pooled_call(<PyObject*>g)
     try:
         coro = call.fn
         if call.args is not None:

@@ -86,17 +86,18 @@ cdef int join_finish(Op op, PyObject** result) noexcept:
             error = exc
         goish_raise_here(<PyObject*>error)
         return -1
-    Py_INCREF(g.wait)
-    result[0] = <PyObject*>g.wait
+    value = goroutine_outcome(g)
+    Py_INCREF(value)
+    result[0] = <PyObject*>value
     return 1
 
 
 cdef object take_exception(Goroutine g):
     # The first awaiter sees where the exception comes from. Each raise adds the frames of that awaiter; kept, they would grow.
     if goish_load_state(&g.flags) & GF_HANDED:
-        PyException_SetTraceback(g.wait, None)  # not by an attribute, which a frozen dataclass refuses
+        PyException_SetTraceback(goroutine_outcome(g), None)  # not by an attribute, which a frozen dataclass refuses
     goish_set_bits(&g.flags, GF_RETRIEVED | GF_HANDED)
-    return g.wait
+    return goroutine_outcome(g)
 
 
 cdef object take_cancelled(Goroutine g):

@@ -36,13 +36,13 @@ cdef bint goroutine_panic(Scheduler s, Goroutine g) except -1:
     goish_count_anywhere(&panics_told, 1)
     if is_task(g):
         s.loop.call_exception_handler(
-            {"message": "Task exception was never retrieved", "exception": g.wait, "future": g}
+            {"message": "Task exception was never retrieved", "exception": goroutine_outcome(g), "future": g}
         )
         return False
     hear = s.on_panic
     if hear is None:
         hear = host.panic_of_call if s.loop is None or s.worker is not None else host.panic_elsewhere
-    return hear(g, g.wait) is True
+    return hear(g, goroutine_outcome(g)) is True
 
 
 def tell_panic(Goroutine g):

@@ -56,14 +56,16 @@ cdef void task_waiter_wake(Op op, PyObject* waiter) noexcept:
 # ---- on the thread of the loop ----
 
 cdef inline void goroutine_ready_here(Scheduler s, Goroutine g) noexcept:
+    cdef PyObject* op = awaited_op(g)
+    cdef bint joined = False
     if g.state != G_WAITING:
         return
     goish_store_state(&g.state, G_RUNNABLE)
-    if type(g.wait) is Op:
-        s.blocked -= waits[(<Op>g.wait).kind].native
-        if (<Op>g.wait).kind < W_SEND and not g.flags & GF_CANCELLED and (<Op>g.wait).state != OP_FAILED:
+    if op != NULL:
+        joined = (<Op>op).kind == W_JOIN
+        s.blocked -= waits[(<Op>op).kind].native
+        if (<Op>op).kind < W_SEND and not g.flags & GF_CANCELLED and (<Op>op).state != OP_FAILED:
             goish_store_state(&g.state, G_YIELDED)  # nothing has changed hands, so nothing is lost by a cancel that comes now
-    joined = type(g.wait) is Op and (<Op>g.wait).kind == W_JOIN
     g.wait = None
     if joined and is_task(g):
         task_woken(s, g)

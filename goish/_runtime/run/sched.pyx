@@ -75,9 +75,7 @@ cdef class Scheduler:
 
     def fail_wait(self, Goroutine g, exc):
         """Ends the wait of ``g`` by raising ``exc`` there; False if it does not wait on a goish operation."""
-        if g.state != G_WAITING or type(g.wait) is not Op:
-            return False
-        return op_fail(<Op>g.wait, exc)
+        return awaited_op(g) != NULL and op_fail(<Op>g.wait, exc)
 
     def manage(self):
         """Marks the loop as owned by ``goish.run``, which ends what is left."""

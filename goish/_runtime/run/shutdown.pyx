@@ -38,7 +38,7 @@ cdef void end_one(Scheduler s, Goroutine g) except *:
     if task_is_unowned(g):
         task_own(g)
     _wait = g.wait  # kept: goroutine_finish() drops nothing under its lock
-    if g.state == G_WAITING and type(g.wait) is Op:
+    if awaited_op(g) != NULL:
         waits[(<Op>g.wait).kind].withdraw(<Op>g.wait)
         s.blocked -= waits[(<Op>g.wait).kind].native
     state, g.state = g.state, G_RUNNING  # its finally blocks are user code: a further caller meanwhile leaves it alone
@@ -46,7 +46,7 @@ cdef void end_one(Scheduler s, Goroutine g) except *:
         if state == G_NEW:
             g.coro.close()
         elif type(g.coro) is Call:
-            close_unstarted(<Call>g.coro)
+            close_unstarted(pooled_call(<PyObject*>g))
         elif state != G_CALLED:
             g.ctx.run(g.coro.close)  # an op that was decided hands its value to on_undelivered
     except BaseException as exc:

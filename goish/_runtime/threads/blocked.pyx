@@ -13,11 +13,6 @@ cdef inline PyObject* plain_here() noexcept:
     return (<Worker>goish_tls_worker).current if goish_tls_worker != NULL else NULL
 
 
-cdef inline Call plain_call(PyObject* g):
-    # On its thread: until the call is over no other thread changes `coro`.
-    return <Call>(<Goroutine>g).coro
-
-
 cdef inline bint cancelled_here() noexcept:
     cdef PyObject* g = plain_here()
     return g != NULL and goish_load_state(&(<Goroutine>g).flags) & GF_MUST_CANCEL != 0
@@ -69,7 +64,7 @@ cdef bint waits_now(Op op, Scheduler pumped):
     if plain_here() == NULL:
         return True
     g = <Goroutine>plain_here()
-    call = plain_call(<PyObject*>g)
+    call = pooled_call(<PyObject*>g)
     goish_lock(end_lock(g))
     cancelled = goish_load_state(&g.flags) & GF_MUST_CANCEL
     if not cancelled:
@@ -85,7 +80,7 @@ cdef void waits_no_more() noexcept:
     if plain_here() == NULL:
         return
     g = <Goroutine>plain_here()
-    call = plain_call(<PyObject*>g)
+    call = pooled_call(<PyObject*>g)
     goish_lock(end_lock(g))
     call.waits = None  # the caller holds both
     call.pumped = None
@@ -94,7 +89,7 @@ cdef void waits_no_more() noexcept:
 
 cdef bint set_inner(Goroutine g, Goroutine inner) noexcept:
     # Notes the inner call. Whether the outer one was cancelled before.
-    cdef Call call = plain_call(<PyObject*>g)
+    cdef Call call = pooled_call(<PyObject*>g)
     cdef Goroutine _before  # dropped after unlocking
     goish_lock(end_lock(g))
     _before = call.inner

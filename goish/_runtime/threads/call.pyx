@@ -55,7 +55,7 @@ cdef Goroutine call_new(
     if goish_tls_worker != NULL:
         call.origin = goish_tls_worker
         if (<Worker>goish_tls_worker).current != NULL:
-            call.parent = <Call>(<Goroutine>(<Worker>goish_tls_worker).current).coro
+            call.parent = pooled_call((<Worker>goish_tls_worker).current)
     g.coro = call
     # Last: an untracked Context must be tracked again, in goroutine_release().
     if context is None and goish_untrack(<PyObject*>g.ctx):
@@ -124,9 +124,9 @@ cdef bint claim_call(Pool p, Goroutine g) except -1:
     # Takes the call out of the queue, if it is still there: the caller then runs or ends it.
     cdef bint mine
     goish_lock(&p.lock)
-    mine = g.state == G_QUEUED and (<Call>g.coro).born == forks  # or it is in the parent's queue
+    mine = g.state == G_QUEUED and pooled_call(<PyObject*>g).born == forks  # or it is in the parent's queue
     if mine:
-        calls_remove(&p.queues[(<Call>g.coro).kind], <PyObject*>g)
+        calls_remove(&p.queues[pooled_call(<PyObject*>g).kind], <PyObject*>g)
         goish_store_state(&g.state, G_RUNNING)
         calls_push(&p.active, <PyObject*>g)
     goish_unlock(&p.lock)
@@ -164,7 +164,7 @@ cdef int join_scope(Goroutine g, object scope, object at_limit) except -1:
 
 cdef void end_claimed(Pool p, Goroutine g, object error, int flags) except *:
     # Ends a claimed call that never runs.
-    close_unstarted(<Call>g.coro)
+    close_unstarted(pooled_call(<PyObject*>g))
     call_finish(p, g, error, flags)
 
 
@@ -172,7 +172,7 @@ cdef void call_finish(Pool p, Goroutine g, object outcome, int flags) except *:
     # The end of a goroutine that was on no loop.
     cdef object cold
     cdef bint alone
-    cdef Call call = <Call>g.coro
+    cdef Call call = pooled_call(<PyObject*>g)
     cdef Call _parent = call.parent  # dropped after unlocking
     if flags == GF_FAILED and PyErr_GivenExceptionMatches(outcome, StopIteration):
         outcome = no_stop_iteration(call, outcome)
@@ -256,9 +256,9 @@ def foreign_goroutine(Pool p, future, fn, context=None, name=None):
     """
     scope = current_scope.get()
     g = call_new(p, coro_of_nothing, None, None, context, name, ELSEWHERE, KEEP)
-    (<Call>g.coro).fn = future
-    (<Call>g.coro).args = (fn,)
-    (<Call>g.coro).foreign = True
+    pooled_call(<PyObject*>g).fn = future
+    pooled_call(<PyObject*>g).args = (fn,)
+    pooled_call(<PyObject*>g).foreign = True
     goish_lock(&p.lock)
     Py_INCREF(g)
     goish_store_state(&g.state, G_RUNNING)
@@ -280,7 +280,7 @@ class _Conclude:
 
     def __call__(self, future):
         cdef Goroutine g = self.g
-        cdef Pool p = (<Call>g.coro).pool
+        cdef Pool p = pooled_call(<PyObject*>g).pool
         if future.cancelled():
             call_finish(p, g, cancelled_error(None), GF_FAILED | GF_CANCELLED)
         elif future.exception() is not None:

@@ -226,9 +226,9 @@ cdef int await_blocking(Goroutine g, object timeout, str what, int help) except 
 
 cdef int look_for_interrupt(Goroutine g) except -1:
     # Ctrl-C comes to the main thread, whatever that runs there: it is for the waiter, and not only for a call of another thread.
-    if plain_here() == NULL and goish_load_state(&g.flags) & GF_FAILED and type(g.wait) is KeyboardInterrupt:
+    if plain_here() == NULL and goish_load_state(&g.flags) & GF_FAILED and type(goroutine_outcome(g)) is KeyboardInterrupt:
         goish_set_bits(&g.flags, GF_RETRIEVED)
-        raise g.wait
+        raise goroutine_outcome(g)
     return 0
 
 
@@ -247,8 +247,8 @@ cdef Goroutine claim_last(Pool p, PyObject* target):
     goish_lock(&p.lock)
     g = p.queues[PLAIN].tail
     while g != NULL and looked < LOOK_BACK and found == NULL:
-        if (<Call>(<Goroutine>g).coro).where == ANYWHERE:
-            if target == NULL or call_descends(<PyObject*>(<Goroutine>g).coro, target):
+        if pooled_call(g).where == ANYWHERE:
+            if target == NULL or call_descends(pooled_call(g), target):
                 found = g
         g = (<Goroutine>g).all_prev
         looked += 1
@@ -263,8 +263,8 @@ cdef Goroutine claim_last(Pool p, PyObject* target):
     return <Goroutine>found
 
 
-cdef inline bint call_descends(PyObject* call, PyObject* target) noexcept:
-    call = <PyObject*>(<Call>call).parent
+cdef inline bint call_descends(Call descendant, PyObject* target) noexcept:
+    cdef PyObject* call = <PyObject*>descendant.parent
     while call != <PyObject*>None:
         if call == target:
             return True
@@ -275,11 +275,11 @@ cdef inline bint call_descends(PyObject* call, PyObject* target) noexcept:
 cdef object result_of(Goroutine g):
     if goish_load_state(&g.flags) & GF_FAILED:
         goish_set_bits(&g.flags, GF_RETRIEVED)
-        error = take_cancelled(g) if goish_load_state(&g.flags) & GF_CANCELLED else g.wait
+        error = take_cancelled(g) if goish_load_state(&g.flags) & GF_CANCELLED else goroutine_outcome(g)
         if isinstance(error, Exception):
             note_origin(g, error)
         raise error
-    return g.wait
+    return goroutine_outcome(g)
 
 
 cdef void note_origin(Goroutine g, object error) noexcept:

@@ -69,7 +69,7 @@ cdef PyObject* idle_lightest(Pool p, PyObject* but, PyObject* nor) noexcept:
 
 cdef PyObject* idle_for(Pool p, int kind, PyObject* g, PyObject* but, bint must) noexcept:
     # Gives the idle worker to wake for this call; NULL: none, or a further one is better.
-    cdef PyObject* origin = (<Call>(<Goroutine>g).coro).origin
+    cdef PyObject* origin = pooled_call(g).origin
     cdef PyObject* w
     if kind == PLAIN:
         w = idle_other(p, kind, but, origin if must else NULL)
@@ -140,13 +140,13 @@ cdef PyObject* calls_next(Pool p, Worker w) noexcept:
     cdef PyObject* g = p.queues[w.kind].head
     if g == NULL:
         return NULL
-    if (<Call>(<Goroutine>g).coro).origin == <PyObject*>w:
+    if pooled_call(g).origin == <PyObject*>w:
         # Made on this very worker: left to another, if there is one that could come.
-        if others_could(p, w.kind, <PyObject*>w, (<Call>(<Goroutine>g).coro).where == ELSEWHERE):
+        if others_could(p, w.kind, <PyObject*>w, pooled_call(g).where == ELSEWHERE):
             return NULL
         if w.kind == LOOP and p.started[LOOP] > 1 and (<Goroutine>g).id != w.insists:
             return NULL
-        while g != NULL and (<Call>(<Goroutine>g).coro).where == ELSEWHERE and (<Call>(<Goroutine>g).coro).origin == <PyObject*>w:
+        while g != NULL and pooled_call(g).where == ELSEWHERE and pooled_call(g).origin == <PyObject*>w:
             g = (<Goroutine>g).all_next
         return g
     return NULL if w.kind == LOOP and rather_for_another(p, w, g) else g
@@ -158,8 +158,8 @@ cdef enum:
 
 cdef bint rather_for_another(Pool p, Worker w, PyObject* g) noexcept:
     # Under the lock: whether a worker with fewer goroutines comes, or is picked if this worker does not take the call.
-    cdef PyObject* origin = (<Call>(<Goroutine>g).coro).origin
-    cdef bint must = (<Call>(<Goroutine>g).coro).where == ELSEWHERE and origin != NULL
+    cdef PyObject* origin = pooled_call(g).origin
+    cdef bint must = pooled_call(g).where == ELSEWHERE and origin != NULL
     cdef Py_ssize_t load = w.sched.live
     cdef Py_ssize_t limit = load - load // SLACK
     cdef PyObject* other
@@ -182,7 +182,7 @@ cdef PyObject* worker_pick(Pool p, int kind, PyObject* but) noexcept:
     cdef bint must
     if g == NULL or p.searching[kind] or (kind == PLAIN and p.busy >= p.size):
         return NULL
-    must = (<Call>(<Goroutine>g).coro).where == ELSEWHERE and (<Call>(<Goroutine>g).coro).origin != NULL
+    must = pooled_call(g).where == ELSEWHERE and pooled_call(g).origin != NULL
     w = idle_for(p, kind, g, but, must)
     p.coming = 0 if w == NULL or kind == PLAIN else (<Worker>w).load
     if w != NULL:

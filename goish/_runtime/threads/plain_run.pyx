@@ -15,7 +15,7 @@ cdef Worker worker_here(Pool p):
 cdef void run_call(Goroutine g) except *:
     # On a worker, or on a thread that waits for it (spawn); the caller has claimed it and holds it.
     global goish_tls_worker
-    cdef Pool p = (<Call>g.coro).pool
+    cdef Pool p = pooled_call(<PyObject*>g).pool
     cdef Worker w = worker_here(p)
     cdef PyObject* outer_worker = goish_tls_worker
     cdef PyObject* outer = w.current
@@ -24,7 +24,7 @@ cdef void run_call(Goroutine g) except *:
         cancel_pooled(g, cancel_message(<Goroutine>outer))
     w.current = <PyObject*>g
     try:
-        if (<Call>g.coro).named and not w.is_borrowed:
+        if pooled_call(<PyObject*>g).named and not w.is_borrowed:
             call_by_name(w, p, g)
         else:
             call_run_and_finish(p, g)
@@ -50,7 +50,7 @@ cdef void call_by_name(Worker w, Pool p, Goroutine g) except *:
 
 cdef void call_run_and_finish(Pool p, Goroutine g) except *:
     # Deep in a recursion anything may raise RecursionError, isinstance() too: whatever happens, g ends.
-    cdef Call call = <Call>g.coro
+    cdef Call call = pooled_call(<PyObject*>g)
     cdef PyObject* result = NULL
     cdef int flags = GF_FAILED
     if PyContext_Enter(<PyObject*>g.ctx) == 0:

@@ -12,7 +12,7 @@ cdef bint pool_push(Pool p, Goroutine g, bint offered=False) except -1:
     # The scope comes first: it may fail, as anything deep in a recursion.
     scope = current_scope.get()
     at_limit = None if scope is None else cancelled_error(None)
-    cdef Call call = <Call>g.coro
+    cdef Call call = pooled_call(<PyObject*>g)
     cdef int why = try_push(p, g)
     if why == 2 and p.on_full == FULL_BLOCK and not offered and running_loop() is None:
         why = push_when_there_is_room(p, g)
@@ -29,7 +29,7 @@ cdef bint pool_push(Pool p, Goroutine g, bint offered=False) except -1:
 
 cdef int try_push(Pool p, Goroutine g) except -1:
     # Gives 0, or the reason why not.
-    cdef Call call = <Call>g.coro
+    cdef Call call = pooled_call(<PyObject*>g)
     cdef PyObject* w = NULL
     cdef int why = 0
     cdef bint mine
@@ -61,7 +61,7 @@ cdef int try_push(Pool p, Goroutine g) except -1:
 
 
 cdef bint runs_here(Pool p, Goroutine g) except -1:
-    cdef Call call = <Call>g.coro
+    cdef Call call = pooled_call(<PyObject*>g)
     if call.kind != PLAIN or call.where == ELSEWHERE or running_loop() is not None:
         return False
     goish_lock(&p.lock)

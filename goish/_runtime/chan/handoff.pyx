@@ -2,7 +2,35 @@
 #
 # Each is a row in the table of waits. What happens to the value is in transfer.pyx, where the invariants stand.
 # Threads: any; the channel's lock guards what changes.
-# Not here: the type that programs see (chan.pyx), choosing between channels (select.pyx), the run queue (sched.pyx).
+# Not here: the type that programs see (chan.pyx), choosing between channels (select.pyx), the run queue (runq.pyx).
+
+# ---- try, or queue ----
+
+cdef inline int recv_or_queue(Chan ch, PyObject* op, PyObject** value, AfterUnlock* aside) noexcept:
+    # Takes a value, an owned reference. If there is none, the op joins the receivers, unless it is NULL.
+    cdef int happened
+    if ch.flags & C_TIMER:
+        timer_poll(ch)
+    waitq_prune(ch, &ch.senders)
+    goish_lock(&ch.lock)
+    happened = chan_take(ch, value, aside)
+    if op != NULL and happened == WOULD_BLOCK and not ch.flags & C_NIL:
+        waitq_push(&ch.receivers, <Op>op)
+    goish_unlock(&ch.lock)
+    return happened
+
+
+cdef inline int send_or_queue(Chan ch, PyObject* op, PyObject* value, AfterUnlock* aside) noexcept:
+    # Puts the value, borrowed. If there is no room, the op joins the senders, unless it is NULL.
+    cdef int happened
+    waitq_prune(ch, &ch.receivers)
+    goish_lock(&ch.lock)
+    happened = chan_put(ch, value, aside)
+    if op != NULL and happened == WOULD_BLOCK and not ch.flags & C_NIL:
+        waitq_push(&ch.senders, <Op>op)
+    goish_unlock(&ch.lock)
+    return happened
+
 
 # ---- receiving: rows of the table of waits ----
 
@@ -46,13 +74,7 @@ cdef int recv_attempt(Op op, PyObject** result) noexcept:
     cdef PyObject* chan = <PyObject*>op.target
     cdef PyObject* value = NULL
     cdef AfterUnlock aside
-    cdef int happened
-    if (<Chan>chan).flags & C_TIMER:
-        timer_poll(<Chan>chan)
-    waitq_prune(<Chan>chan, &(<Chan>chan).senders)
-    goish_lock(&(<Chan>chan).lock)
-    happened = chan_take(<Chan>chan, &value, &aside)
-    goish_unlock(&(<Chan>chan).lock)
+    cdef int happened = recv_or_queue(<Chan>chan, NULL, &value, &aside)
     if happened == WOULD_BLOCK:
         return 0
     chan_settle(<Chan>chan, &aside)
@@ -63,15 +85,7 @@ cdef bint recv_arm(Op op) noexcept:
     cdef Chan ch = <Chan>op.target
     cdef PyObject* value = NULL
     cdef AfterUnlock aside
-    cdef int happened
-    if ch.flags & C_TIMER:
-        timer_poll(ch)
-    waitq_prune(ch, &ch.senders)
-    goish_lock(&ch.lock)
-    happened = chan_take(ch, &value, &aside)
-    if happened == WOULD_BLOCK and not ch.flags & C_NIL:
-        waitq_push(&ch.receivers, op)
-    goish_unlock(&ch.lock)
+    cdef int happened = recv_or_queue(ch, <PyObject*>op, &value, &aside)
     if happened == WOULD_BLOCK:
         if ch.flags & C_TIMER and not waiters[waiter_kind(<PyObject*>op.owner)].polls:
             timer_arm(ch)
@@ -156,11 +170,7 @@ cdef int send_refuse(Op op, int happened) noexcept:
 cdef int send_attempt(Op op, PyObject** result) noexcept:
     cdef PyObject* chan = <PyObject*>op.target
     cdef AfterUnlock aside
-    cdef int happened
-    waitq_prune(<Chan>chan, &(<Chan>chan).receivers)
-    goish_lock(&(<Chan>chan).lock)
-    happened = chan_put(<Chan>chan, <PyObject*>op.value, &aside)
-    goish_unlock(&(<Chan>chan).lock)
+    cdef int happened = send_or_queue(<Chan>chan, NULL, <PyObject*>op.value, &aside)
     if happened == WOULD_BLOCK:
         return 0
     chan_settle(<Chan>chan, &aside)
@@ -170,13 +180,7 @@ cdef int send_attempt(Op op, PyObject** result) noexcept:
 cdef bint send_arm(Op op) noexcept:
     cdef Chan ch = <Chan>op.target
     cdef AfterUnlock aside
-    cdef int happened
-    waitq_prune(ch, &ch.receivers)
-    goish_lock(&ch.lock)
-    happened = chan_put(ch, <PyObject*>op.value, &aside)
-    if happened == WOULD_BLOCK and not ch.flags & C_NIL:
-        waitq_push(&ch.senders, op)
-    goish_unlock(&ch.lock)
+    cdef int happened = send_or_queue(ch, <PyObject*>op, <PyObject*>op.value, &aside)
     if happened == WOULD_BLOCK:
         return True
     op.state = OP_DONE
@@ -285,14 +289,9 @@ cdef object chan_try_recv(Chan ch, int kind):
     cdef PyObject* value = NULL
     cdef AfterUnlock aside
     cdef int happened
-    if ch.flags & (C_TIMER | C_SINGLE_RECEIVER):
+    if ch.flags & C_SINGLE_RECEIVER:
         check_flavor(ch, False)
-        if ch.flags & C_TIMER:
-            timer_poll(ch)
-    waitq_prune(ch, &ch.senders)
-    goish_lock(&ch.lock)
-    happened = chan_take(ch, &value, &aside)
-    goish_unlock(&ch.lock)
+    happened = recv_or_queue(ch, NULL, &value, &aside)
     if happened == WOULD_BLOCK:
         return EMPTY
     if happened == CLOSED:
@@ -311,10 +310,7 @@ cdef bint chan_try_send(Chan ch, object value) except -1:
     if ch.flags & (C_SINGLE_SENDER | C_HEAP):
         check_flavor(ch, True)
         value = for_heap(ch, value)
-    waitq_prune(ch, &ch.receivers)
-    goish_lock(&ch.lock)
-    happened = chan_put(ch, <PyObject*>value, &aside)
-    goish_unlock(&ch.lock)
+    happened = send_or_queue(ch, NULL, <PyObject*>value, &aside)
     if happened == CLOSED:
         raise SendOnClosed(value_unwrap(value))
     if happened < 0:

@@ -153,8 +153,11 @@ cdef inline int chan_put(Chan ch, PyObject* value, AfterUnlock* aside) noexcept:
         Py_INCREF(<object>value)
         store_put(ch, value)
         return HAPPENED
-    if ch.overflow == BLOCK:
-        return WOULD_BLOCK
+    return WOULD_BLOCK if ch.overflow == BLOCK else chan_overflow(ch, value, aside)
+
+
+cdef int chan_overflow(Chan ch, PyObject* value, AfterUnlock* aside) noexcept:
+    # There is no room, and a send does not wait for it.
     if ch.overflow == ERROR:
         return FULL
     if ch.overflow == DROP_OLDEST:

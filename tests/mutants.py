@@ -30,20 +30,19 @@ class Mutant(NamedTuple):
     part: str
     right: str
     wrong: str
-    times: int = 1  # how often the right text stands there
     without_gil: bool = False
-    drop: str = ""  # goes too
 
 
 MUTANTS = {
     "nothing": Mutant("transfer", "# ---- afterwards, without the lock ----", ""),
     "missing lock": Mutant(
         "handoff",
-        "    goish_lock(&(<Chan>chan).lock)\n",
-        "",
-        times=2,
+        "    goish_lock(&ch.lock)\n    happened = chan_take(ch, value, aside)\n"
+        "    if op != NULL and happened == WOULD_BLOCK and not ch.flags & C_NIL:\n        waitq_push(&ch.receivers, <Op>op)\n"
+        "    goish_unlock(&ch.lock)\n",
+        "    happened = chan_take(ch, value, aside)\n"
+        "    if op != NULL and happened == WOULD_BLOCK and not ch.flags & C_NIL:\n        waitq_push(&ch.receivers, <Op>op)\n",
         without_gil=True,
-        drop="    goish_unlock(&(<Chan>chan).lock)\n",
     ),
     "wake before write": Mutant(
         "transfer",
@@ -93,11 +92,20 @@ MUTANTS = {
     ),
     "queue forgotten": Mutant(
         "handoff",
-        "    if happened == WOULD_BLOCK and not ch.flags & C_NIL:\n        waitq_push(&ch.receivers, op)\n",
-        "    if happened == WOULD_BLOCK and not ch.flags & C_NIL and ch.receivers.head == NULL:\n"
-        "        waitq_push(&ch.receivers, op)\n",
+        "not ch.flags & C_NIL:\n        waitq_push(&ch.receivers, <Op>op)\n",
+        "not ch.flags & C_NIL and ch.receivers.head == NULL:\n        waitq_push(&ch.receivers, <Op>op)\n",
     ),
 }
+
+
+def part_of(mutant: Mutant, root: Path = ROOT) -> Path:
+    return next((root / "goish" / "_runtime").glob(f"*/{mutant.part}.pyx"))
+
+
+def mistaken(mutant: Mutant, text: str) -> str:
+    """The part with the mistake in it."""
+    assert text.count(mutant.right) == 1, f"{mutant.part}.pyx has changed: {mutant.right!r} is not there"
+    return text.replace(mutant.right, mutant.wrong)
 
 
 def plant(mutant: Mutant, where: Path) -> None:
@@ -105,11 +113,8 @@ def plant(mutant: Mutant, where: Path) -> None:
     shutil.copytree(ROOT / "goish", where / "goish", ignore=shutil.ignore_patterns("*.so", "core.c", "__pycache__"))
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, where)
-    part = next((where / "goish" / "_runtime").glob(f"*/{mutant.part}.pyx"))
-    text = part.read_text()
-    assert text.count(mutant.right) == mutant.times, f"{part.name} has changed: {mutant.right!r} is not there"
-    text = text.replace(mutant.right, mutant.wrong)
-    part.write_text(text.replace(mutant.drop, "") if mutant.drop else text)
+    part = part_of(mutant, where)
+    part.write_text(mistaken(mutant, part.read_text()))
     build = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
     subprocess.run(build, cwd=where, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

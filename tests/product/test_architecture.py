@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from mutants import MUTANTS, mistaken, part_of
 
 PACKAGE = Path(__file__).parents[2] / "goish"
 RUNTIME = PACKAGE / "_runtime"
@@ -216,3 +217,10 @@ def test_a_function_of_the_core_has_a_name_of_two_words_or_is_public() -> None:
         if "_" not in name.strip("_") and name not in public
     }
     assert found == set()
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_planted_mistake_has_its_place_in_the_core(name: str) -> None:
+    """`make mutants` takes ten minutes: that its mistakes can still be planted is known at once."""
+    text = part_of(MUTANTS[name]).read_text()
+    assert mistaken(MUTANTS[name], text) != text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import signal
 import sys
 import threading
@@ -342,6 +341,11 @@ def interrupts() -> Generator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
+def interrupted(call: Callable[[], Any]) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
+    call()
+
+
 @pytest.mark.parametrize("timeout", [None, PATIENCE])
 @pytest.mark.usefixtures("interrupts")
 def test_interrupt_ends_every_wait_and_nothing_is_left_behind(timeout: float | None) -> None:
@@ -357,8 +361,7 @@ def test_interrupt_ends_every_wait_and_nothing_is_left_behind(timeout: float | N
         lambda: NIL.recv_blocking(timeout),
     ):
         with pytest.raises(KeyboardInterrupt):
-            signal.setitimer(signal.ITIMER_REAL, 0.02)
-            call()
+            interrupted(call)
     assert waiting(ch) == (0, 0)
     assert left in ([1], []), "undelivered, unless the interrupt came before it was to be sent"
     assert parked_threads() == frozenset()

@@ -6,8 +6,8 @@
 # Invariant: a call that another thread has put into the inbox is queued before anything that the loop's own thread queues after
 #   it. So whatever joins the turns takes the inbox first, and what is taken may be a wake-up that joins the turns: the functions
 #   of this file call each other in a circle, which `taking` cuts.
-# Threads: op_wake(), goroutine_ready() and task_waiter_wake() from any, under no lock: a loop's call_soon is Python code. The rest
-#   on the thread of the loop.
+# Threads: op_wake(), goroutine_ready() and task_waiter_wake() from any, under no lock: a loop's call_soon is Python code. The
+#   rest on the thread of the loop.
 
 # ---- from any thread ----
 

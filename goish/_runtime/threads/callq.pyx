@@ -1,7 +1,7 @@
 # callq.pyx - the calls that wait for a thread or run on one, and the pools that they belong to.
 #
-# Invariants: the lock of a pool guards its queues. A QUEUED goroutine is in its queue, which owns it; a plain call that runs is in
-#   `active`, which owns it then.
+# Invariants: the lock of a pool guards its queues. A QUEUED goroutine is in its queue, which owns it; a plain call that runs is
+#   in `active`, which owns it then.
 # Threads: any.
 
 cdef Scheduler NO_LOOP = new_no_loop()  # of all goroutines that are on no loop

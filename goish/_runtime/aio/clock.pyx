@@ -47,7 +47,7 @@ cdef class Clock:
 
     def call_soon(self, callback, *args, context=None):
         """As ``asyncio.loop.call_soon``."""
-        raise NotImplementedError  # loop_call_soon (turn.pyx) takes its place
+        raise NotImplementedError  # loop_call_soon (call_soon.pyx) takes its place
 
     def set_debug(self, enabled):
         """As ``asyncio.loop.set_debug``. What runs in debug mode, the loop's own checks see one by one."""

@@ -1,7 +1,7 @@
 # factory.pyx - goroutines for callers that ask the loop for a task.
 #
 # To asyncio's libraries such a goroutine is a task in all it does: asyncio.all_tasks() knows it from the start, cancelling
-# a task that awaits it cancels it too (join.pyx: pass_cancel), and an exception that nobody retrieves is logged, also
+# a task that awaits it cancels it too (cancel.pyx: pass_cancel), and an exception that nobody retrieves is logged, also
 # under goish.run: it is no panic.
 # asyncio's tasks are owned by what they wait for: if nothing leads to that, the collector destroys both, and logs it.
 # The same holds for tasks that wait for a future when a full collection begins: the registry gives them up then, until they are

@@ -81,7 +81,7 @@ static void goish_warn_forgotten(PyObject *self) {
         PyErr_WriteUnraisable(NULL);
 }
 
-/* A future that has lost its last reference: what waits in its place is withdrawn (op.pyx). */
+/* A future that has lost its last reference: what waits in its place is withdrawn (twin.pyx). */
 static void (*goish_op_forsake)(PyObject *op);
 
 static void goish_op_say(PyObject *self, void (*say)(PyObject *)) {

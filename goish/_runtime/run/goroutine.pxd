@@ -56,7 +56,7 @@ cdef class Goroutine:
 cdef class Wake:
     # The done callback of the asyncio future that a goroutine waits for.
     cdef Goroutine g
-    cdef PyObject* next      # on the loop's queue (turn.pyx)
+    cdef PyObject* next      # on the queue of turns (runq.pyx)
     cdef bint queued         # ... where it stands once, however many futures call it
 
 

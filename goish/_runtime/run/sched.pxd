@@ -23,7 +23,7 @@ cdef class Scheduler:
     cdef object call_soon        # the loop's own, as the next one and call_later: those of a goish loop come back to us
     cdef object call_soon_threadsafe
     cdef readonly object call_later
-    cdef object loop_close       # the loop's own: its close() is ours first (inbox.pyx)
+    cdef object loop_close       # the loop's own: its close() is ours first (sched.pyx)
     cdef bint close_replaced     # ... and the loop had one already that was not its type's
     cdef object drain_callback
     cdef object base             # the Context of loop callbacks: one per scheduler, a Context can be entered once at a time

@@ -12,9 +12,9 @@
 # Calls for loops are spread: a loop with live goroutines leaves the next call to one that has fewer, or to a further worker while
 # there may be one. The more it has, the less a few matter (SLACK), so that not each of thousands costs a wake-up.
 #
-# Invariants: `lock` guards the idle workers and the numbers. If something is queued, a worker is awake that will look again, or
-#   as many as may be are busy: worker_pick() after each change to either. One wake-up at a time: the worker that worker_pick() chose
-#   wakes the next, if the queue is not empty when it has taken a call.
+# Invariants: `lock` guards the idle workers and the numbers. If something is queued, a worker is awake that will look again,
+#   or as many as may be are busy: worker_pick() after each change to either. One wake-up at a time: the worker that
+#   worker_pick() chose wakes the next, if the queue is not empty when it has taken a call.
 # Threads: any. Not here: how a worker lives (worker.pyx), threads and loops being made (_threads/workers.py).
 
 # ---- idle workers ----

@@ -1,4 +1,4 @@
-# worker.pyx - the threads that take the calls of a pool (pool.pyx).
+# worker.pyx - the threads that take the calls of a pool (pick.pyx).
 #
 # A plain worker parks on its `park_lock`. A worker on which calls have left goroutines runs their loop instead, until they are
 # over or the worker is picked for a call. Then it takes the park lock all the same, so a wake-up is never too late. A loop worker

@@ -1,6 +1,6 @@
 """Executors: pools of worker threads that calls are given to.
 
-Not here: which worker takes which call (_runtime/threads/pool.pyx), the threads (workers.py), foreign executors
+Not here: which worker takes which call (_runtime/threads/pick.pyx), the threads (workers.py), foreign executors
 (adopted.py), the default executor (default.py), several results at once (handles.py), loops over data (parallel.py).
 """
 

@@ -2,7 +2,7 @@
 
 A plain worker runs one call after the other and has no loop, unless a call starts a goroutine: the loop then runs
 whenever a call waits in goish and, if goroutines are left when it is over, between calls. A loop worker runs its loop
-all the time (pool.pyx says which worker takes which call). All are daemon threads: the end of the program does not wait
+all the time (pick.pyx says which worker takes which call). All are daemon threads: the end of the program does not wait
 for a call that computes for ever. Before the interpreter ends, all pools are closed and threads get a moment to leave.
 
 Threads: any thread may use `Threads`; `_lock` guards the sets.

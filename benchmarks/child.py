@@ -18,7 +18,7 @@ def main(rival: str, workload: str | None = None, n: str = "1") -> None:
     if workload is None:
         print(json.dumps(list(workloads)))
     else:
-        print(json.dumps(workloads[workload](int(n)) | {"peak_bytes": peak_rss()}))
+        print(json.dumps({"peak_bytes": peak_rss()} | workloads[workload](int(n))))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from shutil import which
 
 
 def absent(packages: Iterable[str]) -> str | None:
@@ -26,12 +27,15 @@ class Rival:
     module: str
     packages: tuple[str, ...] = ()
     python: tuple[int, int] = (3, 0)
+    command: str = ""  # what builds it
     share: Mapping[str, float] = field(default_factory=dict)
 
     def missing(self) -> str | None:
         """Why this rival cannot compete here, or None."""
         if sys.version_info < self.python:
             return f"needs Python {self.python[0]}.{self.python[1]}"
+        if self.command and which(self.command) is None:
+            return f"{self.command} not installed"
         return absent(self.packages)
 
     def fraction(self, workload: str) -> float:
@@ -55,6 +59,10 @@ _TABLE = (
     Rival("gevent", "gevent_", ("gevent",), share=_GREENLETS),
     Rival("aiochan", "aiochan_", ("aiochan", "uvloop"), share=_SLOW | {"select_100": 0.02, "select_100_fresh": 0.02}),
     Rival("janus", "janus_", ("janus", "uvloop"), share=_SLOW),
+    Rival("go_1", "go_1_", command="go"),
+    Rival("go", "go_", command="go"),
+    Rival("tokio_1", "tokio_1_", command="cargo"),
+    Rival("tokio", "tokio_", command="cargo"),
 )
 
 RIVALS = {rival.name: rival for rival in _TABLE}

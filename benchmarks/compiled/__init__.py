@@ -1,0 +1,51 @@
+"""The rivals in other languages: built once, into build/compiled, and run for each measurement.
+
+What they are built with (Go 1.22 or later, cargo and tokio 1) must be installed; without it they are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from benchmarks.measure import Result, Workloads
+
+SOURCES = Path(__file__).resolve().parent
+BUILT = SOURCES.parent.parent / "build" / "compiled"
+KIB = 1024
+
+
+def go_program() -> Path:
+    program = BUILT / "go"
+    subprocess.run(["go", "build", "-o", program, "."], cwd=SOURCES / "go", check=True)
+    return program
+
+
+def tokio_program() -> Path:
+    target = BUILT / "tokio"
+    subprocess.run(["cargo", "build", "-q", "--release", "--target-dir", target], cwd=SOURCES / "tokio", check=True)
+    return target / "release" / "beside"
+
+
+def run(program: Path, arguments: tuple[str, ...], environment: Mapping[str, str]) -> tuple[str, float]:
+    """What it prints, and the bytes of memory that it held at most."""
+    process = subprocess.Popen([program, *arguments], env=os.environ | environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    printed = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, f"{program} failed"
+    return printed, usage.ru_maxrss * KIB
+
+
+def workloads_of(program: Path, *options: str, **environment: str) -> Workloads:
+    def measure(name: str, n: int) -> Result:
+        printed, peak = run(program, (*options, name, str(n)), environment)
+        figures: Result = json.loads(printed)
+        return figures | {"peak_bytes": peak}
+
+    names: list[str] = json.loads(run(program, (), environment)[0])
+    return {name: partial(measure, name) for name in names}

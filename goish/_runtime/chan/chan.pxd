@@ -15,17 +15,21 @@ cdef enum:
     C_MADE = 32          # __init__ has run
 
 
-cdef class Chan:
+cdef class Waitable:
+    # What the cases of a select wait for.
     cdef object __weakref__
+    cdef goish_mutex lock        # guards every field; with the GIL it is the GIL
+    cdef uint8_t flags           # C_*, for good
+
+
+cdef class Chan(Waitable):
     cdef Ring buffer
     cdef Py_ssize_t capacity     # PY_SSIZE_T_MAX: unbounded
     cdef WaitQueue receivers
     cdef WaitQueue senders
     cdef object cold            # None or a ChanCold
     cdef uint8_t overflow
-    cdef uint8_t flags           # C_*, for good
     cdef uint8_t closed
-    cdef goish_mutex lock        # guards every field; with the GIL it is the GIL
 
 
 @cython.final

@@ -137,7 +137,7 @@ cdef int receiving
 for receiving in (W_RECV, W_RECV_OK, W_RECV_INFO, W_CLOSED, W_NEXT):
     waits[receiving] = Wait(
         "chan receive", True, recv_attempt, op_recv_ready, recv_arm, recv_withdraw, recv_finish, recv_drop, NULL, nil_detail,
-        recv_due
+        recv_due, NULL, NULL, NULL, NULL
     )
 
 
@@ -222,7 +222,8 @@ cdef int send_finish(Op op, PyObject** result) noexcept:
 
 
 waits[<int>W_SEND] = Wait(
-    "chan send", True, send_attempt, op_send_ready, send_arm, send_withdraw, send_finish, send_drop, NULL, nil_detail, NULL
+    "chan send", True, send_attempt, op_send_ready, send_arm, send_withdraw, send_finish, send_drop, NULL, nil_detail, NULL,
+    NULL, NULL, NULL, NULL
 )
 
 

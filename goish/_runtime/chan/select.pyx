@@ -398,7 +398,7 @@ cdef double select_due(Op sel) noexcept:
 
 waits[<int>W_SELECT] = Wait(
     "select", True, select_attempt, select_ready, select_arm, select_withdraw, select_finish, select_drop, NULL, select_detail,
-    select_due
+    select_due, NULL, NULL, NULL, NULL
 )
 
 

@@ -1,8 +1,6 @@
 # Go's sync.WaitGroup.
 
 @cython.final
-cdef class WaitGroup:
-    cdef object __weakref__
+cdef class WaitGroup(Waitable):
     cdef WaitQueue waiters
     cdef Py_ssize_t n
-    cdef goish_mutex lock

@@ -45,6 +45,7 @@ cdef enum:
     W_RECV_OK
     W_RECV_INFO
     W_CLOSED         # the end of a channel: its target is one in which there never is anything
+    W_GRANT          # a lock, or units of a semaphore
     W_NEXT           # async for
     W_SELECT
     W_TIMER          # the alarm of an after() channel: never awaited
@@ -62,6 +63,11 @@ cdef struct Wait:
     void (*fire)(Op op) noexcept                         # its alarm went off (timers only)
     const char* (*detail)(Op op) noexcept                # what a dump adds in brackets, or NULL
     double (*due)(Op op) noexcept                        # sees to its clocks; seconds until the next goes off. NULL: it has none
+    # As a case of a select; NULL: it is none, or select knows how (those on channels). All but the last under the target's lock.
+    bint (*case_ready)(Op op) noexcept
+    bint (*case_take)(Op op) noexcept                    # does it; False: it would have to wait after all
+    WaitQueue* (*queue)(Op op) noexcept
+    void (*case_left)(Op op) noexcept                    # its select has withdrawn it from the queue, undecided
 
 cdef Wait[N_WAITS] waits
 

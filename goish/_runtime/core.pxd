@@ -1,4 +1,4 @@
-# core.pxd - the types of the runtime, and the C that Cython cannot say. The folders are floors: see core.pyx.
+# core.pxd - the types of the runtime, and the C that Cython cannot say. The parts and their order: core.pyx.
 #
 # The floors are files of their own and one translation unit: calls between them are plain C calls, freelists keep working
 # for every type, and types may refer to each other (measured: a buffered send + recv costs a sixth less than with one

@@ -1,4 +1,7 @@
 # after.pyx - channels that something else fires or closes: a timeout, the end of a goroutine.
+#
+# Threads: any.
+# Not here: how an after() channel fires (timer.pyx), the end of a goroutine (end.pyx).
 
 def after(seconds):
     """A channel that gives the loop's time once, ``seconds`` from now: a timeout as a case of ``select``.

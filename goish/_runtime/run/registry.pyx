@@ -1,8 +1,9 @@
 # registry.pyx - the scheduler of each loop, and the goroutines of each scheduler.
 #
 # Invariants: a loop has one scheduler, which hangs on it and goes with it. The registry of a scheduler owns each of its live
-#   goroutines.
+#   goroutines, but for tasks that nothing owns (cold.pyx).
 # Threads: a scheduler is found from any; a registry belongs to the thread of its loop.
+# Not here: what a loop runs (drain.pyx), its end (shutdown.pyx), the Scheduler as an object (sched.pyx).
 
 # ---- schedulers ----
 

@@ -1,6 +1,6 @@
 # The scheduler of one thread's loop: run queue, registry of live goroutines, the drain.
 
-# The functions by which this floor calls those above. Set once, when they are loaded.
+# The functions of later floors (threads/, chan/, aio/) that this one calls. Set once, at the end of core.pyx.
 cdef struct Above:
     bint (*feed)(Scheduler s) except *          # the next call for a worker's loop that has nothing else to run
     void (*awake)(Scheduler s) noexcept         # a worker's loop runs

@@ -1,4 +1,5 @@
-# callq.pyx - the calls that wait for a thread or run on one, and the pools that they belong to.
+# callq.pyx - the calls that wait for a thread or run on one, and the pools that they belong to. Also NO_LOOP and `forks`, which
+# `run` reads, too.
 #
 # Invariants: the lock of a pool guards its queues. A QUEUED goroutine is in its queue, which owns it; a plain call that runs is
 #   in `active`, which owns it then.

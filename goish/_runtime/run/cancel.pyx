@@ -205,7 +205,9 @@ cdef bint goroutine_cancel(Goroutine g, object msg) except -1:
             return True
     elif g.state == G_RUNNABLE and g.flags & GF_CANCELLED:
         return True
-    goroutine_must_cancel(g, msg, g.state == G_RUNNABLE)
+    # Late: the wait was decided, and the goroutine is ready, or will be: another thread may have decided, and its wake-up be in
+    # the inbox yet.
+    goroutine_must_cancel(g, msg, g.state == G_RUNNABLE or awaited_op(g) != NULL)
     return True
 
 

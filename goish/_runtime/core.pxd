@@ -89,7 +89,7 @@ cdef extern from "c/goish.h":
     ) noexcept
     void goish_take_attributes(
         PyTypeObject* goroutine_type, Py_ssize_t offset,
-        void (*attribute_set)(PyObject*) noexcept, void (*own_up)(PyObject*) noexcept
+        void (*attribute_set)(PyObject*) noexcept, void (*retrack)(PyObject*) noexcept
     ) noexcept
     void goish_free_goroutines_flat(PyTypeObject* goroutine_type) noexcept
 

@@ -4,9 +4,8 @@
 # core.pyx - the runtime of goish, compiled: the includes below are the table of contents. core.pxd declares the types.
 #
 # A part calls only functions of the parts that come before it (tests/product/test_architecture.py). What it needs from a later
-# one it calls through a table: `above` (run/sched.pxd), `waits` (run/op.pxd: what can be waited for), `waiters` (run/waiter.pxd),
-# `close_ended` (run/end.pyx). What it needs from goish's Python modules it calls through `host` (host/host.pxd). The map is
-# docs/internals.md.
+# one it calls through a table: `above` (run/sched.pxd), `waits` (run/op.pxd: what can be waited for), `waiters` (run/waiter.pxd).
+# What it needs from goish's Python modules it calls through `host` (host/host.pxd). The map is docs/internals.md.
 #
 # Compiled is what runs per step or per channel operation; what runs once per run() or thread is Python (_program, _threads).
 
@@ -175,7 +174,7 @@ include "aio/factory.pyx"
 
 above = Above(
     worker_feed, worker_awake, worker_idle, scheduler_of_worker_here, calls_in_pools, live_in_pools,
-    forget_parked_threads, wg_leave, loops_call_later,
+    forget_parked_threads, wg_leave, end_channel_close, loops_call_later,
 )
 
 goish_install_slots(<PyTypeObject*>Op, op_step)

@@ -39,9 +39,6 @@ cdef void end_channel_close(object ended) noexcept:
     chan_close(<Chan>ended)
 
 
-close_ended = end_channel_close
-
-
 def goroutine_end_channel(Goroutine g):
     """The channel that is closed when ``g`` is done: each goroutine has one, however often it is asked for. Any thread."""
     cdef GoroutineCold cold

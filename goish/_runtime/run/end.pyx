@@ -81,9 +81,6 @@ cdef void close_unstarted(Call call) except *:
 
 # ---- joiners and callbacks ----
 
-cdef Ending close_ended  # chan/after.pyx sets it
-
-
 cdef void goroutine_notify(Scheduler s, Goroutine g, GoroutineCold cold) except *:
     cdef list callbacks
     cdef PyObject* woken
@@ -94,7 +91,7 @@ cdef void goroutine_notify(Scheduler s, Goroutine g, GoroutineCold cold) except 
     cold.callback = cold.callback_context = cold.callbacks = None
     goish_unlock(end_lock(g))
     if cold.end_channel is not None:
-        close_ended(cold.end_channel)
+        above.close(cold.end_channel)
     if context is None and callbacks is None:
         wake_joiners(g, cold)
         return

@@ -7,6 +7,18 @@
 
 # ---- schedulers ----
 
+cdef Scheduler NO_LOOP = new_no_loop()  # of all goroutines that are on no loop
+
+
+cdef Scheduler new_no_loop():
+    cdef Scheduler s = Scheduler.__new__(Scheduler)
+    s.failed = []
+    return s
+
+
+# The number of forks between the first process and this one.
+cdef unsigned int forks = 0
+
 # A scheduler hangs on its loop, and goes with it. This dict has them all, by id, as weak references.
 cdef dict schedulers = {}
 

@@ -10,6 +10,7 @@ cdef struct Above:
     Py_ssize_t (*live)() except? -1             # how many
     void (*forget_threads)() noexcept           # in a forked child
     int (*leave)(object wait_group) except -1   # a goroutine that it counts has ended
+    void (*close)(object channel) noexcept      # the channel that the end of a goroutine closes
     object (*call_later)(object loop)           # the loop's own, where call_later() is goish's
 
 cdef Above above

@@ -5,15 +5,6 @@
 #   in `active`, which owns it then.
 # Threads: any.
 
-cdef Scheduler NO_LOOP = new_no_loop()  # of all goroutines that are on no loop
-
-
-cdef Scheduler new_no_loop():
-    cdef Scheduler s = Scheduler.__new__(Scheduler)
-    s.failed = []
-    return s
-
-
 cdef dict pools = {}  # by id, as weak references
 
 
@@ -29,10 +20,6 @@ def interpreter_ends(bint begins=False):
     global ending
     ending = ending or begins
     return ending
-
-
-# The number of forks between the first process and this one.
-cdef unsigned int forks = 0
 
 
 def after_fork():

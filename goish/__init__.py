@@ -7,7 +7,8 @@ Running goroutines: ``run``, ``go``, ``go_thread``, ``Goroutine``, ``gosched``, 
 ``task_factory``. What can go wrong: the errors, all of them ``GoishError`` but ``Panic``.
 
 Modules: ``goish.parallel`` (executors, ``spawn`` and ``sync``, parallel loops), ``goish.sync`` (Go's package),
-``goish.runtime``, ``goish.debug``, ``goish.loops``, ``goish.errors``, ``goish.anyio``.
+``goish.runtime``, ``goish.debug``, ``goish.loops``, ``goish.errors``, ``goish.anyio``. Import from these and from
+``goish``; all other modules begin with an underscore and are private.
 
 ``NIL`` is Go's nil channel: a send or receive on it waits for ever (a cancel ends it), a case of ``select`` on it is
 never ready, and closing it raises ``CloseOfNil``.

@@ -1,8 +1,9 @@
-"""The runtime: a compiled core, and the plain values it hands out.
+"""The runtime: a compiled core, and the plain values it hands out. Private.
 
-The core is one extension module of several folders. Each is a floor, and uses itself and those before it: ``data``
-(rings, queues of waiters), ``run`` (how goroutines run and wait), ``threads`` (calls on workers, threads that wait),
-``chan`` (channels, select, wait groups), ``aio`` (what asyncio sees of them). ``core.pyx`` is the table of contents.
+The core is one extension module of several folders. Each is a floor, and uses itself and those before it: ``c`` (what
+Cython cannot say), ``data`` (rings, queues of waiters, a heap), ``host`` (what the core asks of Python and asyncio),
+``run`` (how goroutines run and wait), ``threads`` (calls on workers, threads that wait), ``chan`` (channels, select,
+wait groups), ``aio`` (what asyncio sees of them). ``core.pyx`` is the table of contents, docs/internals.md the map.
 """
 
 try:

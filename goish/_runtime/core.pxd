@@ -1,4 +1,4 @@
-# core.pxd - the types of the runtime, and the C that Cython cannot say. The folders are floors: see core.pyx.
+# core.pxd - the types of the runtime, and the C that Cython cannot say. The parts and their order: core.pyx.
 #
 # The floors are files of their own and one translation unit: calls between them are plain C calls, freelists keep working
 # for every type, and types may refer to each other (measured: a buffered send + recv costs a sixth less than with one
@@ -89,7 +89,7 @@ cdef extern from "c/goish.h":
     ) noexcept
     void goish_take_attributes(
         PyTypeObject* goroutine_type, Py_ssize_t offset,
-        void (*attribute_set)(PyObject*) noexcept, void (*own_up)(PyObject*) noexcept
+        void (*attribute_set)(PyObject*) noexcept, void (*retrack)(PyObject*) noexcept
     ) noexcept
     void goish_free_goroutines_flat(PyTypeObject* goroutine_type) noexcept
 

@@ -1,9 +1,13 @@
 # cython: language_level=3, binding=False, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 # cython: freethreading_compatible=True, embedsignature=True, embedsignature.format=clinic, auto_pickle=False
 #
-# core.pyx - the runtime of goish, compiled: the table of contents. core.pxd is its floor plan.
+# core.pyx - the runtime of goish, compiled: the includes below are the table of contents. core.pxd declares the types.
 #
-# Compiled is what runs per step or per channel operation; what runs once per goroutine life, run() or thread is Python, above.
+# A part calls only functions of the parts that come before it (tests/product/test_architecture.py). What it needs from a later
+# one it calls through a table: `above` (run/sched.pxd), `waits` (run/op.pxd: what can be waited for), `waiters` (run/waiter.pxd).
+# What it needs from goish's Python modules it calls through `host` (host/host.pxd). The map is docs/internals.md.
+#
+# Compiled is what runs per step or per channel operation; what runs once per run() or thread is Python (_program, _threads).
 
 from collections.abc import Coroutine
 from functools import partial
@@ -170,7 +174,7 @@ include "aio/factory.pyx"
 
 above = Above(
     worker_feed, worker_awake, worker_idle, scheduler_of_worker_here, calls_in_pools, live_in_pools,
-    forget_parked_threads, wg_leave, loops_call_later,
+    forget_parked_threads, wg_leave, end_channel_close, loops_call_later,
 )
 
 goish_install_slots(<PyTypeObject*>Op, op_step)

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import random
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -340,3 +341,45 @@ async def test_select_of_a_cancelled_task_takes_at_most_one_case(drive: Citizen,
         assert sorted([index for index, _ in got] + kept) == sorted(sent)
         assert all(index == value for index, value in got)
         assert [waiting(ch) for ch in channels] == [(0, 0)] * 3
+
+
+# ── decided by another thread ──
+
+
+def on_a_thread(act: Callable[[], object]) -> None:
+    thread = threading.Thread(target=act)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("what", ["recv", "select", "send", "closed"])
+async def test_cancel_behind_a_decision_of_another_thread_is_late(drive: Citizen, what: str) -> None:
+    """The wake-up is in the inbox when the cancel comes: the operation gives its result, and the next wait raises."""
+    ch: Chan[str] = chan()
+    gave: list[Any] = []
+
+    async def waits() -> Any:
+        operation: Any = {"recv": ch.recv, "select": lambda: select(ch.recv()), "send": lambda: ch.send("v")}.get(what)
+        gave.append(await (operation() if operation is not None else ch.recv_ok()))
+        await asyncio.sleep(LONG)
+
+    waiter = drive.spawn(waits)
+    await until(lambda: sum(waiting(ch)) == 1)
+    on_a_thread(ch.close if what == "closed" else ch.try_recv if what == "send" else lambda: ch.try_send("v"))
+    waiter.cancel()
+    assert await outcome(waiter) is asyncio.CancelledError
+    expected = {"recv": "v", "select": (0, "v", True), "send": True, "closed": (None, False)}
+    assert gave == [expected[what]]
+
+
+async def test_last_operation_that_another_thread_decided_gives_its_result(drive: Citizen) -> None:
+    ch: Chan[str] = chan(on_undelivered=pytest.fail)
+    waiter = drive.spawn(received, ch)
+    await until(lambda: waiting(ch) == (0, 1))
+    on_a_thread(lambda: ch.try_send("v"))
+    waiter.cancel()
+    assert await outcome(waiter) == "v"
+
+
+async def received(ch: Chan[str]) -> str:
+    return await ch.recv()

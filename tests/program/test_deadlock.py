@@ -383,7 +383,7 @@ async def future_is_awaited() -> None:
 
 @lives
 async def thread_sends() -> None:
-    ch: Chan[int] = chan()
+    ch: Chan[int] = chan(1)
     asked = threading.Event()
 
     def sender() -> None:

@@ -302,7 +302,7 @@ async def executor_that_ends_has_a_call_that_sleeps(ex: Executor) -> None:
 
 @lives
 async def future_of_asyncio_among_all_that_is_waited_for(ex: Executor) -> None:
-    ch: Chan[int] = chan()
+    ch: Chan[int] = chan(1)
     g = go(recv, ch)
     asyncio.get_running_loop().call_later(QUIET, ch.try_send, 1)
     await wait_any(g, asyncio.get_running_loop().create_future())

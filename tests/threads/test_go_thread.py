@@ -10,6 +10,7 @@ import gc
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from typing import Any
 
@@ -1080,3 +1081,22 @@ def test_one_that_was_seen_to_is_not_told_of(caplog: pytest.LogCaptureFixture, m
 def test_goish_does_not_bring_the_gil_back() -> None:
     program = "import sys, goish; assert not sys._is_gil_enabled()"
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
+
+
+async def test_a_call_is_begun_on_a_worker_whose_goroutines_are_always_ready() -> None:
+    """Nobody else could take it: the pool has one worker."""
+    over: list[bool] = []
+
+    async def spins() -> int:
+        end = time.monotonic() + PATIENCE
+        while not over and time.monotonic() < end:
+            await goish.gosched()
+        return len(over)
+
+    async def ends_it() -> None:
+        over.append(True)
+
+    async with goish.parallel.Executor(workers=1) as ex:
+        spinner = ex.go_thread(spins)
+        await ex.go_thread(ends_it)
+        assert await spinner == 1

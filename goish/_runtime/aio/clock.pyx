@@ -1,11 +1,13 @@
-# clock.pyx - call_later and call_at of a goish loop: the timers of asyncio's libraries on the scheduler's heap.
+# clock.pyx - Clock, the base class of a goish loop, with call_later and call_at: the timers of asyncio's libraries on the
+# scheduler's heap.
 #
 # Every timeout of every library is such a timer. The loop's own costs five objects that the collector goes through, and on
 # uvloop a timer of libuv; here it is a place in the heap behind the scheduler's one loop timer.
 #
 # Invariants: a waiting handle is in its scheduler's heap, which owns it; the collector sees neither it nor its Context. A handle
 #   that is over holds nothing.
-# Threads: the loop's own, as asyncio has it.
+# Threads: the loop's own, as asyncio has it; call_soon_threadsafe() from any.
+# Not here: call_soon and call_soon_threadsafe (call_soon.pyx), the heap (timers.pyx), handles (handle.pyx).
 
 @cython.final
 cdef class TimerHandle(Handle):

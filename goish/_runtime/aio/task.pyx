@@ -1,8 +1,9 @@
 # task.pyx - the goroutine as a handle: what programs and asyncio ask of it.
 #
 # A Goroutine answers everything that asyncio asks of a task: gather, wait, wait_for and run_until_complete take it.
-# Threads: cancel() from elsewhere is forwarded to its loop; any thread may ask for its end or wait for it
-#   (goroutine.pyx: end_lock). The rest is for the scheduler's own.
+# Threads: cancel() from elsewhere is forwarded to its loop; any thread may ask for its end or wait for it (end_lock, cold.pyx).
+#   The rest is for the scheduler's own.
+# Not here: a goroutine's life (goroutine.pyx), what a cancel does (cancel.pyx), awaiting it (join.pyx), its end (end.pyx).
 
 # No freelist: the collector's mark that an object was finalised would stay on it, and its next user never be reported.
 @cython.final

@@ -1,4 +1,7 @@
 # after.pyx - channels that something else fires or closes: a timeout, the end of a goroutine.
+#
+# Threads: any.
+# Not here: how an after() channel fires (timer.pyx), the end of a goroutine (end.pyx).
 
 def after(seconds):
     """A channel that gives the loop's time once, ``seconds`` from now: a timeout as a case of ``select``.
@@ -34,9 +37,6 @@ def after(seconds):
 
 cdef void end_channel_close(object ended) noexcept:
     chan_close(<Chan>ended)
-
-
-close_ended = end_channel_close
 
 
 def goroutine_end_channel(Goroutine g):

@@ -68,6 +68,7 @@ cdef class CancelToken:
     cdef Chan chan
     cdef object reason       # None, or what the CancelledError says
 
+# What chan_take() and chan_put() give (transfer.pyx).
 cdef enum:
     WOULD_BLOCK = 0
     HAPPENED = 1
@@ -75,7 +76,7 @@ cdef enum:
     DROPPED = 3          # happened by dropping an item
     FULL = 4             # overflow="error"
 
-# Both need the lock; what they hand over or drop goes to `aside`, to be dealt with after unlocking.
+# They need the channel's lock. An op to wake and a value to drop go in here, and chan_settle() deals with them after unlocking.
 cdef struct AfterUnlock:
     PyObject* wake       # owned Op decided by this operation
     PyObject* dropped    # owned value that will never be received

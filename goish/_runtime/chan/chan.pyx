@@ -1,6 +1,7 @@
 # chan.pyx - the channel as programs see it: Chan, PriorityChan, NIL.
 #
-# Not here: how values move (transfer.pyx), the two ends of a channel (view.pyx).
+# Threads: as the docstrings say; each method passes on to a function that takes the lock.
+# Not here: how values move (transfer.pyx), sending, receiving and closing (handoff.pyx), the two ends of a channel (view.pyx).
 
 cdef Ring* chan_ring(PyObject* ch) noexcept:
     return &(<Chan>ch).buffer

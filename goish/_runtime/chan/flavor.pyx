@@ -1,6 +1,7 @@
 # flavor.pyx - what kind of channel: checked when it is made, declared to have one producer or consumer, and described.
 #
-# Threads: all of this is set when the channel is made, but for the weak references to the declared ends.
+# Threads: all of this is set when the channel is made, but for the weak references to the declared ends. What describes a channel
+#   reads its counts without the lock: right a moment ago.
 
 # ---- making ----
 

@@ -1,8 +1,9 @@
-# handoff.pyx - sending and receiving: as operations that wait, on a thread, and at once.
+# handoff.pyx - sending and receiving: as operations that wait, on a thread, and at once; closing.
 #
-# Each is a row in the table of waits. What happens to the value is in transfer.pyx, where the invariants stand.
+# Each operation is a row in the table of waits. What happens to the value is in transfer.pyx, where the invariants stand.
 # Threads: any; the channel's lock guards what changes.
-# Not here: the type that programs see (chan.pyx), choosing between channels (select.pyx), the run queue (runq.pyx).
+# Not here: the type that programs see (chan.pyx), many values at once (batch.pyx), choosing between channels (select.pyx), waking
+#   (op_wake, ready.pyx).
 
 # ---- try, or queue ----
 

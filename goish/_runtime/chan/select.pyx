@@ -4,12 +4,13 @@
 #   pass 2  wait: every case is queued at its channel, in random order, owned by the select;
 #   pass 3  leave: the thread that decides a case decides the select with it (compare-and-swap of its state); when the select's
 #           owner runs again, the other cases are taken out of their queues.
+#   A cancel, a timeout of a thread: select_withdraw() wins the select by the same compare-and-swap, and leaves at once.
 #
 # Invariants: a case belongs to at most one select at a time, and is NEW again afterwards: it may be used in the next one.
 #   Between decision and pass 3 the losers are dead entries in their queues (waitq.pyx skips them).
 # Threads: passes 1 and 2 hold the locks of all channels, taken in the order of their addresses. Under them pass 2 asks again
 #   whether the cases are free: a select on another thread may have been given the same.
-# Not here: what a case does (handoff.pyx).
+# Not here: what a case does (transfer.pyx), waking the waiter of a select (op_wake, ready.pyx).
 #
 # Rejected: shuffling the cases before pass 1 (Go's pollorder): one draw among the ready costs less and is uniform too.
 # Rejected: starting pass 2 at a random case and going round: of two cases on the same channel the later would win more often.

@@ -2,8 +2,8 @@
 #
 # An alarm is set only while the channel has waiters: an after() that lost its select leaves nothing behind.
 # Threads: any may receive from it. The alarm is on the scheduler that made the channel; the channel's lock guards deadline,
-#   alarm and scheduler. A thread that blocks needs no alarm: it looks at the clock itself (thread_wait.pyx: due). A channel
-#   that was made where no loop runs goes by the monotonic clock, and has no scheduler until a goroutine awaits it.
+#   alarm and scheduler. A thread that blocks needs no alarm: it looks at the clock itself (thread_park, thread_wait.pyx). A
+#   channel that was made where no loop runs goes by the monotonic clock, and has no scheduler until a goroutine awaits it.
 
 cdef void timer_poll(Chan ch) noexcept:
     if (<ChanCold>ch.cold).deadline < INFINITY:

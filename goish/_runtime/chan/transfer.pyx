@@ -1,7 +1,7 @@
 # transfer.pyx - a value moves: into a channel, out of it, or straight from a sender to a receiver. Under the channel's lock.
 #
 # A channel is a ring of values between a queue of senders and a queue of receivers.
-# Invariants (checked by chan_check() in debug builds), counting only ops that still wait:
+# Invariants (all but the first are checked by chan_check() in debug builds), counting only ops that still wait:
 #   senders or receivers is empty, but for a select that holds both ends of one channel;
 #   count > 0        implies receivers is empty;
 #   count < capacity implies senders is empty;
@@ -9,7 +9,7 @@
 # A value or a slot given to a waiter is its own from that instant: nobody can take it before the waiter runs.
 # Threads: `lock` guards every field. Under it no user code runs: an op to wake or a value to drop goes to an AfterUnlock, and
 #   chan_settle() deals with it after unlocking.
-# Not here: sending and receiving as operations that wait (handoff.pyx), choosing between channels (select.pyx).
+# Not here: sending, receiving and closing as operations (handoff.pyx, batch.pyx), choosing between channels (select.pyx).
 
 # ---- waiters of a loop that is closed ----
 

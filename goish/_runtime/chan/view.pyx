@@ -1,4 +1,7 @@
-# view.pyx - the two ends of a channel, Go's chan<- and <-chan: views that are equal to their channel.
+# view.pyx - the two ends of a channel, Go's chan<- and <-chan: views that are equal to their channel. Also CancelToken, a channel
+# that is closed to stop others, and parked_on(), for leaks.
+#
+# Threads: any.
 
 cdef object recv_view(Chan ch):
     cdef RecvChan view = RecvChan.__new__(RecvChan)

@@ -2,7 +2,7 @@
 #
 # Invariants: heap[i] is not later than its children; waiter.index == i for the one at i. The heap owns its waiters.
 # Threads: `lock` guards the heap, into which another thread may put the alarm of an after() channel.
-# Not here: the loop timer behind the heap (timers.pyx).
+# Not here: adding an alarm, and the loop timer behind the heap (timers.pyx).
 
 cdef inline bint alarm_earlier(Alarm* a, Alarm* b) noexcept:
     return a.when < b.when or (a.when == b.when and a.order < b.order)

@@ -1,4 +1,4 @@
-# A growable array used as a circle (first in, first out) or as a binary heap (smallest first).
+# The values in a channel: a growable array used as a circle (first in, first out) or as a binary heap (smallest first).
 
 # struct Ring is in c/chan.h, where the collector's view of it is.
 

@@ -1,6 +1,7 @@
-# ring.pyx - values in a row: the buffer of a channel.
+# ring.pyx - the values in a channel: a circle, first in, first out; or the heap of a PriorityChan.
 #
-# Invariants: size is 0 or a power of two; count <= size; slots outside the row hold nothing owned.
+# Invariants: size is 0 or a power of two; count <= size; slots outside of head .. head+count hold nothing owned; of a heap head
+#   is 0.
 # Threads: the owner's lock guards it. Nothing here runs user code or can trigger the collector (PyMem, not PyObject_GC).
 # Not here: what a value means, and the waiters of a channel (transfer.pyx).
 

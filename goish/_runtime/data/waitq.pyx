@@ -1,7 +1,7 @@
 # waitq.pyx - the queue of waiting Ops that a channel end, a goroutine's joiners or a wait group keeps.
 #
-# Invariants: an Op is in at most one queue (F_LINKED); a linked Op is OP_WAITING, unless it is a case of a select that
-#   was decided through another case and has not run yet to withdraw its losers: such an entry is dead and skipped.
+# Invariants: an Op is in at most one queue (F_LINKED); a linked Op is OP_WAITING. A case of a select that was decided through
+#   another case stays linked until the select has left its channels: such an entry is dead and skipped.
 # Threads: the lock of whatever the queue belongs to guards it. Nothing here runs user code: a dead entry is still owned by
 #   its select, so dropping the queue's reference never frees it.
 

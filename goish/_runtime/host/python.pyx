@@ -1,4 +1,4 @@
-# python.pyx - calling Python where the core may not raise, and raising what a C function has left.
+# python.pyx - calling Python where the core may not raise, raising what a C function has left; asking for loops and Contexts.
 #
 # Threads: any.
 

@@ -1,9 +1,12 @@
 # cancel.pyx - a cancel: asked for, due, delivered.
 #
 #   g.cancel() ──► requested (cancels + 1) ──┬─ it waits, and the wait can be withdrawn ──► delivered: raised where it waits
-#                                            └─ otherwise ──► due (GF_MUST_CANCEL) ──┬─ its next wait ──► delivered
-#                                                                                    └─ uncancel() to zero ──► taken back
-#   A cancel that finds its wait decided is late (GF_LATE): the value is delivered first, and the cancel at the next wait.
+#                                            └─ otherwise ──► due (GF_MUST_CANCEL) ──┬─ its next step, if that gets no result, or
+#                                                                                    │  its next wait ──► delivered
+#                                                                                    ├─ uncancel() to zero ──► taken back
+#                                                                                    └─ its end
+#   A cancel that finds its wait decided is late (GF_LATE): the value is delivered first, and the cancel at the next wait. A task
+#   that returns with a cancel due ends cancelled, as asyncio has it; with a late one it ends with its result, like a goroutine.
 #
 #   the goroutine              waits for            its cancel
 #   runs, or will run          nothing              is due
@@ -11,11 +14,15 @@
 #   waits                      a goroutine          ends the await; the goroutine goes on
 #   waits                      a task               cancels that task, as asyncio has it (pass_cancel)
 #   waits                      an asyncio future    cancels the future (cancel_awaited)
-#   plain call, queued         a worker             ends it (cancel_pooled, call.pyx)
+#   call, queued               a worker             ends it (cancel_pooled, call.pyx)
 #   plain call, blocked        an operation         withdraws the operation (cancel_blocked, blocked.pyx)
 #   plain call, runs           nothing              is due: check_cancel(), or its next blocking call
+#   on an adopted executor     its future           cancels the future, or is refused (cancel_pooled, call.pyx)
 #
-# Threads: the loop's own. Goroutine.cancel() on another thread posts itself to the loop.
+# Threads: the loop's own; op_give_up() from any. Goroutine.cancel() (task.pyx) on another thread posts itself to the loop of the
+#   goroutine. From there on it is as here, on whichever loops the channels are used.
+# Not here: delivering what is due (goroutine_step, goroutine_park: step.pyx), an exception that is thrown into an op (Op.throw,
+#   future.pyx), taking an op out of its queue (`withdraw`, in the rows of `waits`).
 
 # ---- the message ----
 
@@ -198,7 +205,9 @@ cdef bint goroutine_cancel(Goroutine g, object msg) except -1:
             return True
     elif g.state == G_RUNNABLE and g.flags & GF_CANCELLED:
         return True
-    goroutine_must_cancel(g, msg, g.state == G_RUNNABLE)
+    # Late: the wait was decided, and the goroutine is ready, or will be: another thread may have decided, and its wake-up be in
+    # the inbox yet.
+    goroutine_must_cancel(g, msg, g.state == G_RUNNABLE or awaited_op(g) != NULL)
     return True
 
 

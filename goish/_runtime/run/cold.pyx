@@ -1,4 +1,5 @@
-# cold.pyx - what few goroutines need: a name, joiners, callbacks, a cancel's message, a fate.
+# cold.pyx - what few goroutines need: a name, joiners, callbacks, a cancel's message, a fate. Also the Call behind a goroutine
+# that is on no loop, and tasks that nothing owns.
 #
 # `cold` of a goroutine is None, TASK, the WaitGroup that it reports to, or a GoroutineCold, which stays once it is made.
 # Threads: any; end_lock() guards `cold` and the fields that other threads change.

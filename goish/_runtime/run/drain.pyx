@@ -35,6 +35,8 @@ cdef void sched_drain(Scheduler s) except *:
     if s.worker is not None:
         above.awake(s)
     try:
+        if s.run_head != NULL and s.worker is not None:
+            above.feed(s)  # once a slice, or calls would wait as long as its goroutines are busy
         while s.run_head != NULL or (s.worker is not None and above.feed(s)):
             if debug:
                 timed_step(s, run_pop(s))

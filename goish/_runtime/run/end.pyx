@@ -1,8 +1,10 @@
 # end.pyx - the end of a goroutine: its outcome, its joiners, its callbacks.
 #
-# Invariants: `state` changes to DONE with the outcome, under end_lock(); from then on nobody joins and no callback is noted.
+# Invariants: `state` changes to DONE with the outcome, under end_lock(); from then on nobody joins and no callback is noted. (The
+#   exception is a task that is freed while it waits: task_destroy, panic.pyx.)
 #   Joiners and callbacks are told in the order in which they asked, as in asyncio.
-# Threads: the scheduler's own; call_back() and call_back_now() from any.
+# Threads: the scheduler's own; goroutine_end(), goroutine_notify() and what they call from any: a call that is on no loop ends on
+#   the thread that runs or cancels it.
 # Not here: the end of a call that was on no loop (call.pyx), what becomes of an exception that nobody awaits (panic.pyx).
 
 cdef void goroutine_fail(Scheduler s, Goroutine g) except *:
@@ -79,9 +81,6 @@ cdef void close_unstarted(Call call) except *:
 
 # ---- joiners and callbacks ----
 
-cdef Ending close_ended  # of the floor above, which sets it
-
-
 cdef void goroutine_notify(Scheduler s, Goroutine g, GoroutineCold cold) except *:
     cdef list callbacks
     cdef PyObject* woken
@@ -92,7 +91,7 @@ cdef void goroutine_notify(Scheduler s, Goroutine g, GoroutineCold cold) except 
     cold.callback = cold.callback_context = cold.callbacks = None
     goish_unlock(end_lock(g))
     if cold.end_channel is not None:
-        close_ended(cold.end_channel)
+        above.close(cold.end_channel)
     if context is None and callbacks is None:
         wake_joiners(g, cold)
         return

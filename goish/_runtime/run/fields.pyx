@@ -1,8 +1,10 @@
 # fields.pyx - the fields of a goroutine that mean one thing in each state, by what they mean.
 #
-# `wait` has the arguments while CALLED, what is waited for while WAITING, the outcome once DONE. `coro` has a Call as long as the
-# goroutine is on no loop, the function while CALLED, then the coroutine. Debug builds check the state.
-# Threads: as the fields: the scheduler's own, but for an outcome, which any thread may read.
+# `wait` has the arguments while CALLED, what is waited for while WAITING, the outcome once DONE. `coro` has the Call of a pool's
+# goroutine until that ends or a loop has made its coroutine; of others the function while CALLED; then the coroutine. Debug
+# builds check the state.
+# Threads: as the fields: the scheduler's own, but for an outcome, which any thread may read, and a Call: pooled_call() is for the
+#   thread that has claimed it, or holds the lock of its pool.
 
 cdef inline void check_state(Goroutine g, bint holds) noexcept:
     if GOISH_DEBUG and not holds:

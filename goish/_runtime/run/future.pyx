@@ -1,7 +1,7 @@
-# future.pyx - an op towards its awaiter: the coroutine protocol, and the protocol of asyncio's futures.
+# future.pyx - the type Op, an op towards its awaiter: the coroutine protocol, and the protocol of asyncio's futures.
 #
 # Threads: the awaiter's own; any may ask a future for its outcome.
-# Not here: an op's states (op.pyx), the twin that waits for a future (twin.pyx).
+# Not here: an op's states and its step (op.pyx), what becomes of the twin that begin_twin() makes (twin.pyx).
 
 # Here, not in the .pxd: Cython takes this from the definition.
 @cython.final

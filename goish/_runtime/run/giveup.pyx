@@ -1,6 +1,7 @@
 # giveup.pyx - awaits that end without the outcome: by a cancel, a timeout, a lost race.
 #
-# Such an await gives the goroutine up: if it fails, that is logged and is no panic. All of them pass through give_up_on().
+# Such an await gives the goroutine up: if it fails, that is logged and is no panic. All of them pass through give_up_on(), which
+# notes where in the program the await stands.
 # Threads: any.
 
 cdef void give_up_on(Goroutine g, Op op) noexcept:

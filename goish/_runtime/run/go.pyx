@@ -1,4 +1,7 @@
-# go.pyx - starting goroutines.
+# go.pyx - starting goroutines: go(), and the goroutine that runs here.
+#
+# Threads: go() on one whose loop runs, or on a worker (scheduler_here, registry.pyx); current_goroutine() on any.
+# Not here: making a goroutine (goroutine.pyx), go_thread() (spawn.pyx).
 
 cdef Goroutine go_start(PyObject** args, Py_ssize_t n, PyObject* kwnames, object context, object cold):
     # go(*args) as the interpreter hands a call over: `n` positional arguments, behind them those named in `kwnames`.

@@ -25,8 +25,6 @@ cdef enum:
 
 cdef class Fate
 
-ctypedef void (*Ending)(object channel) noexcept
-
 cdef union Link:
     PyObject* next       # while runnable: the one behind on the run queue
     double since         # while waiting: when it parked, by the monotonic clock; failed: when that was seen, by the loop's

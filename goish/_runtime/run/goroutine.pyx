@@ -6,11 +6,12 @@
 #                                ▼  │               a decided wait: RUNNABLE, its result comes with the next step
 #                             WAITING ── goroutine_ready() ──► RUNNABLE
 #
+# go(coro) begins as NEW; a call of a pool as QUEUED (pool.pyx).
 # CALLED: go(fn, ...) holds function and arguments until the first step makes the coroutine. A million goroutines that wait for
 #   their turn need half the memory, and one that never waits lives and dies in the processor's cache.
-# Invariants: a live goroutine is in its scheduler's registry, which owns a reference; it is on the run queue only while CALLED,
-#   NEW, YIELDED or RUNNABLE; `wait` is set exactly while CALLED (then the arguments or None), WAITING (then what it waits
-#   for) and DONE (then the outcome).
+# Invariants: a live goroutine is in its scheduler's registry, which owns a reference (registry.pyx); it is on the run queue only
+#   while CALLED, NEW, YIELDED or RUNNABLE; `wait` is set exactly while CALLED (then the arguments or None), WAITING (then what it
+#   waits for) and DONE (then the outcome).
 # Threads: any may call goroutine_ready(), join, and ask for a callback: end_lock() guards the change to DONE with the outcome,
 #   the making of `cold`, the joiners and callbacks. All else on the scheduler's thread. After DONE other threads only set
 #   GF_RETRIEVED.

@@ -1,4 +1,4 @@
-# A callback that waits for its turn on a goish loop.
+# A callback that waits: for its turn on a goish loop, in the inbox of any loop, or, as a TimerHandle, for its time.
 
 @cython.freelist(64)
 cdef class Handle:

@@ -1,4 +1,5 @@
-# handle.pyx - what a goish loop's call_soon and call_later give: a callback that waits for its turn.
+# handle.pyx - a callback that waits for its turn: what a goish loop's call_soon and call_later give, and what sched_post() sends
+# to any loop.
 #
 # Invariant: the thread that takes a handle out of H_WAITING empties it, no other.
 # Threads: the loop's own; cancel() from any.

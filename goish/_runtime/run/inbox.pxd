@@ -4,7 +4,7 @@ cdef struct Inbox:
     goish_mutex lock
     PyObject* head       # Goroutines (borrowed: the registry owns them), Ops that asyncio tasks await and Handles (both owned)
     PyObject* tail
-    bint posted          # a call_soon_threadsafe is under way, or about to be
+    bint posted          # a call_soon_threadsafe is under way or about to be; or the loop stays awake, and will look (awake.pyx)
     bint shut            # the loop is closed or ends: the inbox takes nothing any more
     Py_ssize_t callers   # threads inside the loop's call_soon_threadsafe: it is not closed under them
     uint8_t came         # something was pushed since the loop began to spin (inbox_spin)

@@ -5,7 +5,7 @@
 #   finalizer may push here. `posted` keeps it to one caller at a time, as long as the loop does not answer.
 #   call_soon_threadsafe is safe beside all that the loop does but its close(), during which uvloop frees what it uses. So the
 #   callers are counted, and the loop is closed behind a sealed inbox (Scheduler._close): no more callers, and none inside.
-# Not here: what the loop does with what came (ready.pyx).
+# Not here: what the loop does with what came (inbox_take, ready.pyx), a loop that stays awake (awake.pyx).
 
 cdef inline PyObject** link_of(PyObject* item) noexcept:
     if goish_is(item, <PyObject*>Goroutine):

@@ -14,7 +14,7 @@
 # Invariants: a thread that does not come (its loop has stopped, a debugger holds it) is absent, and is not waited for again until
 #   another one is due. A loop that is the only thread of Python never lends.
 # Threads: the loop's own.
-# Not here: what is woken (thread_wait.pyx, worker.pyx, ready.pyx), a loop that has nothing to run (awake.pyx).
+# Not here: waking a thread, which makes it due (thread_wait.pyx, pick.pyx, inbox.pyx); a loop with nothing to run (awake.pyx).
 
 # A slice: long enough that the loop's turn (about 3 us) costs below 1 %, short enough that no timer or socket waits.
 cdef double SLICE = 0.001

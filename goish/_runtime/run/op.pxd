@@ -1,4 +1,4 @@
-# One wait as a value.
+# One wait as a value, and the table of what can be waited for.
 
 # The states of an Op, and what may follow each:
 #

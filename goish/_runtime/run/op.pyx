@@ -7,10 +7,12 @@
 # The commit rule: an Op that is DONE stays so. `withdraw` refuses a later cancel, the value is delivered, and the cancel is
 # delivered at the next wait (cancel.pyx).
 #
-# Threads: `state` changes under the lock of the target; of a select by compare-and-swap. The thread that decides an op of another
-#   thread has no part in it after op_wake(): not until then does its owner see it. A reader that looks earlier (asyncio's future
-#   protocol, a throw by hand) passes through the target's lock first, behind which all is written: see_decision().
-# Not here: what an operation does (handoff.pyx, select.pyx, ... fill the table `waits`), waking its owner (ready.pyx).
+# Threads: `state` changes under the lock of the target; of a select by compare-and-swap; of a sleep on the thread of its loop.
+#   The thread that decides an op of another thread has no part in it after op_wake(): not until then does its owner see it. A
+#   reader that looks earlier (asyncio's future protocol, a throw by hand) passes through the target's lock first, behind which
+#   all is written: see_decision().
+# Not here: what an operation does (handoff.pyx, select.pyx, ... fill the table `waits`), waking its owner (ready.pyx), the type
+#   Op with the protocols of coroutines and futures (future.pyx).
 
 # Operations that may complete in a row before the op yields: enough to make the switch cheap (1 %), small enough that
 # 100 operations of 0.2 us each do not delay anybody.

@@ -1,4 +1,4 @@
-# panic.pyx - exceptions that nobody awaits: where they are reported, and when.
+# panic.pyx - exceptions that nobody awaits: where they are reported, and when; and a task that is freed while it waits.
 #
 # The exception of a failed goroutine is reported when nobody can await it any more: its handle is gone, or the interpreter ends.
 # As long as the handle is held, its loop keeps the goroutine in `failed` and logs it once; the failure watch logs those on

@@ -1,4 +1,4 @@
-# ready.pyx - the one way to wake: goroutines, asyncio tasks, threads and callbacks become runnable.
+# ready.pyx - the one way to wake: op_wake() wakes the waiter of an op; goroutines, asyncio tasks and callbacks become runnable.
 #
 # On the waiter's own thread it joins a queue of its loop; from another thread it goes through that loop's inbox, and the loop
 # takes it from there (inbox_take).
@@ -6,8 +6,9 @@
 # Invariant: a call that another thread has put into the inbox is queued before anything that the loop's own thread queues after
 #   it. So whatever joins the turns takes the inbox first, and what is taken may be a wake-up that joins the turns: the functions
 #   of this file call each other in a circle, which `taking` cuts.
-# Threads: op_wake(), goroutine_ready() and task_waiter_wake() from any, under no lock: a loop's call_soon is Python code. The
-#   rest on the thread of the loop.
+# Threads: op_wake(), wake_chain(), goroutine_ready() and task_waiter_wake() from any, under no lock: a loop's call_soon is Python
+#   code. The rest on the thread of the loop.
+# Not here: waking a thread (thread_wake, thread_wait.pyx) and a worker (worker_wake, pick.pyx).
 
 # ---- from any thread ----
 

@@ -1,10 +1,23 @@
 # registry.pyx - the scheduler of each loop, and the goroutines of each scheduler.
 #
 # Invariants: a loop has one scheduler, which hangs on it and goes with it. The registry of a scheduler owns each of its live
-#   goroutines.
+#   goroutines, but for tasks that nothing owns (cold.pyx).
 # Threads: a scheduler is found from any; a registry belongs to the thread of its loop.
+# Not here: what a loop runs (drain.pyx), its end (shutdown.pyx), the Scheduler as an object (sched.pyx).
 
 # ---- schedulers ----
+
+cdef Scheduler NO_LOOP = new_no_loop()  # of all goroutines that are on no loop
+
+
+cdef Scheduler new_no_loop():
+    cdef Scheduler s = Scheduler.__new__(Scheduler)
+    s.failed = []
+    return s
+
+
+# The number of forks between the first process and this one.
+cdef unsigned int forks = 0
 
 # A scheduler hangs on its loop, and goes with it. This dict has them all, by id, as weak references.
 cdef dict schedulers = {}

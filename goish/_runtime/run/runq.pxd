@@ -1,4 +1,4 @@
-# The queues of a loop.
+# The queue of turns of a goish loop. The run queue is two fields of its Scheduler (sched.pxd).
 
 # The steps and calls of a loop that belong to its next turns, first in, first out.
 cdef struct TurnQueue:

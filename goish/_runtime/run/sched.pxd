@@ -1,6 +1,6 @@
 # The scheduler of one thread's loop: run queue, registry of live goroutines, the drain.
 
-# The functions by which this floor calls those above. Set once, when they are loaded.
+# The functions of later floors (threads/, chan/, aio/) that this one calls. Set once, at the end of core.pyx.
 cdef struct Above:
     bint (*feed)(Scheduler s) except *          # the next call for a worker's loop that has nothing else to run
     void (*awake)(Scheduler s) noexcept         # a worker's loop runs
@@ -10,6 +10,7 @@ cdef struct Above:
     Py_ssize_t (*live)() except? -1             # how many
     void (*forget_threads)() noexcept           # in a forked child
     int (*leave)(object wait_group) except -1   # a goroutine that it counts has ended
+    void (*close)(object channel) noexcept      # the channel that the end of a goroutine closes
     object (*call_later)(object loop)           # the loop's own, where call_later() is goish's
 
 cdef Above above

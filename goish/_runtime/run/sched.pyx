@@ -1,4 +1,4 @@
-# sched.pyx - the scheduler of one loop, as an object: its callbacks, and what goish's modules ask of it.
+# sched.pyx - the scheduler of one loop, as an object: its callbacks, and what goish's modules ask of it and of all loops.
 #
 # Threads: as each method says.
 # Not here: what a loop runs, and when (drain.pyx).

@@ -1,6 +1,6 @@
 # shutdown.pyx - the end of a loop: its goroutines end with it.
 #
-# Threads: the one that closes the loop.
+# Threads: the one that closes the loop, or finds it closed: begin_ending() lets one of them do it.
 
 cdef bint begin_ending(Scheduler s) noexcept:
     # Whether the caller must end it: other threads may find the loop closed at the same time, or a finally block.

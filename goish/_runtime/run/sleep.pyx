@@ -1,6 +1,7 @@
 # sleep.pyx - gosched() and sleep(): waits for nothing but time.
 #
 # Threads: the scheduler's own.
+# Not here: the alarms (timers.pyx), channels that fire (chan/timer.pyx).
 
 cdef int must_wait(Op op, PyObject** result) noexcept:
     return 0

@@ -2,6 +2,7 @@
 #
 # The one way to block: a coroutine yields an Op, goroutine_park() puts the goroutine on it, and the operation that decides the
 # Op wakes the goroutine (ready.pyx).
+# A cancel that is due is delivered here: thrown into the coroutine, or raised at the wait on which it would be parked.
 # Threads: the scheduler's own.
 # Not here: what steps goroutines, and in which order (drain.pyx).
 

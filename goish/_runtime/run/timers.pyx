@@ -1,8 +1,8 @@
 # timers.pyx - the alarms of a loop: sleeps, after() channels and the timers of asyncio's libraries.
 #
-# Invariants: a loop timer is armed for the earliest alarm (alarm_handle, alarm_at) whenever the heap is not empty. It may be
-#   earlier than needed: taking out the earliest leaves it, so that a loop of select(..., after(60)) does not arm a loop timer
-#   each time round.
+# Invariants: a loop timer is armed for the earliest alarm (alarm_handle, alarm_at) whenever the heap is not empty; for an alarm
+#   that another thread has added, as soon as the loop has its call (sched_post). It may be earlier than needed: taking out the
+#   earliest leaves it, so that a loop of select(..., after(60)) does not arm a loop timer each time round.
 # Threads: the scheduler's own; timers_add() from any.
 # Not here: the heap (data/heap.pyx), call_later of a goish loop (clock.pyx).
 

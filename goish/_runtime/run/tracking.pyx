@@ -3,7 +3,7 @@
 # A live goroutine is a root: the collector need not look at it, its suspended frame or its Context. A million parked ones would
 # otherwise be traversed again and again. What has ended and cannot be part of a cycle stays out of the collector, too.
 # Invariant: what a goroutine has untracked is tracked again before it drops it: the deallocators count on it.
-# Threads: the scheduler's own. Without the GIL nothing is ever untracked.
+# Threads: any, with the GIL. Without it nothing is ever untracked.
 
 cdef inline void take_coro(Goroutine g) noexcept:
     if PyCoro_CheckExact(g.coro) and goish_untrack(<PyObject*>g.coro):

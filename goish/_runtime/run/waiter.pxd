@@ -1,4 +1,6 @@
-# Who waits: the kinds of an op's `owner`, and what each answers. A new kind is a row of `waiters` and a line of waiter_kind().
+# The waiters: the kinds of an op's `owner`, and what each answers. A new kind is a row of `waiters` and a line of waiter_kind();
+# the shortest example is BY_THREAD (thread_wait.pyx). By type the kinds are told apart besides in op_wake() (a short cut for
+# goroutines), inbox_take() (an Op in an inbox is a task's), and where an op is driven: op_resume(), future.pyx.
 
 cdef enum:
     BY_NOBODY

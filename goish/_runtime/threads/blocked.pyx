@@ -1,10 +1,10 @@
 # blocked.pyx - a plain call whose thread is blocked in goish, and its cancel.
 #
-# `waits` of its Call is the op, from when it is armed until it is over. It and GF_MUST_CANCEL change under end_lock() of the
-# goroutine: so either the canceller finds the op, or the thread that blocks finds the cancel. If the op is decided, the cancel
-# stays for the next blocking call, or check_cancel().
-# Threads: the one that blocks; cancel_blocked() from any.
-# Not here: blocking (thread_wait.pyx).
+# `waits` of its Call is the op, from when it is armed until it is over. It changes under end_lock() of the goroutine, under which
+# a canceller sets GF_MUST_CANCEL: so either the canceller finds the op, or the thread that blocks finds the cancel. If the op is
+# decided, the cancel stays for the next blocking call, or check_cancel().
+# Threads: the one that blocks; cancel_blocked() and blocked_by() from any.
+# Not here: blocking (thread_wait.pyx), running the worker's loop meanwhile (worker_pump, worker.pyx).
 
 # ---- on its thread ----
 

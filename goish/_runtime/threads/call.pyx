@@ -1,10 +1,11 @@
 # call.pyx - one call that is given to a pool: made, claimed, ended, cancelled.
 #
-# Until a goroutine is on a loop, its `coro` is its Call. Only the thread that claims it (claim_call) runs it or ends it.
+# Until a goroutine is on a loop, its `coro` is its Call. One thread runs it or ends it: the one that takes it out of its queue
+# (claim_call; claim_last, flowvar.pyx; a worker: calls_take, pick.pyx), or that never queues it (runs_here, pool.pyx).
 # Invariant: a call is over when call_finish() says so, exactly once; it is counted then, and its waiters are woken.
 # Threads: any; `coro` is looked at under the goroutine's end_lock, the step from QUEUED under the pool's lock.
-# Not here: where a call waits (callq.pyx), which worker takes it (pick.pyx), how it runs (plain_run.pyx), what its caller gets
-#   (spawn.pyx, flowvar.pyx).
+# Not here: where a call waits (callq.pyx), which worker takes it (pick.pyx), how it runs (plain_run.pyx), a cancel while it is
+#   blocked (blocked.pyx), what its caller gets (spawn.pyx, flowvar.pyx).
 
 cdef Goroutine call_new(
     Pool p, object fn, tuple args, dict kwargs, object context, object name, int where, int children, object on_panic=None

@@ -1,17 +1,9 @@
-# callq.pyx - the calls that wait for a thread or run on one, and the pools that they belong to.
+# callq.pyx - the calls that wait for a thread or run on one, and the pools that they belong to. Also NO_LOOP and `forks`, which
+# `run` reads, too.
 #
 # Invariants: the lock of a pool guards its queues. A QUEUED goroutine is in its queue, which owns it; a plain call that runs is
 #   in `active`, which owns it then.
 # Threads: any.
-
-cdef Scheduler NO_LOOP = new_no_loop()  # of all goroutines that are on no loop
-
-
-cdef Scheduler new_no_loop():
-    cdef Scheduler s = Scheduler.__new__(Scheduler)
-    s.failed = []
-    return s
-
 
 cdef dict pools = {}  # by id, as weak references
 
@@ -28,10 +20,6 @@ def interpreter_ends(bint begins=False):
     global ending
     ending = ending or begins
     return ending
-
-
-# The number of forks between the first process and this one.
-cdef unsigned int forks = 0
 
 
 def after_fork():

@@ -3,7 +3,8 @@
 # A FlowVar owns its goroutine until its result is taken. A thread that syncs a call that no worker has begun runs it itself, on
 # the spot; while it waits for one that runs it runs what that has spawned; and if there is nothing of that sort, another
 # worker takes its place. So no pool is too small for calls that wait for the calls they make.
-# Threads: any; `consumed` changes by compare-and-swap.
+# Threads: any; `consumed` is set by compare-and-swap.
+# Not here: spawn() and submit() (spawn.pyx), running a call (plain_run.pyx).
 
 cdef enum:
     LOOK_BACK = 64  # how many calls at the end of the queue are checked for one that may run meanwhile

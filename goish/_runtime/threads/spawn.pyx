@@ -1,4 +1,7 @@
-# spawn.pyx - giving work to threads: go_thread, spawn, submit. What spawn and submit return: flowvar.pyx.
+# spawn.pyx - giving work to threads: go_thread, spawn, submit.
+#
+# Threads: any.
+# Not here: what spawn and submit return (flowvar.pyx), the call (call.pyx), its pool (pool.pyx).
 
 cdef Pool default_pool = None
 cdef object default_of_others = None  # an executor that is not goish's, which runs plain functions in the place of the pool

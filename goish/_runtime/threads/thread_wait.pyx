@@ -11,7 +11,7 @@
 
 # Threads that are parked without a timeout and whose op is undecided: like parked goroutines, they wake nobody. Each is in here
 # only while that is so, to the instant, since a deadlock is concluded from it.
-cdef set seated_for_ever = set()
+cdef set parked_for_ever = set()
 
 
 cdef uint64_t wake_ups_of_threads = 0  # how many have been woken so far
@@ -44,9 +44,9 @@ cdef void thread_wake(Op op, PyObject* waiter) noexcept:
 cdef void thread_list(ThreadWaiter thread_waiter) noexcept:
     thread = PyThread_get_thread_native_id()
     goish_lock(&parked_lock)
-    if not thread_waiter.rung:
+    if not thread_waiter.woken:
         thread_waiter.thread = thread
-        PySet_Add(seated_for_ever, thread)
+        PySet_Add(parked_for_ever, thread)
     goish_unlock(&parked_lock)
 
 
@@ -55,10 +55,10 @@ cdef void thread_unlist(ThreadWaiter thread_waiter) noexcept:
     thread = None
     goish_lock(&parked_lock)
     wake_ups_of_threads += 1
-    thread_waiter.rung = True
+    thread_waiter.woken = True
     if thread_waiter.thread != 0:
         thread = thread_waiter.thread
-        PySet_Discard(seated_for_ever, thread)
+        PySet_Discard(parked_for_ever, thread)
         thread_waiter.thread = 0
     goish_unlock(&parked_lock)
 
@@ -142,7 +142,7 @@ cdef void thread_park(Op op, ThreadWaiter thread_waiter, double seconds, str cal
     # Waits until the op is decided; otherwise withdraws it, and raises the reason.
     cdef double deadline = goish_monotonic() + seconds
     cdef double left = min(seconds, FIRST_WAIT)
-    cdef int rung
+    cdef int woken
     if seconds == INFINITY and (waits[op.kind].due == NULL or waits[op.kind].due(op) == INFINITY):
         thread_list(thread_waiter)
     while True:
@@ -150,11 +150,11 @@ cdef void thread_park(Op op, ThreadWaiter thread_waiter, double seconds, str cal
             left = min(left, waits[op.kind].due(op))
         if PyErr_CheckSignals() < 0:  # also before the first wait: a signal that has come does not interrupt it
             thread_unpark(op, thread_waiter, pending_exception())
-        rung = goish_park(thread_waiter.park_lock, left, True)
-        if rung == 1:
+        woken = goish_park(thread_waiter.park_lock, left, True)
+        if woken == 1:
             return
         left = deadline - goish_monotonic()
-        if rung == 0 and left <= 0.0:
+        if woken == 0 and left <= 0.0:
             if thread_give_up(op, thread_waiter):
                 raise TimeoutError(f"{call}: not within {seconds:g} s")
             return
@@ -194,7 +194,7 @@ def set_max_spinners(int threads):
 def parked_threads():
     """The threads that are blocked in a goish call without a timeout and were not woken yet, by native id. Any thread."""
     goish_lock(&parked_lock)
-    threads = list(seated_for_ever)
+    threads = list(parked_for_ever)
     goish_unlock(&parked_lock)
     return frozenset(threads)
 
@@ -216,7 +216,7 @@ cdef void forget_parked_threads() noexcept:
     # In a forked child: the threads are the parent's.
     global parked_lock
     parked_lock = empty_lock()
-    seated_for_ever.clear()
+    parked_for_ever.clear()
 
 
 # ---- a thread as a waiter ----

@@ -22,6 +22,7 @@ from goish import errors as errors
 from goish import loops as loops
 from goish import parallel as parallel
 from goish import runtime as runtime
+from goish import semaphore as semaphore
 from goish import sync as sync
 from goish._program.run import goexit, run
 from goish._runtime.core import (
@@ -115,5 +116,5 @@ __all__ = [
 ]
 
 _set_own_files(_os.path.join(_os.path.dirname(__file__), ""), _workers.__file__)
-for _module in (parallel, sync, runtime, debug, loops, _sys.modules[__name__]):
+for _module in (parallel, sync, semaphore, runtime, debug, loops, _sys.modules[__name__]):
     _publish(_module)

@@ -4,9 +4,9 @@ import sys
 from types import ModuleType
 from typing import NoReturn
 
-from ._runtime.core import WaitGroup
+from ._runtime.core import Mutex, RLocker, RWMutex, WaitGroup
 
-__all__ = ["WaitGroup"]
+__all__ = ["Mutex", "RLocker", "RWMutex", "WaitGroup"]
 
 
 class _Module(ModuleType):

@@ -1414,6 +1414,195 @@ def seed(n: int) -> None:
     """
 
 @final
+class Mutex:
+    """A lock for goroutines, asyncio tasks on any loops, and threads. Go's ``sync.Mutex``.
+
+    ``async with mu:``; on a thread without an event loop ``with mu:``. It goes to the waiters in the order in which
+    they came. It belongs to nobody: any goroutine or thread may unlock it, and whoever locks it twice waits for itself.
+
+    Example::
+
+        mu = Mutex()
+        async with mu:
+            print(mu.locked())  # -> True
+    """
+
+    def __init__(self) -> None: ...
+    def lock(self) -> Op[None]:
+        """Locks it; await it, or make it a case of ``select``, which gives None and True.
+
+        Cancelled, it is not locked; a lock that was given before the cancel is held, and the cancel comes at the next
+        wait. Go's ``Mutex.Lock``.
+
+        Example::
+
+            mu = Mutex()
+            await mu.lock()
+            mu.unlock()
+        """
+
+    def try_lock(self) -> bool:
+        """Locks it if that needs no wait: True if it did. Any thread. Go's ``Mutex.TryLock``.
+
+        Example::
+
+            mu = Mutex()
+            print(mu.try_lock(), mu.try_lock())  # -> True False
+        """
+
+    def lock_blocking(self, timeout: float | None = None) -> None:
+        """``lock`` for threads without an event loop: blocks the calling thread until it has the lock.
+
+        ``timeout``: seconds, None to wait for ever. TimeoutError if it has not got it by then; SyncOnLoop on a thread
+        whose event loop runs. Ctrl-C ends the wait.
+
+        Example::
+
+            mu = Mutex()
+            mu.lock_blocking(timeout=1)
+        """
+
+    def unlock(self) -> None:
+        """Unlocks it: the first waiter has it then. Any thread. RuntimeError if it is not locked. Go's
+        ``Mutex.Unlock``.
+
+        Example::
+
+            mu = Mutex()
+            await mu.lock()
+            mu.unlock()
+            print(mu.locked())  # -> False
+        """
+
+    def locked(self) -> bool:
+        """Whether it is locked. Any thread; out of date at once."""
+
+    def __aenter__(self) -> Op[None]: ...
+    def __aexit__(self, type: object, value: object, traceback: object) -> Op[None]: ...
+    def __enter__(self) -> None: ...
+    def __exit__(self, type: object, value: object, traceback: object) -> None: ...
+
+@final
+class RWMutex:
+    """A lock for any number of readers, or one writer. Go's ``sync.RWMutex``.
+
+    ``async with rw:`` is the writer, ``async with rw.rlocker():`` a reader; on threads ``with``. Whoever comes first is
+    served first, so readers that come after a waiting writer wait behind it. A reader that locks for reading again, or
+    for writing, may wait for itself.
+
+    Example::
+
+        rw = RWMutex()
+        async with rw.rlocker():
+            print(rw.try_rlock(), rw.try_lock())  # -> True False
+    """
+
+    def __init__(self) -> None: ...
+    def lock(self) -> Op[None]:
+        """Locks it for writing; await it, or make it a case of ``select``. As ``Mutex.lock``.
+
+        Example::
+
+            rw = RWMutex()
+            await rw.lock()
+            rw.unlock()
+        """
+
+    def rlock(self) -> Op[None]:
+        """Locks it for reading; await it, or make it a case of ``select``. As ``Mutex.lock``.
+
+        Example::
+
+            rw = RWMutex()
+            await rw.rlock()
+            await rw.rlock()
+            rw.runlock()
+            rw.runlock()
+        """
+
+    def try_lock(self) -> bool:
+        """Locks it for writing if that needs no wait: True if it did. Any thread."""
+
+    def try_rlock(self) -> bool:
+        """Locks it for reading if that needs no wait, not even behind a writer: True if it did. Any thread."""
+
+    def lock_blocking(self, timeout: float | None = None) -> None:
+        """``lock`` for threads without an event loop. As ``Mutex.lock_blocking``."""
+
+    def rlock_blocking(self, timeout: float | None = None) -> None:
+        """``rlock`` for threads without an event loop. As ``Mutex.lock_blocking``."""
+
+    def unlock(self) -> None:
+        """Unlocks it for writing. Any thread. RuntimeError if no writer has it."""
+
+    def runlock(self) -> None:
+        """Gives back what ``rlock`` took. Any thread. RuntimeError if no reader has it."""
+
+    def locked(self) -> bool:
+        """Whether a writer has it. Any thread; out of date at once."""
+
+    @property
+    def readers(self) -> int:
+        """How many readers have it. Any thread; out of date at once."""
+
+    def rlocker(self) -> RLocker:
+        """The lock for readers, with the methods of a ``Mutex``. Go's ``RWMutex.RLocker``.
+
+        Example::
+
+            readers = RWMutex().rlocker()
+            async with readers:
+                print(readers.try_lock())  # -> True
+        """
+
+    def __aenter__(self) -> Op[None]: ...
+    def __aexit__(self, type: object, value: object, traceback: object) -> Op[None]: ...
+    def __enter__(self) -> None: ...
+    def __exit__(self, type: object, value: object, traceback: object) -> None: ...
+
+@final
+class RLocker:
+    """The readers' side of an ``RWMutex``, from ``rlocker()``.
+
+    Example::
+
+        print(RWMutex().rlocker())  # -> <RLocker of <RWMutex readers=0 waiting=0>>
+    """
+
+    def lock(self) -> Op[None]:
+        """As ``RWMutex.rlock``."""
+
+    def try_lock(self) -> bool:
+        """As ``RWMutex.try_rlock``."""
+
+    def lock_blocking(self, timeout: float | None = None) -> None:
+        """As ``RWMutex.rlock_blocking``."""
+
+    def unlock(self) -> None:
+        """As ``RWMutex.runlock``."""
+
+    def __aenter__(self) -> Op[None]: ...
+    def __aexit__(self, type: object, value: object, traceback: object) -> Op[None]: ...
+    def __enter__(self) -> None: ...
+    def __exit__(self, type: object, value: object, traceback: object) -> None: ...
+
+@final
+class Weighted:
+    def __init__(self, size: int) -> None: ...
+    def acquire(self, n: int = 1) -> Op[None]: ...
+    def try_acquire(self, n: int = 1) -> bool: ...
+    def acquire_blocking(self, n: int = 1, timeout: float | None = None) -> None: ...
+    def release(self, n: int = 1) -> None: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def free(self) -> int: ...
+    def __aenter__(self) -> Op[None]: ...
+    def __aexit__(self, type: object, value: object, traceback: object) -> Op[None]: ...
+    def __enter__(self) -> None: ...
+    def __exit__(self, type: object, value: object, traceback: object) -> None: ...
+
+@final
 class WaitGroup:
     """Waits until a number of goroutines are done. Go's ``sync.WaitGroup``.
 

@@ -155,7 +155,9 @@ include "threads/thread_wait.pyx"
 include "threads/flowvar.pyx"
 include "threads/spawn.pyx"
 # chan: channels, select and wait groups.
+include "chan/waitable.pyx"
 include "chan/waitgroup.pyx"
+include "chan/gate.pyx"
 include "chan/flavor.pyx"
 include "chan/transfer.pyx"
 include "chan/timer.pyx"
@@ -164,6 +166,7 @@ include "chan/batch.pyx"
 include "chan/view.pyx"
 include "chan/chan.pyx"
 include "chan/after.pyx"
+include "chan/lock.pyx"
 include "chan/select.pyx"
 include "chan/instead.pyx"
 # aio: what asyncio sees of a goroutine and a loop.
@@ -187,7 +190,7 @@ goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)
 goish_method_fast(<PyTypeObject*>Clock, "call_soon", loop_call_soon)
 goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)
 for internal in (
-    Op, Goroutine, Scheduler, ChanView, SendChan, RecvChan, TaskWaiter, ThreadWaiter, Handle, GoroutineCold, Wake, Step, Host,
+    Op, Goroutine, Scheduler, Waitable, Gate, RLocker, ChanView, SendChan, RecvChan, TaskWaiter, ThreadWaiter, Handle, GoroutineCold, Wake, Step, Host,
     TimerHandle, ChanCold, Prioritized, Go,
     GoThread, Call, Worker, FlowVar,
 ):

@@ -58,8 +58,8 @@ static int goish_explain(PyObject *called, goish_explainer explainer) {
         explained = *field == NULL ? goish_function_of_tuple_explained : goish_function_explained;
         if (*field == NULL) *field = goish_call_by_tuple;
     } else {
-        int sub = ((PyTypeObject *)called)->tp_base != &PyBaseObject_Type;
         field = &((PyTypeObject *)called)->tp_vectorcall;
+        int sub = goish_type != NULL && goish_type != *field; /* types with a `__cinit__` are called by another function */
         kept = sub ? &goish_subtype : &goish_type;
         explained = sub ? goish_subtype_explained : goish_type_explained;
     }

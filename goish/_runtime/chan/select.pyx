@@ -69,7 +69,7 @@ cdef PyObject** lock_all(tuple cases) noexcept:
             count += 1
     chans[count] = NULL
     for i in range(count):
-        goish_lock(&(<Chan>chans[i]).lock)
+        goish_lock(&(<Waitable>chans[i]).lock)
     return chans
 
 
@@ -78,17 +78,21 @@ cdef void unlock_all(PyObject** chans) noexcept:
     if not GOISH_LOCKS:
         return
     while chans[i] != NULL:
-        goish_unlock(&(<Chan>chans[i]).lock)
+        goish_unlock(&(<Waitable>chans[i]).lock)
         i += 1
     PyMem_Free(chans)
 
 
 # ---- pass 1 ----
 
+cdef inline bint on_channel(PyObject* case) noexcept:
+    return W_SEND <= (<Op>case).kind <= W_CLOSED
+
+
 cdef inline bint case_ready(PyObject* case) noexcept:
     if (<Op>case).kind == W_SEND:
         return send_ready(<Chan>(<Op>case).target)
-    return recv_ready(<Chan>(<Op>case).target)
+    return recv_ready(<Chan>(<Op>case).target) if on_channel(case) else waits[(<Op>case).kind].case_ready(<Op>case)
 
 
 cdef Py_ssize_t select_look(tuple cases, bint biased) noexcept:
@@ -118,6 +122,9 @@ cdef void select_prepare(tuple cases) noexcept:
         case = PyTuple_GET_ITEM(cases, i)
         if case == <PyObject*>None:
             continue
+        if not on_channel(case):
+            waitq_prune(<Waitable>(<Op>case).target, waits[(<Op>case).kind].queue(<Op>case))
+            continue
         chan = <PyObject*>(<Op>case).target
         if (<Chan>chan).flags & C_TIMER:
             timer_poll(<Chan>chan)
@@ -128,6 +135,14 @@ cdef enum:
     NONE_READY = -1
     RAISED = -2
     TAKEN = -3
+
+
+cdef inline int case_take(Op case, PyObject** value, AfterUnlock* aside) noexcept:
+    if case.kind == W_SEND:
+        return chan_put(<Chan>case.target, <PyObject*>case.value, aside)
+    if on_channel(<PyObject*>case):
+        return chan_take(<Chan>case.target, value, aside)
+    return HAPPENED if waits[case.kind].case_take(case) else WOULD_BLOCK
 
 
 cdef Py_ssize_t take_ready(Op sel, bint wait, PyObject** value, int* happened) noexcept:
@@ -149,10 +164,7 @@ cdef Py_ssize_t take_ready(Op sel, bint wait, PyObject** value, int* happened) n
                 select_enqueue(sel, cases)
             break
         case = <Op>PyTuple_GET_ITEM(cases, chosen)
-        if case.kind == W_SEND:
-            happened[0] = chan_put(<Chan>case.target, <PyObject*>case.value, &aside)
-        else:
-            happened[0] = chan_take(<Chan>case.target, value, &aside)
+        happened[0] = case_take(case, value, &aside)
         if happened[0] != WOULD_BLOCK:  # the peer's select may have been decided elsewhere meanwhile: look again
             break
     unlock_all(locked)
@@ -161,7 +173,8 @@ cdef Py_ssize_t take_ready(Op sel, bint wait, PyObject** value, int* happened) n
         return RAISED
     if chosen < 0:
         return NONE_READY
-    chan_settle(<Chan>case.target, &aside)
+    if on_channel(<PyObject*>case):
+        chan_settle(<Chan>case.target, &aside)
     if happened[0] < 0:
         return RAISED
     return chosen
@@ -291,17 +304,19 @@ cdef void select_enqueue(Op sel, tuple cases) noexcept:
 
 
 cdef inline void select_enqueue_case(Op sel, PyObject* case, uint32_t index) noexcept:
-    cdef PyObject* chan
     if case == <PyObject*>None:
         return
-    chan = <PyObject*>(<Op>case).target
     (<Op>case).owner = sel
     (<Op>case).index = index
     (<Op>case).state = OP_WAITING
+    waitq_push(case_queue(case), <Op>case)
+
+
+cdef inline WaitQueue* case_queue(PyObject* case) noexcept:
+    cdef PyObject* target = <PyObject*>(<Op>case).target
     if (<Op>case).kind == W_SEND:
-        waitq_push(&(<Chan>chan).senders, <Op>case)
-    else:
-        waitq_push(&(<Chan>chan).receivers, <Op>case)
+        return &(<Chan>target).senders
+    return &(<Chan>target).receivers if on_channel(case) else waits[(<Op>case).kind].queue(<Op>case)
 
 
 cdef void arm_timers(tuple cases) noexcept:
@@ -309,7 +324,7 @@ cdef void arm_timers(tuple cases) noexcept:
     cdef Py_ssize_t i
     for i in range(len(cases)):
         case = PyTuple_GET_ITEM(cases, i)
-        if case != <PyObject*>None and (<Chan>(<Op>case).target).flags & C_TIMER:
+        if case != <PyObject*>None and (<Waitable>(<Op>case).target).flags & C_TIMER:
             timer_arm(<Chan>(<Op>case).target)
 
 
@@ -327,19 +342,21 @@ cdef void select_leave(Op sel) noexcept:
 
 
 cdef inline void select_leave_case(Op case) noexcept:
-    cdef PyObject* chan = <PyObject*>case.target
+    cdef PyObject* target = <PyObject*>case.target
     cdef bint linked
-    goish_lock(&(<Chan>chan).lock)
+    goish_lock(&(<Waitable>target).lock)
     linked = case.flags & F_LINKED
     if linked:
-        waitq_remove(&(<Chan>chan).senders if case.kind == W_SEND else &(<Chan>chan).receivers, case)
-    goish_unlock(&(<Chan>chan).lock)
+        waitq_remove(case_queue(<PyObject*>case), case)
+    goish_unlock(&(<Waitable>target).lock)
     case.owner = None
     case.state = OP_NEW
+    if linked and waits[case.kind].case_left != NULL:
+        waits[case.kind].case_left(case)
     if linked:
         Py_DECREF(case)
-    if (<Chan>chan).flags & C_TIMER:
-        timer_disarm(<Chan>chan)
+    if (<Waitable>target).flags & C_TIMER:
+        timer_disarm(<Chan>target)
 
 
 cdef bint select_withdraw(Op sel) noexcept:
@@ -353,10 +370,10 @@ cdef bint select_withdraw(Op sel) noexcept:
 cdef int select_finish(Op sel, PyObject** result) noexcept:
     cdef Op case = <Op>PyTuple_GET_ITEM(sel.target, sel.index)
     cdef PyObject* value = NULL
-    cdef bint ok = case.flags & F_OK
+    cdef bint ok = case.flags & F_OK or not on_channel(<PyObject*>case)
     select_leave(sel)
     case.flags &= ~F_OK
-    if case.kind != W_SEND and ok:
+    if W_RECV <= case.kind <= W_CLOSED and ok:
         value = <PyObject*>case.value
         Py_INCREF(<object>value)
         case.value = None
@@ -367,14 +384,18 @@ cdef void select_drop(Op sel) noexcept:
     cdef Op case
     if sel.state == OP_SETTLED and sel.value[0] >= 0:
         case = <Op>PyTuple_GET_ITEM(sel.target, sel.value[0])
-        if case.kind != W_SEND and sel.value[2]:
+        if W_RECV <= case.kind <= W_CLOSED and sel.value[2]:
             value_undelivered(<PyObject*>case.target, sel.value[1])
+        elif not on_channel(<PyObject*>case) and waits[case.kind].drop != NULL:
+            case.flags |= F_OK
+            waits[case.kind].drop(case)
+            case.flags &= ~F_OK
     if sel.state != OP_DONE:
         return  # no case has happened
     case = <Op>PyTuple_GET_ITEM(sel.target, sel.index)
     select_leave(sel)
-    if case.kind != W_SEND:
-        recv_drop(case)
+    if case.kind != W_SEND and waits[case.kind].drop != NULL:
+        waits[case.kind].drop(case)
     case.flags &= ~F_OK
 
 
@@ -392,7 +413,7 @@ cdef double select_due(Op sel) noexcept:
     cdef double first = INFINITY
     for i in range(len(<tuple>sel.target)):
         case = PyTuple_GET_ITEM(sel.target, i)
-        if case != <PyObject*>None and (<Chan>(<Op>case).target).flags & C_TIMER:
+        if case != <PyObject*>None and (<Waitable>(<Op>case).target).flags & C_TIMER:
             first = min(first, timer_due(<Chan>(<Op>case).target))
     return first
 
@@ -416,7 +437,7 @@ cdef tuple checked_cases(tuple cases):
             (<Op>case).used |= U_USED
     for i in range(len(cases)):
         case = PyTuple_GET_ITEM(cases, i)
-        if not goish_is(case, <PyObject*>Op) or (<Op>case).kind < W_SEND or (<Op>case).kind > W_CLOSED:
+        if not goish_is(case, <PyObject*>Op) or not (on_channel(case) or waits[(<Op>case).kind].case_ready != NULL):
             if case != <PyObject*>None and <object>case is not NIL:
                 cases_unmark(cases, i)
                 raise not_a_case(<object>case)
@@ -429,7 +450,7 @@ cdef tuple checked_cases(tuple cases):
             raise RuntimeError("the same op is given twice to one select; make one for each case, such as ch.recv()")
         else:
             (<Op>case).flags |= F_MARK
-            nils |= (<Chan>(<Op>case).target).flags & C_NIL
+            nils |= (<Waitable>(<Op>case).target).flags & C_NIL
     cases_unmark(cases, len(cases))
     return tuple([without_nil(case_) for case_ in cases]) if nils else cases
 
@@ -444,7 +465,7 @@ cdef void cases_unmark(tuple cases, Py_ssize_t n) noexcept:
 
 
 cdef object without_nil(object case):
-    return case if type(case) is Op and not (<Chan>(<Op>case).target).flags & C_NIL else None
+    return case if type(case) is Op and not (<Waitable>(<Op>case).target).flags & C_NIL else None
 
 
 cdef object not_a_case(object case):

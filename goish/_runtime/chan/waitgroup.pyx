@@ -53,7 +53,18 @@ cdef bint wg_withdraw(Op op) noexcept:
     return op_unlink(op, &wg.waiters, &wg.lock)
 
 
-waits[<int>W_WAITGROUP] = Wait("wait group", True, wg_attempt, NULL, wg_arm, wg_withdraw, finish_none, NULL, NULL, NULL, NULL)
+cdef bint wg_at_zero(Op op) noexcept:
+    return (<WaitGroup>op.target).n == 0
+
+
+cdef WaitQueue* wg_queue(Op op) noexcept:
+    return &(<WaitGroup>op.target).waiters
+
+
+waits[<int>W_WAITGROUP] = Wait(
+    "wait group", True, wg_attempt, NULL, wg_arm, wg_withdraw, finish_none, NULL, NULL, NULL, NULL,
+    wg_at_zero, wg_at_zero, wg_queue, NULL
+)
 
 
 cdef int wg_leave(object wg) except -1:

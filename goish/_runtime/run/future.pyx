@@ -23,7 +23,7 @@ cdef class Op:
 
     def __await__(self):
         if self.state != OP_NEW and type(self.owner) is not TaskWaiter:
-            if self.state == OP_FAILED:
+            if self.state == OP_FAILED or self.state == OP_SETTLED:
                 return self
             raise RuntimeError((<bytes>already_awaited(self)).decode())
         return self

@@ -527,3 +527,16 @@ def try_select(*cases, biased=False):
     selected = <object>result
     Py_DECREF(selected)
     return selected
+
+
+def report_interrupted(Op op, result):
+    """Gives ``on_undelivered`` what ``op`` gave to a thread that was interrupted before it had it."""
+    cdef Op case = op
+    cdef bint ok = True
+    if op.kind == W_SELECT:
+        index, result, ok = result
+        case = <Op>PyTuple_GET_ITEM(op.target, index) if index >= 0 else None
+    elif op.kind == W_RECV_OK or op.kind == W_RECV_INFO:
+        result, ok = result[0], result[1]
+    if case is not None and ok and W_RECV <= case.kind <= W_RECV_INFO:
+        value_undelivered(<PyObject*>case.target, result)

@@ -2,7 +2,7 @@
 #
 # A plain worker parks on its `park_lock`. A worker on which calls have left goroutines runs their loop instead, until they are
 # over or the worker is picked for a call. Then it takes the park lock all the same, so a wake-up is never too late. A loop worker
-# parks in its loop, and its scheduler takes a call from the pool whenever its own run queue is empty, and once a slice in any case.
+# parks in its loop; its scheduler takes a call from the pool whenever its own run queue is empty, and once a slice in any case.
 # Invariants: `idle`, `told` and the idle list are under the pool's lock. The park lock is taken, except between a wake-up and
 #   the moment in which the worker sees it; only the thread that took the worker off the idle list releases it.
 # Threads: the worker's own; any wakes it.

@@ -1418,7 +1418,8 @@ class Mutex:
     """A lock for goroutines, asyncio tasks on any loops, and threads. Go's ``sync.Mutex``.
 
     ``async with mu:``; on a thread without an event loop ``with mu:``. It goes to the waiters in the order in which
-    they came. It belongs to nobody: any goroutine or thread may unlock it, and whoever locks it twice waits for itself.
+    they came. It belongs to nobody: any goroutine or thread may unlock it, and a goroutine that locks it twice waits
+    for itself.
 
     Example::
 
@@ -1486,7 +1487,7 @@ class Mutex:
 class RWMutex:
     """A lock for any number of readers, or one writer. Go's ``sync.RWMutex``.
 
-    ``async with rw:`` is the writer, ``async with rw.rlocker():`` a reader; on threads ``with``. Whoever comes first is
+    ``async with rw:`` is the writer, ``async with rw.rlocker():`` a reader; on threads ``with``. The first to come is
     served first, so readers that come after a waiting writer wait behind it. A reader that locks for reading again, or
     for writing, may wait for itself.
 
@@ -1800,6 +1801,7 @@ def join_child(g: Goroutine[Any]) -> None: ...
 def end_of(g: Goroutine[Any]) -> Op[None]: ...
 def send_or_return(ch: Chan[T], value: T) -> Op[bool, None]: ...
 def report_undelivered(ch: Chan[T], value: T) -> None: ...
+def report_interrupted(op: Op[Any, Any], result: object) -> None: ...
 def goroutine_end_channel(g: Goroutine[Any]) -> RecvChan[Any]: ...
 def flowvar_take(fv: FlowVar[T]) -> T: ...
 def outcome_of(p: Pool, future: concurrent.futures.Future[T], fn: object, context: Context | None) -> FlowVar[T]: ...

@@ -190,8 +190,8 @@ goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)
 goish_method_fast(<PyTypeObject*>Clock, "call_soon", loop_call_soon)
 goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)
 for internal in (
-    Op, Goroutine, Scheduler, Waitable, Gate, RLocker, ChanView, SendChan, RecvChan, TaskWaiter, ThreadWaiter, Handle, GoroutineCold, Wake, Step, Host,
-    TimerHandle, ChanCold, Prioritized, Go,
+    Op, Goroutine, Scheduler, Waitable, Gate, RLocker, ChanView, SendChan, RecvChan, TaskWaiter, ThreadWaiter, Handle,
+    GoroutineCold, Wake, Step, Host, TimerHandle, ChanCold, Prioritized, Go,
     GoThread, Call, Worker, FlowVar,
 ):
     goish_forbid_new(<PyTypeObject*>internal)

@@ -7,7 +7,7 @@ context, which ``go`` copies, tells all goroutines that are started in it, or by
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextvars import ContextVar
 from typing import Any, Final, Literal, TypeAlias
 
@@ -107,7 +107,7 @@ class _Plain(_Minded):
         finally:
             _FAMILY.reset(token)
             family.join()
-        return _minded(result, self._cancels) if is_coroutine(result) else result
+        return _Coroutine(result, self._cancels) if is_coroutine(result) else result
 
 
 class _Async(_Minded):
@@ -120,6 +120,31 @@ class _Async(_Minded):
     def _close_unstarted(self) -> None:
         if is_coroutine(self._fn):
             self._fn.close()
+
+
+class _Coroutine(Coroutine[Any, Any, Any]):
+    """A minded coroutine. The one in it is closed with it, also if neither has started."""
+
+    def __init__(self, coro: Coroutine[Any, Any, Any], cancels: bool) -> None:
+        self._inner = coro
+        self._minded = _minded(coro, cancels)
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._minded.__await__()
+
+    def send(self, value: Any, /) -> Any:
+        return self._minded.send(value)
+
+    def throw(self, *exc: Any) -> Any:
+        try:
+            return self._minded.throw(*exc)
+        except BaseException:
+            self._inner.close()
+            raise
+
+    def close(self) -> None:
+        self._minded.close()
+        self._inner.close()
 
 
 async def _minded(coro: Coroutine[Any, Any, Any], cancels: bool) -> Any:

@@ -36,6 +36,7 @@ from .._runtime.core import (
     install_host,
     interpreter_ends,
     new_worker,
+    report_interrupted,
     scheduler_for,
     select,
     set_max_spinners,
@@ -217,7 +218,17 @@ def _finish(worker: Worker) -> None:
 
 def _pump(worker: Worker, op: Op[Any], seconds: float | None) -> Any:
     """Wait for ``op`` by running the worker's loop."""
-    return _run_until(_loop_of(worker), _within(seconds, op))
+    loop = _loop_of(worker)
+    task = loop.create_task(_within(seconds, op))
+    try:
+        _run_task(loop, task)
+    except BaseException:  # a signal handler, or a callback of the loop that exits
+        task.cancel("its thread was interrupted")
+        _run_task(loop, task)
+        if not task.cancelled() and task.exception() is None:
+            report_interrupted(op, task.result())
+        raise
+    return task.result()
 
 
 def _loop_of(worker: Worker) -> asyncio.AbstractEventLoop:
@@ -288,10 +299,14 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
 def _run_until(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T]) -> T:
     """Run the loop until ``coro`` is over: a stop() meanwhile makes the thread leave."""
     task = loop.create_task(coro)
+    _run_task(loop, task)
+    return task.result()
+
+
+def _run_task(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
     task.add_done_callback(lambda _: loop.stop())
     while not task.done():
         loop.run_forever()
-    return task.result()
 
 
 # ── questions from other modules ──

@@ -92,7 +92,7 @@ cdef bint collects_by_itself() except -1:
         return False
     young, _, old = gc.get_count()
     most_young, _, most_old = gc.get_threshold()
-    return young > most_young and old > most_old
+    return 0 < most_young < young and old > most_old
 
 
 def _collector_begins(phase, info):

@@ -18,7 +18,7 @@ cdef bint chan_try_send_batch(Chan ch, object values) except -1:
         items = [with_priority(<PriorityChan>ch, value, 0.0) for value in items]
     if ch.flags & C_SINGLE_SENDER:
         check_flavor(ch, True)
-    waitq_prune(ch, &ch.receivers)
+    waitq_prune_all(ch, &ch.receivers)
     goish_lock(&ch.lock)
     if ch.closed:
         goish_unlock(&ch.lock)
@@ -95,7 +95,7 @@ cdef list chan_try_recv_batch(Chan ch, object most):
             timer_poll(ch)
     limit = min(limit, ch.buffer.count + ch.senders.count)
     values = [None] * limit
-    waitq_prune(ch, &ch.senders)
+    waitq_prune_all(ch, &ch.senders)
     goish_lock(&ch.lock)
     while n < limit and chan_take(ch, &value, &aside) == HAPPENED:
         Py_DECREF(None)

@@ -2,11 +2,11 @@
 #
 # A lock is a gate of one unit. A lock for readers and a writer is a gate of very many: a reader takes one, a writer all.
 #
-# Invariants (under `lock`): 0 <= unused <= units. Waiters are granted in the order in which they came: none is passed over, and a
-#   request that finds others waiting waits behind them. So if anybody waits, the first of them needs more than is unused; whatever
-#   frees units, or takes the first waiter away, grants (gate_grant).
-# A grant is decided as every wait is: a cancel that comes later is late, and the units are the waiter's. A waiter that never looks
-#   (its loop is closed) gives them back (grant_drop).
+# Invariants (under `lock`): 0 <= unused <= units. Waiters are granted in the order in which they came: none is passed over, and
+#   a request that finds others waiting waits behind them. So if there are waiters, the first of them needs more than is unused;
+#   whatever frees units, or takes the first waiter away, grants (gate_grant).
+# A grant is decided as every wait is: a cancel that comes later is late, and the units are the waiter's. A waiter that never
+#   looks (its loop is closed) gives them back (grant_drop).
 # Threads: any.
 
 cdef inline Py_ssize_t units_of(Op op) noexcept:
@@ -137,7 +137,6 @@ cdef bint grant_withdraw(Op op) noexcept:
 cdef void grant_drop(Op op) noexcept:
     if op.flags & F_OK:
         gate_release(<Gate>op.target, units_of(op))
-
 
 
 cdef const char* grant_detail(Op op) noexcept:

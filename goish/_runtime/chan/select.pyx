@@ -384,12 +384,8 @@ cdef void select_drop(Op sel) noexcept:
     cdef Op case
     if sel.state == OP_SETTLED and sel.value[0] >= 0:
         case = <Op>PyTuple_GET_ITEM(sel.target, sel.value[0])
-        if W_RECV <= case.kind <= W_CLOSED and sel.value[2]:
-            value_undelivered(<PyObject*>case.target, sel.value[1])
-        elif not on_channel(<PyObject*>case) and waits[case.kind].drop != NULL:
-            case.flags |= F_OK
-            waits[case.kind].drop(case)
-            case.flags &= ~F_OK
+        if sel.value[2]:
+            case_undo(case, sel.value[1])
     if sel.state != OP_DONE:
         return  # no case has happened
     case = <Op>PyTuple_GET_ITEM(sel.target, sel.index)
@@ -548,3 +544,26 @@ def try_select(*cases, biased=False):
     selected = <object>result
     Py_DECREF(selected)
     return selected
+
+
+cdef void case_undo(Op case, object value) noexcept:
+    # The case has happened, and nobody will know: a received value is undelivered, a lock is given back.
+    if W_RECV <= case.kind <= W_CLOSED:
+        value_undelivered(<PyObject*>case.target, value)
+    elif not on_channel(<PyObject*>case) and waits[case.kind].drop != NULL:
+        case.flags |= F_OK
+        waits[case.kind].drop(case)
+        case.flags &= ~F_OK
+
+
+def report_interrupted(Op op, result):
+    """Undoes what ``op`` did for a thread that was interrupted before it knew: a value goes to ``on_undelivered``."""
+    cdef Op case = op
+    cdef bint ok = True
+    if op.kind == W_SELECT:
+        index, result, ok = result
+        case = <Op>PyTuple_GET_ITEM(op.target, index) if index >= 0 else None
+    elif op.kind == W_RECV_OK or op.kind == W_RECV_INFO:
+        result, ok = result[0], result[1]
+    if case is not None and ok:
+        case_undo(case, result)

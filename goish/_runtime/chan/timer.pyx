@@ -90,5 +90,6 @@ cdef void timer_fire(Op op) noexcept:
 
 
 waits[<int>W_TIMER] = Wait(
-    "timer", False, must_wait, never_ready, never_waits, never_withdrawn, finish_none, NULL, timer_fire, NULL, NULL, NULL, NULL, NULL, NULL
+    "timer", False, must_wait, never_ready, never_waits, never_withdrawn, finish_none, NULL, timer_fire, NULL, NULL,
+    NULL, NULL, NULL, NULL
 )

@@ -50,3 +50,50 @@ cdef bint loop_is_closed(Scheduler s) noexcept:
     except Exception:
         logger.exception("%r does not say whether it is closed", s.loop)
         return False
+
+
+cdef Py_ssize_t waitq_elsewhere(Waitable on, WaitQueue* q) noexcept:
+    cdef Py_ssize_t count = 0
+    cdef PyObject* op
+    goish_lock(&on.lock)
+    op = q.head
+    while op != NULL:
+        count += is_elsewhere(op)
+        op = (<Op>op).next
+    goish_unlock(&on.lock)
+    return count
+
+
+cdef void waitq_prune_all(Waitable on, WaitQueue* q) noexcept:
+    # Before several are given something at once: a waiter of a closed loop may stand anywhere in the queue.
+    cdef PyObject** found
+    cdef PyObject* op
+    cdef Py_ssize_t room = waitq_elsewhere(on, q) + 8
+    cdef Py_ssize_t count = 0
+    cdef Py_ssize_t i
+    if room == 8:
+        return
+    found = <PyObject**>PyMem_Malloc(<size_t>room * 2 * sizeof(PyObject*))  # before the lock: under it nothing may be made
+    if found == NULL:
+        waitq_prune(on, q)
+        return
+    goish_lock(&on.lock)
+    op = q.head
+    while op != NULL and count < room:
+        if is_elsewhere(op):
+            wait = (<Op>op).owner if is_case(op) else <object>op
+            gone = waiter_sched(<Op>op)
+            if gone is not None or waiter_is_orphan(op):
+                Py_INCREF(wait)
+                Py_INCREF(gone)
+                found[2 * count], found[2 * count + 1] = <PyObject*>wait, <PyObject*>gone
+                count += 1
+        op = (<Op>op).next
+    goish_unlock(&on.lock)
+    for i in range(count):
+        wait, gone = <object>found[2 * i], <object>found[2 * i + 1]
+        if gone is None or loop_is_closed(<Scheduler>gone):
+            op_give_up(<Op>wait, RuntimeError("the event loop of this wait is closed"))
+        Py_DECREF(wait)
+        Py_DECREF(gone)
+    PyMem_Free(found)

@@ -11,6 +11,7 @@ cdef void goroutine_fail(Scheduler s, Goroutine g) except *:
     cdef PyObject* exc = goish_take_exception()
     error = <object>exc
     Py_DECREF(error)
+    g.flags &= ~GF_PASSING  # a cancel that it has passed on may have brought it here
     if isinstance(error, CancelledError):
         g.flags |= GF_CANCELLED
         goroutine_finish(s, g, error, True)
@@ -33,23 +34,26 @@ cdef void goroutine_finish(Scheduler s, Goroutine g, object outcome, bint failed
     if goish_load_state(&g.flags) & GF_REGISTERED:
         task_unregister(g)
     cold = goroutine_end(g, outcome, GF_FAILED if failed else 0)
-    if failed and not goish_load_state(&g.flags) & (GF_CANCELLED | GF_RETRIEVED) and not is_task(g):
-        keep_failed(s, g, cold)
-    elif cold is not None:
-        leave_wait_group(g)
-    if type(cold) is GoroutineCold:
-        goroutine_notify(s, g, <GoroutineCold>cold)
-    registry_remove(s, g)
+    try:
+        if failed and not goish_load_state(&g.flags) & (GF_CANCELLED | GF_RETRIEVED) and not is_task(g):
+            keep_failed(s, g, cold)
+        elif cold is not None:
+            leave_wait_group(g)
+        if type(cold) is GoroutineCold:
+            goroutine_notify(s, g, <GoroutineCold>cold)
+    finally:
+        registry_remove(s, g)
 
 
 cdef object goroutine_end(Goroutine g, object outcome, uint8_t flags):
     # The one way to DONE. Gives `cold`, whose joiners and callbacks the caller tells; one that is made from now on has none.
     cdef object cold
     cdef object coro = None
+    cdef object _before  # dropped after unlocking: the arguments of one that never ran
     goish_lock(end_lock(g))
     goish_clear_bits(&g.flags, GF_LATE | GF_MUST_CANCEL)  # no cancel comes any more
     goish_set_bits(&g.flags, flags)
-    g.wait = outcome  # None before
+    _before, g.wait = g.wait, outcome
     goish_store_state(&g.state, G_DONE)
     cold = g.cold
     if type(g.coro) is Call or (GOISH_LOCKS and not of_task(<PyObject*>cold)):
@@ -85,6 +89,7 @@ cdef void goroutine_notify(Scheduler s, Goroutine g, GoroutineCold cold) except 
     cdef list callbacks
     cdef PyObject* woken
     cdef uint32_t called_back = 0
+    cdef object error = None
     goish_lock(end_lock(g))
     callback, context = cold.callback, cold.callback_context
     callbacks = cold.callbacks
@@ -102,16 +107,25 @@ cdef void goroutine_notify(Scheduler s, Goroutine g, GoroutineCold cold) except 
         return
     # In the order of asking, as in asyncio; a join's index is the number of callbacks that were asked for before it.
     woken = claim_joiners(g, cold)
+    # A loop that takes no callback (the recursion limit is near, a signal handler raises) keeps it from none of the others.
     if context is not None:
         woken = wake_asked_before(woken, called_back)
-        call_back(s, callback, g, context)
+        try:
+            call_back(s, callback, g, context)
+        except BaseException as exc:
+            error = exc
         called_back = 1
     if callbacks is not None:
         for entry in callbacks:
             woken = wake_asked_before(woken, called_back)
-            call_back(s if len(entry) == 2 else entry[2], entry[0], g, entry[1])
+            try:
+                call_back(s if len(entry) == 2 else entry[2], entry[0], g, entry[1])
+            except BaseException as exc:
+                error = exc
             called_back += 1
     wake_chain(woken)
+    if error is not None:
+        raise error
 
 
 cdef inline void wake_joiners(Goroutine g, GoroutineCold cold) noexcept:

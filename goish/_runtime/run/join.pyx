@@ -143,5 +143,6 @@ cdef list awaiters_of(Goroutine g):
 
 
 waits[<int>W_JOIN] = Wait(
-    "goroutine", True, join_attempt, NULL, join_arm, join_withdraw, join_finish, join_drop, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    "goroutine", True, join_attempt, NULL, join_arm, join_withdraw, join_finish, join_drop, NULL, NULL, NULL,
+    NULL, NULL, NULL, NULL
 )

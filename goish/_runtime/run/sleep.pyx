@@ -49,12 +49,14 @@ cdef void sleep_fire(Op op) noexcept:
 
 
 waits[<int>W_GOSCHED] = Wait(
-    "gosched", False, must_wait, never_ready, never_waits, never_withdrawn, finish_none, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    "gosched", False, must_wait, never_ready, never_waits, never_withdrawn, finish_none, NULL, NULL, NULL, NULL,
+    NULL, NULL, NULL, NULL
 )
 
 
 waits[<int>W_SLEEP] = Wait(
-    "sleep", False, must_wait, never_ready, sleep_arm, sleep_withdraw, finish_none, NULL, sleep_fire, NULL, NULL, NULL, NULL, NULL, NULL
+    "sleep", False, must_wait, never_ready, sleep_arm, sleep_withdraw, finish_none, NULL, sleep_fire, NULL, NULL,
+    NULL, NULL, NULL, NULL
 )
 
 

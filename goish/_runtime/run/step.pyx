@@ -51,6 +51,7 @@ cdef void goroutine_step(Scheduler s, PyObject* gp) except *:
     elif status == PYGEN_RETURN:
         value = <object>result
         Py_DECREF(value)
+        g.flags &= ~GF_PASSING  # a cancel that it has passed on may have brought it here
         if g.flags & (GF_MUST_CANCEL | GF_LATE) == GF_MUST_CANCEL and is_task(g):  # asyncio's rule: it was cancelled while it ran
             g.flags |= GF_CANCELLED
             goroutine_finish(s, g, cancelled_error_of(g), True)

@@ -74,17 +74,36 @@ cdef bint waits_now(Op op, Scheduler pumped):
     return not cancelled
 
 
-cdef void waits_no_more() noexcept:
+cdef Op waits_behind():
+    # What the thread waits for already, if a signal handler or a finalizer blocks in the midst of that. Or None.
+    return pooled_call(plain_here()).waits if plain_here() != NULL else None
+
+
+cdef Scheduler pumped_behind():
+    return pooled_call(plain_here()).pumped if plain_here() != NULL else None
+
+
+cdef void waits_again(Op outer, Scheduler pumped) noexcept:
+    # The wait is over; the one behind it, if there is one, goes on. A cancel that has come meanwhile, and was too late for the
+    # wait that is over, is for that one.
     cdef Goroutine g
     cdef Call call
+    cdef bint cancelled
+    cdef Op _op  # dropped after unlocking
+    cdef Scheduler _pumped
     if plain_here() == NULL:
         return
     g = <Goroutine>plain_here()
     call = pooled_call(<PyObject*>g)
     goish_lock(end_lock(g))
-    call.waits = None  # the caller holds both
-    call.pumped = None
+    _op, call.waits = call.waits, outer
+    _pumped, call.pumped = call.pumped, pumped
+    cancelled = outer is not None and goish_load_state(&g.flags) & GF_MUST_CANCEL
     goish_unlock(end_lock(g))
+    if cancelled and pumped is not None:
+        sched_post(pumped, cancel_pumped, (g,), None)
+    elif cancelled and op_give_up(outer, cancelled_error_of(g)):
+        goish_clear_bits(&g.flags, GF_MUST_CANCEL)
 
 
 cdef bint set_inner(Goroutine g, Goroutine inner) noexcept:

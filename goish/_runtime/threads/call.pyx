@@ -164,9 +164,19 @@ cdef int join_scope(Goroutine g, object scope, object at_limit) except -1:
 # ---- over ----
 
 cdef void end_claimed(Pool p, Goroutine g, object error, int flags) except *:
-    # Ends a claimed call that never runs.
-    close_unstarted(pooled_call(<PyObject*>g))
+    # Ends a claimed call that never runs: whatever raises here, it is over.
+    try:
+        close_unstarted(pooled_call(<PyObject*>g))
+    except BaseException as exc:
+        error_while_ending(g, exc)
     call_finish(p, g, error, flags)
+
+
+cdef void error_while_ending(Goroutine g, object error) noexcept:
+    try:
+        logger.error("%r did not close as it was ended", g, exc_info=exc_info(error))
+    except BaseException:
+        pass  # near the recursion limit there is no room to say so
 
 
 cdef void call_finish(Pool p, Goroutine g, object outcome, int flags) except *:
@@ -224,13 +234,12 @@ cdef int cancel_pooled(Goroutine g, object msg) except -1:
     # 1: done; 0: it has meanwhile come to a loop; 2: it cannot be cancelled. A call that waits for a worker ends at once; a
     # blocked one is woken; one that runs finds the cancel (check_cancel).
     cdef Call call
+    cdef object error = cancelled_error(msg)  # before the call is claimed: it may fail, as anything deep in a recursion
     call = call_of(g)
     if call is None:
         return 0
     if claim_call(call.pool, g):
-        if msg is not None:
-            set_cancel_message(g, msg)
-        end_claimed(call.pool, g, cancelled_error(msg), GF_FAILED | GF_CANCELLED)
+        end_claimed(call.pool, g, error, GF_FAILED | GF_CANCELLED)
         return 1
     if g.sched is not NO_LOOP:
         return 0

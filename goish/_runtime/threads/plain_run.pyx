@@ -15,68 +15,88 @@ cdef Worker worker_here(Pool p):
 cdef void run_call(Goroutine g) except *:
     # On a worker, or on a thread that waits for it (spawn); the caller has claimed it and holds it.
     global goish_tls_worker
-    cdef Pool p = pooled_call(<PyObject*>g).pool
-    cdef Worker w = worker_here(p)
+    cdef Call call = pooled_call(<PyObject*>g)
+    cdef Worker w = worker_here(call.pool)
     cdef PyObject* outer_worker = goish_tls_worker
     cdef PyObject* outer = w.current
+    cdef PyObject* result
+    cdef object value = None
+    cdef object error = None
     goish_tls_worker = <PyObject*>w
-    if outer != NULL and set_inner(<Goroutine>outer, g):
-        cancel_pooled(g, cancel_message(<Goroutine>outer))
-    w.current = <PyObject*>g
     try:
-        if pooled_call(<PyObject*>g).named and not w.is_borrowed:
-            call_by_name(w, p, g)
+        if outer != NULL and set_inner(<Goroutine>outer, g):
+            cancel_pooled(g, cancel_message(<Goroutine>outer))
+        w.current = <PyObject*>g
+        result = call_run(w, g, call)
+        if result == NULL:
+            error = pending_exception()
         else:
-            call_run_and_finish(p, g)
-    finally:
+            value = <object>result
+            Py_DECREF(value)
+        # From here on it is not this thread's call: what its end calls back, or frees, may block.
         w.current = outer
         if outer != NULL:
             set_inner(<Goroutine>outer, None)
+        call_over(g, call, value, error)
+    finally:
         goish_tls_worker = outer_worker
     if w.is_borrowed and w.sched is not None and outer == NULL:
         host.finish_loop(w)
 
 
-cdef void call_by_name(Worker w, Pool p, Goroutine g) except *:
-    # Its log records have the name of the thread: here no task has one.
-    thread = current_thread()
-    before = thread.name
-    thread.name = f"{w.name}/{g.get_name()}"
-    try:
-        call_run_and_finish(p, g)
-    finally:
-        thread.name = before
-
-
-cdef void call_run_and_finish(Pool p, Goroutine g) except *:
-    # Deep in a recursion anything may raise RecursionError, isinstance() too: whatever happens, g ends.
-    cdef Call call = pooled_call(<PyObject*>g)
+cdef PyObject* call_run(Worker w, Goroutine g, Call call) noexcept:
+    # Calls the function, in its Context. An owned result; NULL and an exception.
     cdef PyObject* result = NULL
-    cdef int flags = GF_FAILED
+    cdef object thread = None
+    cdef object before = None
+    try:
+        if call.named and not w.is_borrowed:  # its log records have the name of the thread: here no task has one
+            thread = current_thread()
+            before, thread.name = thread.name, f"{w.name}/{g.get_name()}"
+    except BaseException as exc:
+        goish_raise(<PyObject*>exc)
+        return NULL
     if PyContext_Enter(<PyObject*>g.ctx) == 0:
         result = PyObject_Call(<PyObject*>call.fn, <PyObject*>call.args, NULL if call.kwargs is None else <PyObject*>call.kwargs)
         if PyContext_Exit(<PyObject*>g.ctx) < 0 and result != NULL:
             PyErr_WriteUnraisable(<PyObject*>g)
-    if result != NULL:
-        value = <object>result
-        Py_DECREF(value)
+    if thread is not None:
+        thread_rename(thread, before)
+    return result
+
+
+cdef void thread_rename(object thread, object name) noexcept:
+    # An exception may be on its way.
+    cdef PyObject* pending = goish_take_exception() if PyErr_Occurred() != NULL else NULL
+    try:
+        thread.name = name
+    except BaseException as exc:
+        logger.error("%r keeps its name", thread, exc_info=exc_info(exc))
+    if pending != NULL:
+        goish_raise(pending)
+        Py_DECREF(<object>pending)
+
+
+cdef void call_over(Goroutine g, Call call, object value, object error) except *:
+    # Deep in a recursion anything may raise RecursionError, isinstance() too: whatever happens, g ends.
+    cdef int flags = GF_FAILED
+    if error is None:
         if is_coro(value):
             to_a_loop(call, g, value)
         elif refuse_op(value):
-            call_finish(p, g, gives_operation(call), GF_FAILED)
+            call_finish(call.pool, g, gives_operation(call), GF_FAILED)
         else:
-            call_finish(p, g, value, 0)
+            call_finish(call.pool, g, value, 0)
         return
-    if PyErr_ExceptionMatches(CancelledError):
+    if PyErr_GivenExceptionMatches(error, CancelledError):
         flags = GF_FAILED | GF_CANCELLED
-    elif PyErr_ExceptionMatches(GoExit):
+    elif PyErr_GivenExceptionMatches(error, GoExit):
         flags = GF_EXITED
-    error = pending_exception()
     if call.kwargs is not None:
         with_advice(error, call.kwargs)
     if ends_program(g, error):
         flags |= GF_RETRIEVED
-    call_finish(p, g, None if flags == GF_EXITED else error, flags)
+    call_finish(call.pool, g, None if flags == GF_EXITED else error, flags)
 
 
 cdef object gives_operation(Call call):

@@ -37,7 +37,7 @@ cdef class ThreadWaiter:
 cdef void thread_wake(Op op, PyObject* waiter) noexcept:
     # The waiter may be gone once its lock is released.
     cdef ThreadWaiter thread_waiter = <ThreadWaiter>waiter
-    thread_unlist(thread_waiter)
+    thread_unlist(thread_waiter, True)
     goish_unpark(thread_waiter.park_lock)
 
 
@@ -50,12 +50,12 @@ cdef void thread_list(ThreadWaiter thread_waiter) noexcept:
     goish_unlock(&parked_lock)
 
 
-cdef void thread_unlist(ThreadWaiter thread_waiter) noexcept:
+cdef void thread_unlist(ThreadWaiter thread_waiter, bint decided) noexcept:
     global wake_ups_of_threads
     thread = None
     goish_lock(&parked_lock)
     wake_ups_of_threads += 1
-    thread_waiter.woken = True
+    thread_waiter.woken = thread_waiter.woken or decided
     if thread_waiter.thread != 0:
         thread = thread_waiter.thread
         PySet_Discard(parked_for_ever, thread)
@@ -123,6 +123,7 @@ cdef int thread_park_through(Op op, double seconds, str call, PyObject** result)
 
 
 cdef void thread_park_cancellable(Op op, ThreadWaiter thread_waiter, double seconds, str call) except *:
+    outer, pumped = waits_behind(), pumped_behind()
     if not waits_now(op, None):
         if thread_give_up(op, thread_waiter):
             raise_cancel_here()
@@ -130,7 +131,7 @@ cdef void thread_park_cancellable(Op op, ThreadWaiter thread_waiter, double seco
     try:
         thread_park(op, thread_waiter, seconds, call)
     finally:
-        waits_no_more()
+        waits_again(outer, pumped)
 
 
 # Seconds. A signal that comes between the check for signals and the wait, or while the thread spins, does not interrupt the wait:
@@ -143,16 +144,20 @@ cdef void thread_park(Op op, ThreadWaiter thread_waiter, double seconds, str cal
     cdef double deadline = goish_monotonic() + seconds
     cdef double left = min(seconds, FIRST_WAIT)
     cdef int woken
-    if seconds == INFINITY and (waits[op.kind].due == NULL or waits[op.kind].due(op) == INFINITY):
-        thread_list(thread_waiter)
+    cdef bint for_ever = seconds == INFINITY and (waits[op.kind].due == NULL or waits[op.kind].due(op) == INFINITY)
     while True:
         if waits[op.kind].due != NULL:
             left = min(left, waits[op.kind].due(op))
-        if PyErr_CheckSignals() < 0:  # also before the first wait: a signal that has come does not interrupt it
+        # Also before the first wait: a signal that has come does not interrupt it. From 3.12 on the collector may run here, too.
+        if PyErr_CheckSignals() < 0:
             thread_unpark(op, thread_waiter, pending_exception())
+        if for_ever:
+            thread_list(thread_waiter)
         woken = goish_park(thread_waiter.park_lock, left, True)
         if woken == 1:
             return
+        if for_ever:
+            thread_unlist(thread_waiter, False)  # it may run Python, though its op is undecided
         left = deadline - goish_monotonic()
         if woken == 0 and left <= 0.0:
             if thread_give_up(op, thread_waiter):
@@ -163,7 +168,7 @@ cdef void thread_park(Op op, ThreadWaiter thread_waiter, double seconds, str cal
 cdef bint thread_give_up(Op op, ThreadWaiter thread_waiter) noexcept:
     # Withdraws the op. False: too late, it has happened.
     if waits[op.kind].withdraw(op):
-        thread_unlist(thread_waiter)
+        thread_unlist(thread_waiter, True)
         op.owner = op.value = None
         goish_store_state(&op.state, OP_SPENT)
         return True

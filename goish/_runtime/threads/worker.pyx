@@ -2,7 +2,7 @@
 #
 # A plain worker parks on its `park_lock`. A worker on which calls have left goroutines runs their loop instead, until they are
 # over or the worker is picked for a call. Then it takes the park lock all the same, so a wake-up is never too late. A loop worker
-# parks in its loop, and its scheduler takes a call from the pool whenever its own run queue is empty, and once a slice in any case.
+# parks in its loop; its scheduler takes a call from the pool whenever its own run queue is empty, and once a slice in any case.
 # Invariants: `idle`, `told` and the idle list are under the pool's lock. The park lock is taken, except between a wake-up and
 #   the moment in which the worker sees it; only the thread that took the worker off the idle list releases it.
 # Threads: the worker's own; any wakes it.
@@ -234,8 +234,12 @@ cdef int worker_blocks() except -1:
 
 
 cdef void worker_goes_on() noexcept:
-    cdef Worker w = <Worker>goish_tls_worker
-    cdef Pool p = w.pool
+    cdef Worker w
+    cdef Pool p
+    if goish_tls_worker == NULL:
+        return  # this is a forked child, in which no thread is a worker
+    w = <Worker>goish_tls_worker
+    p = w.pool
     w.blocked = False
     goish_lock(&p.lock)
     p.blocked -= 1
@@ -246,11 +250,10 @@ cdef void worker_goes_on() noexcept:
 # ---- its own goroutines run while it waits ----
 
 cdef inline bint has_children() noexcept:
-    # Whether this thread is in a plain call that has started goroutines, which run when it waits.
+    # Whether calls have started goroutines on this worker, which run when it waits.
     return (
         goish_tls_worker != NULL
         and (<Worker>goish_tls_worker).sched is not None
-        and (<Worker>goish_tls_worker).current != NULL
         and (<Worker>goish_tls_worker).sched.live > 0
     )
 
@@ -275,13 +278,14 @@ def join_child(Goroutine g):
 
 cdef object pump_counted(Op op, double seconds, bint counted):
     cdef Worker w = <Worker>goish_tls_worker
+    outer, pumped = waits_behind(), pumped_behind()
     try:
         if not waits_now(op, w.sched):
             raise_cancel_here()
         try:
             return host.pump_loop(w, op, None if seconds == INFINITY else seconds)
         finally:
-            waits_no_more()
+            waits_again(outer, pumped)
     finally:
         if counted:
             worker_goes_on()

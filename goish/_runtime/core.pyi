@@ -99,7 +99,6 @@ class Goroutine(Generic[T_co]):
     """
 
     def __await__(self) -> Generator[Any, Any, T_co]: ...
-    def __iter__(self) -> Generator[Any, Any, T_co]: ...
     def cancel(self, msg: Any | None = None) -> bool:
         """Asks the goroutine to end: CancelledError is raised where it waits, or at its next wait.
 

@@ -7,7 +7,7 @@ import math
 
 from .errors import SyncOnLoop
 
-__all__ = ["check_choice", "check_no_loop", "check_seconds", "check_text", "check_timeout", "check_whole"]
+__all__ = ["check_choice", "check_flag", "check_no_loop", "check_seconds", "check_text", "check_timeout", "check_whole"]
 
 
 def check_whole(name: str, value: object) -> int:
@@ -29,6 +29,11 @@ def check_choice(name: str, value: object, choices: tuple[str, ...], otherwise: 
     if value not in choices:
         allowed = ", ".join(f'"{choice}"' for choice in choices)
         raise ValueError(f"{name} is one of {allowed}{otherwise and ', ' + otherwise}; got {value!r}")
+
+
+def check_flag(name: str, value: object) -> None:
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"{name} is True, False or None, got {value!r} of type {type(value).__name__}")
 
 
 def check_seconds(name: str, value: object) -> None:

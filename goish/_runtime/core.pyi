@@ -12,8 +12,7 @@ from typing import Any, Final, Generic, Literal, Never, NoReturn, ParamSpec, Pro
 from typing_extensions import TypeVar as TypeVarWithDefault
 from typing_extensions import TypeVarTuple, Unpack, disjoint_base
 
-from goish._runtime.values import ChanStatistics, Err, Flavor, Ok, Received
-from goish._runtime.values import _Empty  # pyright: ignore[reportPrivateUsage]
+from goish._runtime.values import ChanStatistics, EmptyType, Err, Flavor, Ok, Received
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -672,7 +671,7 @@ class _Recv(_Common, Generic[T_co]):  # the receiving half, shared by Chan and R
             print(await ch.recv_info())  # -> Received(value='a', ok=True, waited=False)
         """
 
-    def try_recv(self) -> T_co | Literal[_Empty.EMPTY]:
+    def try_recv(self) -> T_co | Literal[EmptyType.EMPTY]:
         """Receives if it can without waiting: from the buffer, or from a sender that waits. Any thread.
 
         Returns the value, or EMPTY when nothing is there. Raises ChanClosed when the channel is closed and drained.
@@ -687,7 +686,7 @@ class _Recv(_Common, Generic[T_co]):  # the receiving half, shared by Chan and R
 
     def try_recv_ok(
         self,
-    ) -> tuple[T_co, Literal[True]] | tuple[None, Literal[False]] | Literal[_Empty.EMPTY]:
+    ) -> tuple[T_co, Literal[True]] | tuple[None, Literal[False]] | Literal[EmptyType.EMPTY]:
         """As ``try_recv``, with an ok as in Go: ``(value, True)``, or ``(None, False)`` when closed and drained.
 
         EMPTY, which is false, when nothing is there. Any thread.
@@ -727,7 +726,7 @@ class _Recv(_Common, Generic[T_co]):  # the receiving half, shared by Chan and R
             print(await ch.recv_many(2))  # -> ['a', 'b']
         """
 
-    def peek_item(self) -> T_co | Literal[_Empty.EMPTY]:
+    def peek_item(self) -> T_co | Literal[EmptyType.EMPTY]:
         """The value that the next receive would get, or EMPTY; it stays in the channel. Any thread.
 
         Example::
@@ -904,7 +903,7 @@ class CancelToken:
     """Tells many goroutines and functions at once to stop, whichever thread they are on.
 
     A function that computes calls ``check`` from time to time; a goroutine takes ``token.done().recv()`` as a case of
-    ``select``. Any thread may use it.
+    ``select``. Any thread may use it. A deadline is ``loop.call_later(seconds, token.cancel)``.
 
     Example::
 
@@ -1004,7 +1003,7 @@ class PriorityChan(Chan[T]):
 
     ``capacity`` is 1 or more, by default unbounded. The other parameters are those of ``Chan``, but for
     ``overflow="drop_oldest"``, and so are the methods; values sent by a batch, ``send_many`` or ``sender`` have
-    priority 0.
+    priority 0. Of senders that wait for room the first is served first, whatever its priority.
 
     Example::
 
@@ -1095,9 +1094,10 @@ _Default: TypeAlias = tuple[Literal[-1], None, Literal[False]]
 def select(a: _Case[A], /, *, default: Literal[False] = False, biased: bool = False) -> Op[_Of1[A]]:
     """Waits until one of several channel operations can happen, and does that one; await it. Go's ``select``.
 
-    ``cases`` are ``ch.recv()``, ``ch.recv_ok()``, ``ch.recv_info()``, ``ch.send(v)``; ``None`` and ``NIL`` are never
-    ready. If several are ready one is drawn, each with the same chance (``biased=True``: the first). With
-    ``default=True`` it does not wait. They may be given to the next select again.
+    ``cases`` are ``ch.recv()``, ``ch.recv_ok()``, ``ch.recv_info()``, ``ch.send(v)``, ``ch.wait_closed()`` and
+    ``ended(handle)``; ``None`` and ``NIL`` are never ready. If several are ready one is drawn, each with the same
+    chance (``biased=True``: the first). With ``default=True`` it does not wait. They may be given to the next select
+    again.
 
     Gives ``(index, value, ok)``: which case; what was received, else None; False if that channel is closed and drained.
     Nothing ready, with ``default``: ``(-1, None, False)``. Raises SendOnClosed or ChanFull if such a send is drawn,
@@ -1582,7 +1582,7 @@ class Spawner:
         """
 
 class _Scope(Protocol):  # typing only
-    def add(self, g: Goroutine[Any], /) -> object: ...
+    def _add(self, g: Goroutine[Any], /) -> object: ...
 
 current_scope: ContextVar[_Scope | None]
 current_program: ContextVar[Scheduler | None]
@@ -1599,7 +1599,7 @@ def tell_panic(g: Goroutine[Any]) -> None: ...
 def given_up(g: Goroutine[Any]) -> None: ...
 def check_on_panic(on_panic: object) -> None: ...
 def interpreter_ends(begins: bool = False) -> bool: ...
-def check_plain(fn: object, who: str, instead: str) -> None: ...
+def check_plain(fn: object, verb: str, who: str, instead: str) -> None: ...
 def publish_module(module: ModuleType) -> None: ...
 def set_own_files(directory: str, beginning: str) -> None: ...
 def go_thread_of(owner: object) -> GoThread: ...

@@ -254,9 +254,12 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "select, default": lambda: select(chan().recv(), default=5),  # type: ignore[call-overload]
     "select, timeout": lambda: select(chan().recv(), timeout=5),  # type: ignore[call-overload]
     "select, unknown keyword": lambda: select(chan().recv(), quickly=True),  # type: ignore[call-overload]
+    "select, a list": lambda: select([chan().recv()]),  # type: ignore[call-overload]
     "select, twice the same": lambda: select(*[chan().recv()] * 2),
     "select, another argument fails": lambda: select(chan().recv(), chan().send(1 // 0)),
     "try_select, default": lambda: try_select(chan().recv(), default=True),  # type: ignore[call-overload]
+    "select_blocking, unknown keyword": lambda: select_blocking(chan().send(1), wait=1),  # type: ignore[call-overload]
+    "wait_all of an operation": lambda: goish.wait_all(chan().recv()),  # type: ignore[call-overload]
     "sleep": lambda: sleep("long"),  # type: ignore[arg-type]
     "go of an operation": lambda: go(chan().recv()),  # type: ignore[call-overload]
     "go, gives an operation": lambda: go(chan().recv),

@@ -44,8 +44,20 @@ async def fetch(n: int) -> int:
 
 @pytest.mark.parametrize("verb", [go_thread, spawn, submit])
 def test_who_gives_the_result_instead_of_the_function_is_told_so(verb: Any) -> None:
-    with pytest.raises(TypeError, match=r"go_thread\(fn, x\), not go_thread\(fn\(x\)\)"):
+    name = "go_thread" if verb is go_thread else verb.__name__
+    with pytest.raises(TypeError, match=rf"{name}\(fn, x\), not {name}\(fn\(x\)\)"):
         verb(pow(2, 3))
+
+
+def test_who_gives_the_result_to_an_executor_or_to_sync_is_told_the_verb(
+    elsewhere: concurrent.futures.Executor,
+) -> None:
+    for ex in (Executor(workers=1), adopt(elsewhere)):
+        for name in ("spawn", "submit", "go_thread"):
+            with pytest.raises(TypeError, match=rf"{name}\(fn, x\), not {name}\(fn\(x\)\)"):
+                getattr(ex, name)(pow(2, 3))
+    with pytest.raises(TypeError, match=r"sync\(\) takes what spawn\(\), submit\(\), go_thread\(\) or go\(\) returned"):
+        sync(3)  # type: ignore[arg-type]
 
 
 def test_no_function_at_all_is_said_of_go_thread() -> None:

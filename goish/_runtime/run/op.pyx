@@ -83,10 +83,10 @@ cdef dict WRITTEN = {
 
 cdef const char* op_call_on_thread(PyObject* op) noexcept:
     # NULL where an event loop runs.
-    if asyncio_running_loop() is not None:
+    written = WRITTEN.get((<Op>op).kind)
+    if written is None or asyncio_running_loop() is not None:
         return NULL
-    call = WRITTEN.get((<Op>op).kind)
-    return NULL if call is None else <const char*><bytes>call[1]
+    return <bytes>written[1]
 
 
 cdef str not_awaited(Op op):

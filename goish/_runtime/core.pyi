@@ -29,23 +29,7 @@ _Coro: TypeAlias = Coroutine[object, Never, T]
 Children: TypeAlias = Literal["keep", "await", "cancel"]
 Help: TypeAlias = Literal["descendants", "any", "none"]
 
-@final
-class Op(Generic[T_co, V_co]):
-    """One wait as a value, such as ``ch.recv()``: await it, give it to ``select``, or hand it to asyncio as a future.
-
-    Nothing happens until then, and an Op that is thrown away has done nothing. It is good for one await; a second
-    raises RuntimeError. Cancelled, it has not happened; one that happened before the cancel gives its result, and the
-    cancel comes at the next wait. Awaiting it needs an event loop on the calling thread.
-
-    Example::
-
-        ch = chan(1)
-        ch.send("never awaited: nothing is sent")
-        op = ch.send("a")
-        await op
-        print(len(ch))  # -> 1
-    """
-
+class _Wait(Generic[T_co]):  # what sleep() and gosched() give: an Op that is no case of select (typing only)
     def __await__(self) -> Generator[Any, Any, T_co]: ...
     # The asyncio future protocol, so that gather, wait, wait_for and foreign tasks can wait for an op.
     _asyncio_future_blocking: bool
@@ -76,6 +60,23 @@ class Op(Generic[T_co, V_co]):
 
     def exception(self) -> BaseException | None:
         """Its exception or None; raises CancelledError if it was cancelled, InvalidStateError unless it is done."""
+
+@final
+class Op(_Wait[T_co], Generic[T_co, V_co]):
+    """One wait as a value, such as ``ch.recv()``: await it, give it to ``select``, or hand it to asyncio as a future.
+
+    Nothing happens until then, and an Op that is thrown away has done nothing. It is good for one await; a second
+    raises RuntimeError. Cancelled, it has not happened; one that happened before the cancel gives its result, and the
+    cancel comes at the next wait. Awaiting it needs an event loop on the calling thread.
+
+    Example::
+
+        ch = chan(1)
+        ch.send("never awaited: nothing is sent")
+        op = ch.send("a")
+        await op
+        print(len(ch))  # -> 1
+    """
 
 @final
 class Goroutine(Generic[T_co]):
@@ -1321,7 +1322,7 @@ def after(seconds: float) -> RecvChan[float]:
         print("timeout" if index == 1 else value)  # -> timeout
     """
 
-def sleep(seconds: float) -> Op[None]:
+def sleep(seconds: float) -> _Wait[None]:
     """Waits for ``seconds``, never less; await it. Zero or less is ``gosched()``. Go's ``time.Sleep``, but in seconds.
 
     Gives None. ValueError for NaN. A cancel ends it at once and leaves no timer behind. Needs an event loop on this
@@ -1332,7 +1333,7 @@ def sleep(seconds: float) -> Op[None]:
         await sleep(0.001)
     """
 
-def gosched() -> Op[None]:
+def gosched() -> _Wait[None]:
     """Lets other goroutines run: await it; the goroutine goes to the end of the run queue. Go's ``runtime.Gosched``.
 
     Gives None. A cancel that comes meanwhile is raised here. Needs an event loop on this thread.

@@ -337,6 +337,20 @@ async def choosing(ints: Chan[int], texts: Chan[str], jobs: Chan[bytes] | None, 
     goish.select(5)  # type: ignore[call-overload]  # pyright: ignore
     goish.select(ints)  # type: ignore[call-overload]  # pyright: ignore
     goish.try_select(ints.recv(), default=True)  # type: ignore[call-overload]  # pyright: ignore
+    goish.select(ints.recv(), goish.sleep(1))  # type: ignore[call-overload]  # pyright: ignore
+    goish.select(goish.gosched(), default=True)  # type: ignore[call-overload]  # pyright: ignore
+    goish.select_blocking(goish.sleep(1))  # type: ignore[call-overload]  # pyright: ignore
+
+
+async def sleeping() -> None:
+    assert_type(await goish.sleep(1), None)
+    assert_type(await goish.gosched(), None)
+    await asyncio.gather(goish.sleep(1), goish.gosched())
+    await asyncio.wait_for(goish.sleep(1), 2)
+    pause = goish.sleep(1)
+    pause.add_done_callback(print)
+    assert_type(pause.done(), bool)
+    assert_type(pause.result(), None)
 
 
 def on_a_plain_thread(ints: Chan[int], g: goish.Goroutine[bytes]) -> None:

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import math
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from .errors import SyncOnLoop
 
-__all__ = ["check_choice", "check_flag", "check_no_loop", "check_seconds", "check_text", "check_timeout", "check_whole"]
+__all__ = [
+    "check_choice",
+    "check_flag",
+    "check_no_loop",
+    "check_seconds",
+    "check_text",
+    "check_timeout",
+    "check_whole",
+    "without_unknown",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def check_whole(name: str, value: object) -> int:
@@ -53,6 +67,14 @@ def check_timeout(timeout: object) -> None:
         )
     if math.isnan(timeout):
         raise ValueError("timeout is a number of seconds or None (wait for ever), not NaN")
+
+
+def without_unknown(fn: F) -> F:
+    """Has ``help`` show a function without its ``**unknown``, which is there for the sake of an error."""
+    signature = inspect.signature(fn)
+    shown = [parameter for parameter in signature.parameters.values() if parameter.name != "unknown"]
+    setattr(fn, "__signature__", signature.replace(parameters=shown))  # noqa: B010
+    return fn
 
 
 def check_no_loop(what: str, instead: str) -> None:

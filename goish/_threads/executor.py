@@ -11,7 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Never, Self, TypeAlias
 
-from .._checks import check_choice, check_no_loop, check_text, check_whole
+from .._checks import check_choice, check_no_loop, check_text, check_whole, without_unknown
 from .._runtime.core import Pool, Spawner, pool_of
 from .children import Children
 from .cpus import cpu_count
@@ -82,6 +82,7 @@ class Executor(Spawner):
             print(sync(fv))  # -> 45
     """
 
+    @without_unknown
     def __init__(
         self,
         workers: int | None = None,

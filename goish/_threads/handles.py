@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from time import monotonic
 from typing import Any, Final, Never, TypeAlias, TypeVar, cast, overload
 
-from .._checks import check_no_loop, check_timeout
+from .._checks import check_no_loop, check_timeout, without_unknown
 from .._runtime.core import (
     Chan,
     FlowVar,
@@ -297,6 +297,7 @@ async def wait_all(
 ) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8]: ...
 @overload
 async def wait_all(*handles: Handle[T]) -> tuple[T, ...]: ...
+@without_unknown
 async def wait_all(*handles: Any, **unknown: Never) -> tuple[Any, ...]:
     """Wait until all are done, and take their results, in this order.
 
@@ -359,6 +360,7 @@ async def wait_any(
 ) -> tuple[int, T1 | T2 | T3 | T4 | T5 | T6 | T7 | T8]: ...
 @overload
 async def wait_any(*handles: Handle[T]) -> tuple[int, T]: ...
+@without_unknown
 async def wait_any(*handles: Any, **unknown: Never) -> tuple[int, Any]:
     """Wait until one is done: its position among ``handles``, and its result, which is taken.
 

@@ -17,6 +17,7 @@ import goish
 from goish import chan, ended, go, go_thread, select
 from goish.errors import PoolFull, PoolShutdown
 from goish.parallel import (
+    AdoptedExecutor,
     Executor,
     adopt,
     parallel_for,
@@ -236,6 +237,18 @@ def test_a_scope_gives_work_to_its_executor_by_all_three_verbs(elsewhere: concur
     assert len(ran) == 9
     assert sum(thread.startswith("mine") for thread in ran) in (2, 3)  # a spawned call may run where it is waited for
     assert sum(thread.startswith("ThreadPool") for thread in ran) == 3
+
+
+def test_a_scope_and_an_adopted_executor_show_what_programs_call_and_nothing_else() -> None:
+    assert {name for name in dir(sync_scope) if name[0] != "_"} == {"go_thread", "spawn", "submit"}
+    assert {name for name in dir(AdoptedExecutor) if name[0] != "_"} == {
+        "go_thread",
+        "is_shutdown",
+        "shutdown",
+        "spawn",
+        "submit",
+        "workers",
+    }
 
 
 def test_who_has_too_few_threads_is_told_what_to_do() -> None:

@@ -77,7 +77,7 @@ static inline void goish_spend_op(PyObject *self, PyObject **held, int taken) {
 static const char *(*goish_op_name)(PyObject *op);
 static const char *(*goish_op_on_thread)(PyObject *op); /* how a thread without an event loop does it; NULL: it is another mistake */
 
-static void goish_warn_forgotten(PyObject *self) {
+static Py_NO_INLINE void goish_warn_forgotten(PyObject *self) { /* out of the way of the ops that were used */
     const char *call = goish_op_on_thread(self);
     if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "goish: a '%s' was never awaited, so it has not happened%s%s", goish_op_name(self),
                          call == NULL ? "" : "; without an event loop, as on this thread, write ", call == NULL ? "" : call) < 0)

@@ -79,8 +79,8 @@ cdef class WaitGroup:
         print(wg.count)  # -> 0
     """
 
-    def __init__(self, *given, **named):
-        if given or named:
+    def __init__(self, *given):
+        if given:
             raise TypeError("WaitGroup() takes no arguments: it starts at zero; wg.add(n) counts up, and so does wg.go(fn)")
 
     def add(self, n=1):

@@ -134,9 +134,13 @@ def by_hand(awaitable: Any) -> Generator[Any, Any, Any]:
     return (yield from awaitable.__await__())
 
 
+async def awaiting_by_hand(awaitable: Any) -> Any:
+    return await by_hand(awaitable)
+
+
 async def test_yield_from_what_await_gives_waits_for_an_operation_and_for_a_goroutine(drive: Driver) -> None:
     ch: Chan[int] = chan()
-    sender = drive.spawn(by_hand, ch.send(1))
+    sender = drive.spawn(awaiting_by_hand, ch.send(1))
     assert await by_hand(ch.recv()) == 1
     await by_hand(sender)
     assert await by_hand(select(ch.recv(), default=True)) == (-1, None, False)

@@ -9,25 +9,31 @@ ARGS ?=
 # So that type checkers find it too.
 EDITABLE := --config-settings editable_mode=compat
 
-.PHONY: build demo test stress histories mutants conformance lint types docs bench debug sanitize clean
+.PHONY: build install demo test stress histories mutants conformance lint types docs bench debug sanitize clean
 
 build: $(VENV)/.built
+
+# The package alone, and what it needs.
+install: $(VENV)/.installed
 
 $(VENV)/.pip:
 	$(PY) -m venv $(VENV) || ($(PY) -m pip install --user --break-system-packages virtualenv && $(PY) -m virtualenv $(VENV))
 	$(BIN)/python -m pip install -q -U "pip>=25.1"
 	touch $@
 
-$(VENV)/.built: $(VENV)/.pip $(CORE)
-	$(BIN)/python -m pip install -q -e . --group test $(EDITABLE)
+$(VENV)/.installed: $(VENV)/.pip $(CORE)
+	$(BIN)/python -m pip install -q -e . $(EDITABLE)
+	touch $@
+
+$(VENV)/.built: $(VENV)/.installed $(VENV)/.test
 	touch $@
 
 # A dependency group, installed once: make .venv/.lint
-$(VENV)/.%: $(VENV)/.built pyproject.toml
+$(VENV)/.%: $(VENV)/.pip pyproject.toml
 	$(BIN)/python -m pip install -q --group $*
 	touch $@
 
-demo: build $(VENV)/.demo
+demo: install $(VENV)/.demo
 	$(BIN)/python examples/million_goroutines.py $(ARGS)
 
 test: build
@@ -42,7 +48,7 @@ histories: build
 	$(BIN)/python -m tests.linearizability $(ARGS)
 
 # Is each of a dozen mistakes, planted into the core, caught by the tests of histories? Ten minutes.
-mutants: $(VENV)/.build
+mutants: build $(VENV)/.build
 	$(BIN)/python -m tests.mutants $(ARGS)
 
 # Suites that others wrote, on goroutines: docs/conformance.md (ARGS="anyio janus" for these two).
@@ -55,30 +61,30 @@ lint: $(VENV)/.lint
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint $(filter %.pyx %.pxd,$(CORE))
 	$(BIN)/codespell
 
-types: $(VENV)/.types
+types: build $(VENV)/.types
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing
 	$(BIN)/python -m mypy.stubtest goish._runtime.core --allowlist tests/typing/stubtest-allowlist.txt
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-docs: $(VENV)/.docs
+docs: build $(VENV)/.docs
 	$(BIN)/sphinx-build -q -n -W --keep-going docs build/docs
 
-bench: $(VENV)/.bench
+bench: build $(VENV)/.bench
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
 # Invariants checked at every channel operation, no optimisation; then the tests with Python's own checks on.
 debug: $(VENV)/.pip
 	GOISH_DEBUG=1 $(BIN)/python -m pip install -q -e . --group test $(EDITABLE)
 	$(BIN)/python -X dev -m tests $(ARGS)
-	rm -f $(VENV)/.built
+	rm -f $(VENV)/.built $(VENV)/.installed
 
 # The whole suite under AddressSanitizer.
 sanitize: $(VENV)/.pip
 	GOISH_SANITIZE=address GOISH_DEBUG=1 $(BIN)/python -m pip install -q -e . --group test $(EDITABLE)
 	PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$$(cc -print-file-name=libasan.so) \
 		$(BIN)/python -X faulthandler -m pytest -q -p no:faulthandler $(ARGS)
-	rm -f $(VENV)/.built
+	rm -f $(VENV)/.built $(VENV)/.installed
 
 clean:
 	rm -rf build $(VENV) goish/_runtime/core.c goish/_runtime/*.so goish.egg-info

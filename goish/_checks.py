@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import math
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from .errors import SyncOnLoop
 
-__all__ = ["check_choice", "check_no_loop", "check_seconds", "check_text", "check_timeout", "check_whole"]
+__all__ = [
+    "check_choice",
+    "check_flag",
+    "check_no_loop",
+    "check_seconds",
+    "check_text",
+    "check_timeout",
+    "check_whole",
+    "without_unknown",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def check_whole(name: str, value: object) -> int:
@@ -31,6 +45,11 @@ def check_choice(name: str, value: object, choices: tuple[str, ...], otherwise: 
         raise ValueError(f"{name} is one of {allowed}{otherwise and ', ' + otherwise}; got {value!r}")
 
 
+def check_flag(name: str, value: object) -> None:
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"{name} is True, False or None, got {value!r} of type {type(value).__name__}")
+
+
 def check_seconds(name: str, value: object) -> None:
     """Zero or more; infinity is a number too."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -48,6 +67,14 @@ def check_timeout(timeout: object) -> None:
         )
     if math.isnan(timeout):
         raise ValueError("timeout is a number of seconds or None (wait for ever), not NaN")
+
+
+def without_unknown(fn: F) -> F:
+    """Has ``help`` show a function without its ``**unknown``, which is there for the sake of an error."""
+    signature = inspect.signature(fn)
+    shown = [parameter for parameter in signature.parameters.values() if parameter.name != "unknown"]
+    setattr(fn, "__signature__", signature.replace(parameters=shown))  # noqa: B010
+    return fn
 
 
 def check_no_loop(what: str, instead: str) -> None:

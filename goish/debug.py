@@ -38,4 +38,6 @@ def dump(file: TextIO | None = None) -> None:
 
         goish.debug.dump()
     """
+    if file is not None and not hasattr(file, "write"):  # pyright: ignore[reportUnnecessaryComparison]
+        raise TypeError(f"file is a text file that is open, got {file!r} of type {type(file).__name__}")
     print(describe(all_goroutines(), thread_of) or "no goroutines", file=file or sys.stderr)

@@ -84,6 +84,7 @@ MUTANTS = {
         "waitq",
         "        if not goish_swap_state(&(<Op>owner).state, OP_WAITING, OP_DONE):\n            return False\n",
         "        (<Op>owner).state = OP_DONE\n",
+        without_gil=True,  # with it, a thread prunes dead waiters and claims in one go; on one loop test_select_rules.py catches it
     ),
     "given up too late": Mutant(
         "handoff",

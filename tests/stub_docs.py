@@ -24,6 +24,7 @@ WIDTH: Final = 120
 QUOTES: Final = '"""'
 # What the stub divides for the type checkers' sake: whose methods stand there.
 PARTS: Final[dict[str, type]] = {
+    "_Wait": core.Op,
     "_Common": core.Chan,
     "_Recv": core.Chan,
     "_Closing": core.Chan,

@@ -25,7 +25,7 @@ from contextvars import copy_context
 from types import FrameType, FunctionType
 from typing import Any, Final, Generic, Literal, Never, NoReturn, TypeAlias, TypeVar, TypeVarTuple, cast
 
-from .._checks import check_choice, check_seconds
+from .._checks import check_choice, check_flag, check_seconds, without_unknown
 from .._inspect.dump import describe
 from .._inspect.names import exc_info, log_names, name_of
 from .._runtime.core import (
@@ -56,6 +56,7 @@ OnDeadlock: TypeAlias = Literal["raise", "log", "off"]
 logger = logging.getLogger("goish")
 
 
+@without_unknown
 def run(
     main: Callable[[*Ts], Coroutine[Any, Any, T]] | Coroutine[Any, Any, T],
     /,
@@ -104,6 +105,7 @@ def run(
     check_on_panic(on_panic)
     check_choice("deadlock", deadlock, ("raise", "log", "off"))
     check_seconds("grace", grace)
+    check_flag("debug", debug)
     _check_no_loop_runs(main)
     with asyncio.Runner(debug=debug, loop_factory=factory) as runner:
         loop_ = runner.get_loop()

@@ -100,7 +100,8 @@ cdef extern from "c/goish.h":
 
     # step.h: how the interpreter steps an op
     ctypedef int (*goish_step)(PyObject* op, PyObject** result)
-    int goish_install_slots(PyTypeObject* op_type, goish_step step) except -1
+    ctypedef PyObject* (*goish_awaiter)(PyObject* op)
+    int goish_install_slots(PyTypeObject* op_type, goish_step step, goish_awaiter awaiter) except -1
 
     # op.h: ops at rest, and their end
     int GOISH_OP_PLAIN, GOISH_OP_TAKEN, GOISH_OP_NESTS, GOISH_OP_FORGOTTEN, GOISH_OP_FORSAKEN
@@ -108,6 +109,7 @@ cdef extern from "c/goish.h":
     void goish_take_three(PyObject** behind, PyObject** held) noexcept
     int goish_recycle_ops(
         PyTypeObject* op_type, int (*fate)(PyObject*, PyObject**) noexcept, const char* (*name)(PyObject*) noexcept,
+        const char* (*on_thread)(PyObject*) noexcept,
         void (*forsake)(PyObject*) noexcept, bint (*finalized)(PyObject*) noexcept, void (*taken_apart)(PyObject*) noexcept
     ) except -1
 

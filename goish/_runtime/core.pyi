@@ -12,8 +12,7 @@ from typing import Any, Final, Generic, Literal, Never, NoReturn, ParamSpec, Pro
 from typing_extensions import TypeVar as TypeVarWithDefault
 from typing_extensions import TypeVarTuple, Unpack, disjoint_base
 
-from goish._runtime.values import ChanStatistics, Err, Flavor, Ok, Received
-from goish._runtime.values import _Empty  # pyright: ignore[reportPrivateUsage]
+from goish._runtime.values import ChanStatistics, EmptyType, Err, Flavor, Ok, Received
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -30,23 +29,7 @@ _Coro: TypeAlias = Coroutine[object, Never, T]
 Children: TypeAlias = Literal["keep", "await", "cancel"]
 Help: TypeAlias = Literal["descendants", "any", "none"]
 
-@final
-class Op(Generic[T_co, V_co]):
-    """One wait as a value, such as ``ch.recv()``: await it, give it to ``select``, or hand it to asyncio as a future.
-
-    Nothing happens until then, and an Op that is thrown away has done nothing. It is good for one await; a second
-    raises RuntimeError. Cancelled, it has not happened; one that happened before the cancel gives its result, and the
-    cancel comes at the next wait. Awaiting it needs an event loop on the calling thread.
-
-    Example::
-
-        ch = chan(1)
-        ch.send("never awaited: nothing is sent")
-        op = ch.send("a")
-        await op
-        print(len(ch))  # -> 1
-    """
-
+class _Wait(Generic[T_co]):  # what sleep() and gosched() give: an Op that is no case of select (typing only)
     def __await__(self) -> Generator[Any, Any, T_co]: ...
     # The asyncio future protocol, so that gather, wait, wait_for and foreign tasks can wait for an op.
     _asyncio_future_blocking: bool
@@ -79,6 +62,23 @@ class Op(Generic[T_co, V_co]):
         """Its exception or None; raises CancelledError if it was cancelled, InvalidStateError unless it is done."""
 
 @final
+class Op(_Wait[T_co], Generic[T_co, V_co]):
+    """One wait as a value, such as ``ch.recv()``: await it, give it to ``select``, or hand it to asyncio as a future.
+
+    Nothing happens until then, and an Op that is thrown away has done nothing. It is good for one await; a second
+    raises RuntimeError. Cancelled, it has not happened; one that happened before the cancel gives its result, and the
+    cancel comes at the next wait. Awaiting it needs an event loop on the calling thread.
+
+    Example::
+
+        ch = chan(1)
+        ch.send("never awaited: nothing is sent")
+        op = ch.send("a")
+        await op
+        print(len(ch))  # -> 1
+    """
+
+@final
 class Goroutine(Generic[T_co]):
     """A running ``go`` call: ``await g`` gives its result or raises its exception.
 
@@ -99,7 +99,6 @@ class Goroutine(Generic[T_co]):
     """
 
     def __await__(self) -> Generator[Any, Any, T_co]: ...
-    def __iter__(self) -> Generator[Any, Any, T_co]: ...
     def cancel(self, msg: Any | None = None) -> bool:
         """Asks the goroutine to end: CancelledError is raised where it waits, or at its next wait.
 
@@ -673,7 +672,7 @@ class _Recv(_Common, Generic[T_co]):  # the receiving half, shared by Chan and R
             print(await ch.recv_info())  # -> Received(value='a', ok=True, waited=False)
         """
 
-    def try_recv(self) -> T_co | Literal[_Empty.EMPTY]:
+    def try_recv(self) -> T_co | Literal[EmptyType.EMPTY]:
         """Receives if it can without waiting: from the buffer, or from a sender that waits. Any thread.
 
         Returns the value, or EMPTY when nothing is there. Raises ChanClosed when the channel is closed and drained.
@@ -688,7 +687,7 @@ class _Recv(_Common, Generic[T_co]):  # the receiving half, shared by Chan and R
 
     def try_recv_ok(
         self,
-    ) -> tuple[T_co, Literal[True]] | tuple[None, Literal[False]] | Literal[_Empty.EMPTY]:
+    ) -> tuple[T_co, Literal[True]] | tuple[None, Literal[False]] | Literal[EmptyType.EMPTY]:
         """As ``try_recv``, with an ok as in Go: ``(value, True)``, or ``(None, False)`` when closed and drained.
 
         EMPTY, which is false, when nothing is there. Any thread.
@@ -728,7 +727,7 @@ class _Recv(_Common, Generic[T_co]):  # the receiving half, shared by Chan and R
             print(await ch.recv_many(2))  # -> ['a', 'b']
         """
 
-    def peek_item(self) -> T_co | Literal[_Empty.EMPTY]:
+    def peek_item(self) -> T_co | Literal[EmptyType.EMPTY]:
         """The value that the next receive would get, or EMPTY; it stays in the channel. Any thread.
 
         Example::
@@ -905,7 +904,7 @@ class CancelToken:
     """Tells many goroutines and functions at once to stop, whichever thread they are on.
 
     A function that computes calls ``check`` from time to time; a goroutine takes ``token.done().recv()`` as a case of
-    ``select``. Any thread may use it.
+    ``select``. Any thread may use it. A deadline is ``loop.call_later(seconds, token.cancel)``.
 
     Example::
 
@@ -1005,7 +1004,7 @@ class PriorityChan(Chan[T]):
 
     ``capacity`` is 1 or more, by default unbounded. The other parameters are those of ``Chan``, but for
     ``overflow="drop_oldest"``, and so are the methods; values sent by a batch, ``send_many`` or ``sender`` have
-    priority 0.
+    priority 0. Of senders that wait for room the first is served first, whatever its priority.
 
     Example::
 
@@ -1096,9 +1095,10 @@ _Default: TypeAlias = tuple[Literal[-1], None, Literal[False]]
 def select(a: _Case[A], /, *, default: Literal[False] = False, biased: bool = False) -> Op[_Of1[A]]:
     """Waits until one of several channel operations can happen, and does that one; await it. Go's ``select``.
 
-    ``cases`` are ``ch.recv()``, ``ch.recv_ok()``, ``ch.recv_info()``, ``ch.send(v)``; ``None`` and ``NIL`` are never
-    ready. If several are ready one is drawn, each with the same chance (``biased=True``: the first). With
-    ``default=True`` it does not wait. They may be given to the next select again.
+    ``cases`` are ``ch.recv()``, ``ch.recv_ok()``, ``ch.recv_info()``, ``ch.send(v)``, ``ch.wait_closed()`` and
+    ``ended(handle)``; ``None`` and ``NIL`` are never ready. If several are ready one is drawn, each with the same
+    chance (``biased=True``: the first). With ``default=True`` it does not wait. They may be given to the next select
+    again.
 
     Gives ``(index, value, ok)``: which case; what was received, else None; False if that channel is closed and drained.
     Nothing ready, with ``default``: ``(-1, None, False)``. Raises SendOnClosed or ChanFull if such a send is drawn,
@@ -1322,7 +1322,7 @@ def after(seconds: float) -> RecvChan[float]:
         print("timeout" if index == 1 else value)  # -> timeout
     """
 
-def sleep(seconds: float) -> Op[None]:
+def sleep(seconds: float) -> _Wait[None]:
     """Waits for ``seconds``, never less; await it. Zero or less is ``gosched()``. Go's ``time.Sleep``, but in seconds.
 
     Gives None. ValueError for NaN. A cancel ends it at once and leaves no timer behind. Needs an event loop on this
@@ -1333,7 +1333,7 @@ def sleep(seconds: float) -> Op[None]:
         await sleep(0.001)
     """
 
-def gosched() -> Op[None]:
+def gosched() -> _Wait[None]:
     """Lets other goroutines run: await it; the goroutine goes to the end of the run queue. Go's ``runtime.Gosched``.
 
     Gives None. A cancel that comes meanwhile is raised here. Needs an event loop on this thread.
@@ -1773,7 +1773,7 @@ class Spawner:
         """
 
 class _Scope(Protocol):  # typing only
-    def add(self, g: Goroutine[Any], /) -> object: ...
+    def _add(self, g: Goroutine[Any], /) -> object: ...
 
 current_scope: ContextVar[_Scope | None]
 current_program: ContextVar[Scheduler | None]
@@ -1790,7 +1790,7 @@ def tell_panic(g: Goroutine[Any]) -> None: ...
 def given_up(g: Goroutine[Any]) -> None: ...
 def check_on_panic(on_panic: object) -> None: ...
 def interpreter_ends(begins: bool = False) -> bool: ...
-def check_plain(fn: object, who: str, instead: str) -> None: ...
+def check_plain(fn: object, verb: str, who: str, instead: str) -> None: ...
 def publish_module(module: ModuleType) -> None: ...
 def set_own_files(directory: str, beginning: str) -> None: ...
 def go_thread_of(owner: object) -> GoThread: ...

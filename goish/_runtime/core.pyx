@@ -180,9 +180,9 @@ above = Above(
     forget_parked_threads, wg_leave, end_channel_close, loops_call_later,
 )
 
-goish_install_slots(<PyTypeObject*>Op, op_step)
+goish_install_slots(<PyTypeObject*>Op, op_step, op_await)
 goish_free_goroutines_flat(<PyTypeObject*>Goroutine)
-goish_recycle_ops(<PyTypeObject*>Op, op_fate, op_name, op_forsake, op_finalized, op_taken_apart)
+goish_recycle_ops(<PyTypeObject*>Op, op_fate, op_name, op_call_on_thread, op_forsake, op_finalized, op_taken_apart)
 goish_take_attributes(<PyTypeObject*>Goroutine, <Py_ssize_t>&(<Goroutine>NULL).attributes, attribute_set, goroutine_retrack)
 goish_install_finalizer(<PyTypeObject*>Goroutine, is_unretrieved, report_unretrieved)
 goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)

@@ -10,12 +10,17 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class _Empty(Enum):
-    """The type of ``EMPTY``, which ``try_recv`` and ``peek_item`` give when there is nothing; it is false.
+class EmptyType(Enum):
+    """The type of ``EMPTY``, for annotations: ``EMPTY`` is false, and its only value.
+
+    ``try_recv``, ``try_recv_ok`` and ``peek_item`` give it when there is nothing.
 
     Example::
 
-        print(chan().try_recv() is EMPTY)  # -> True
+        def next_job(jobs: Chan[int]) -> int | EmptyType:
+            return jobs.try_recv()
+
+        print(next_job(chan()) is EMPTY)  # -> True
     """
 
     EMPTY = "EMPTY"
@@ -30,7 +35,7 @@ class _Empty(Enum):
 
 
 #: What ``try_recv`` and ``peek_item`` give when there is nothing; it is false.
-EMPTY: Final = _Empty.EMPTY
+EMPTY: Final = EmptyType.EMPTY
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextvars import Context, copy_context
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Protocol, Self, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, Self, TypeVar, cast, runtime_checkable
 
 from .._checks import check_no_loop, check_whole
 from .._runtime.core import (
@@ -25,9 +25,9 @@ from .._runtime.core import (
 )
 from ..errors import PoolShutdown
 from .cpus import cpu_count
-from .executor import Executor
+from .executor import Executor, no_attribute
 
-__all__ = ["AdoptedExecutor", "AnyExecutor", "adopt", "check_executor"]
+__all__ = ["AdoptedExecutor", "AnyExecutor", "adopt", "check_adopted", "check_executor", "map_adopted"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -63,13 +63,7 @@ class AdoptedExecutor:
         """Whether ``shutdown`` was called, here."""
         return self._is_shutdown
 
-    def check_open(self) -> None:
-        """PoolShutdown if it is shut down.
-
-        Example::
-
-            adopt(concurrent.futures.ThreadPoolExecutor(2)).check_open()
-        """
+    def _check_open(self) -> None:
         if self._is_shutdown:
             raise PoolShutdown(f"{self!r} is shut down and takes no more work; adopt another executor")
 
@@ -82,7 +76,7 @@ class AdoptedExecutor:
                 print(await ex.spawn(pow, 2, 3))  # -> 8
         """
         context = self._context()
-        return outcome_of(self._pool, self._given(fn, args, kwargs, context), fn, context)
+        return outcome_of(self._pool, self._given("spawn", fn, args, kwargs, context), fn, context)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> FlowVar[T]:
         """Give it ``fn(*args, **kwargs)``; returns the ``FlowVar``.
@@ -93,7 +87,7 @@ class AdoptedExecutor:
                 print(await ex.submit(pow, 2, 3))  # -> 8
         """
         context = self._context()
-        return outcome_of(self._pool, self._given(fn, args, kwargs, context), fn, context)
+        return outcome_of(self._pool, self._given("submit", fn, args, kwargs, context), fn, context)
 
     @property
     def go_thread(self) -> GoThread:
@@ -117,15 +111,15 @@ class AdoptedExecutor:
         if asked is not None and not self._takes_context:
             raise TypeError(f"{self!r} takes no context=: a call does not run on a thread of this interpreter")
         context = self._context() if asked is None else asked
-        return foreign_goroutine(self._pool, self._given(fn, args, kwargs, context), fn, context, name)
+        return foreign_goroutine(self._pool, self._given("go_thread", fn, args, kwargs, context), fn, context, name)
 
     def _context(self) -> Context | None:
         return copy_context() if self._takes_context else None
 
     def _given(
-        self, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], context: Context | None
+        self, verb: str, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], context: Context | None
     ) -> concurrent.futures.Future[T]:
-        check_plain(fn, "an adopted executor runs", "go_thread(fn) runs a coroutine function")
+        check_plain(fn, verb, "an adopted executor runs", "go_thread(fn) runs a coroutine function")
         try:
             if context is not None:
                 return self._executor.submit(context.run, fn, *args, **kwargs)
@@ -136,18 +130,12 @@ class AdoptedExecutor:
 
     def _refused(self, exc: RuntimeError) -> None:
         try:
-            self.check_open()
+            self._check_open()
         except PoolShutdown as refused:
             raise refused from exc
 
-    def map(self, fn: Callable[[Any], T], items: Iterable[Any], chunksize: int) -> list[T]:
-        """The list of ``fn(item)``, in order: ``concurrent.futures.Executor.map``. For the parallel loops.
-
-        Example::
-
-            with adopt(concurrent.futures.ThreadPoolExecutor(2)) as ex:
-                print(ex.map(abs, [-1, 2], 1))  # -> [1, 2]
-        """
+    def _map(self, fn: Callable[[Any], T], items: Iterable[Any], chunksize: int) -> list[T]:
+        """The list of ``fn(item)``, in order: ``concurrent.futures.Executor.map``. For the parallel loops."""
         if self._takes_context:
             fn = partial(_in_a_copy, copy_context(), fn)
         try:
@@ -194,8 +182,23 @@ class AdoptedExecutor:
     ) -> None:
         await asyncio.to_thread(self.shutdown)
 
+    if not TYPE_CHECKING:  # a type checker would see no unknown attribute then
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_attribute(self, name)
+
     def __repr__(self) -> str:
         return f"<AdoptedExecutor {self._executor!r}>"
+
+
+def check_adopted(executor: AdoptedExecutor) -> None:
+    """PoolShutdown if it is shut down."""
+    executor._check_open()  # pyright: ignore[reportPrivateUsage]
+
+
+def map_adopted(executor: AdoptedExecutor, fn: Callable[[Any], T], items: Iterable[Any], chunksize: int) -> list[T]:
+    """The list of ``fn(item)``, in order, on the executor."""
+    return executor._map(fn, items, chunksize)  # pyright: ignore[reportPrivateUsage]
 
 
 def _has_our_threads(executor: concurrent.futures.Executor) -> bool:

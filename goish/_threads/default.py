@@ -7,7 +7,7 @@ from typing import Final
 
 from .._checks import check_whole
 from .._runtime.core import install_host, interpreter_ends, pool_of, set_default_pool
-from .adopted import AdoptedExecutor, AnyExecutor
+from .adopted import AdoptedExecutor, AnyExecutor, check_adopted
 from .executor import Executor, check_open
 
 __all__ = ["default_executor", "set_default_executor", "set_workers"]
@@ -50,7 +50,7 @@ def set_default_executor(executor: AnyExecutor | None) -> None:
     """
     global _default, _own
     if isinstance(executor, AdoptedExecutor):
-        executor.check_open()
+        check_adopted(executor)
         set_default_pool(None, executor)
     elif isinstance(executor, Executor):
         check_open(executor)

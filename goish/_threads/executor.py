@@ -9,15 +9,15 @@ from __future__ import annotations
 import itertools
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Never, Self, TypeAlias
 
-from .._checks import check_choice, check_no_loop, check_text, check_whole
+from .._checks import check_choice, check_no_loop, check_text, check_whole, without_unknown
 from .._runtime.core import Pool, Spawner, pool_of
 from .children import Children
 from .cpus import cpu_count
 from .workers import Threads
 
-__all__ = ["Executor", "ExecutorStatistics", "OnFull", "check_open"]
+__all__ = ["Executor", "ExecutorStatistics", "OnFull", "check_open", "no_attribute"]
 
 OnFull: TypeAlias = Literal["raise", "block", "run"]
 
@@ -82,6 +82,7 @@ class Executor(Spawner):
             print(sync(fv))  # -> 45
     """
 
+    @without_unknown
     def __init__(
         self,
         workers: int | None = None,
@@ -91,7 +92,11 @@ class Executor(Spawner):
         max_threads: int | None = None,
         children: Children = "keep",
         name: str | None = None,
+        **unknown: Never,
     ) -> None:
+        for keyword in unknown:
+            hint = ": how many calls run at once is workers=" if keyword == "max_workers" else ""
+            raise TypeError(f"Executor() got an unexpected keyword argument {keyword!r}{hint}")
         given = None if max_threads is None else check_whole("max_threads", max_threads)
         size = _by_itself(given) if workers is None else check_whole("workers", workers)
         most = size + MORE_THREADS if given is None else given
@@ -213,8 +218,7 @@ class Executor(Spawner):
     if not TYPE_CHECKING:  # a type checker would see no unknown attribute then
 
         def __getattr__(self, name: str) -> Any:
-            hint = ": parallel_map(fn, items, executor=ex) gives a list" if name == "map" else ""
-            raise AttributeError(f"'Executor' object has no attribute {name!r}{hint}", name=name, obj=self)
+            raise no_attribute(self, name)
 
     def __repr__(self) -> str:
         return f"<Executor {self._name!r}{' shut down' if self.is_shutdown() else ''}>"
@@ -232,6 +236,12 @@ def _follow(max_threads: int | None, pool: Pool) -> None:
     size = _by_itself(max_threads)
     if size != pool.size and not pool.is_closed():
         pool._resize(size, size + MORE_THREADS if max_threads is None else max_threads)
+
+
+def no_attribute(executor: object, name: str) -> AttributeError:
+    hint = ": parallel_map(fn, items, executor=ex) gives a list" if name == "map" else ""
+    text = f"{type(executor).__name__!r} object has no attribute {name!r}{hint}"
+    return AttributeError(text, name=name, obj=executor)
 
 
 def check_open(executor: Executor) -> None:

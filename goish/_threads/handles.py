@@ -12,9 +12,9 @@ import contextlib
 import math
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from time import monotonic
-from typing import Any, Final, TypeAlias, TypeVar, overload
+from typing import Any, Final, Never, TypeAlias, TypeVar, cast, overload
 
-from .._checks import check_no_loop, check_timeout
+from .._checks import check_no_loop, check_timeout, without_unknown
 from .._runtime.core import (
     Chan,
     FlowVar,
@@ -133,7 +133,7 @@ def sync_all(*handles: Any, timeout: float | None = None) -> tuple[Any, ...]:
 def _join_all(handles: Sequence[Handle[Any]], timeout: float | None) -> None:
     """Wait until all are done, taking nothing."""
     check_timeout(timeout)
-    deadline = math.inf if timeout is None else monotonic() + timeout
+    deadline = _deadline(timeout)
     key = id(handles)
     joint_waits[key] = _are_behind, handles
     try:
@@ -146,11 +146,22 @@ def _join_all(handles: Sequence[Handle[Any]], timeout: float | None) -> None:
                 join_helping(behind, left)
             else:
                 _join(behind, left)
-    except BaseException:
+    except BaseException as exc:
         _give_up(handles)
+        if _is_late(exc, deadline):
+            raise TimeoutError(f"sync_all(): not within {timeout:g} s") from None
         raise
     finally:
         joint_waits.pop(key, None)
+
+
+def _deadline(timeout: float | None) -> float:
+    return math.inf if timeout is None else monotonic() + timeout
+
+
+def _is_late(exc: BaseException, deadline: float) -> bool:
+    """Whether it is the end of the wait. A signal handler may raise a TimeoutError too."""
+    return isinstance(exc, TimeoutError) and monotonic() >= deadline
 
 
 def _join(future: asyncio.Future[Any], timeout: float | None) -> None:
@@ -239,12 +250,16 @@ def sync_any(*handles: Any, timeout: float | None = None) -> tuple[int, Any]:
     _check(handles, "sync_any")
     _check_not_empty(handles, "sync_any")
     check_no_loop("sync_any()", "await wait_any(...)")
+    check_timeout(timeout)
+    deadline = _deadline(timeout)
     first = go_thread(_first, handles)
     try:
         i = first.result_blocking(timeout)
-    except BaseException:
+    except BaseException as exc:
         first.cancel("nobody waits any more")
         _give_up(handles)
+        if _is_late(exc, deadline):
+            raise TimeoutError(f"sync_any(): not within {timeout:g} s") from None
         raise
     _give_up_others(handles, i)
     return i, _sync(handles[i])
@@ -282,11 +297,13 @@ async def wait_all(
 ) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8]: ...
 @overload
 async def wait_all(*handles: Handle[T]) -> tuple[T, ...]: ...
-async def wait_all(*handles: Any) -> tuple[Any, ...]:
+@without_unknown
+async def wait_all(*handles: Any, **unknown: Never) -> tuple[Any, ...]:
     """Wait until all are done, and take their results, in this order.
 
     If some failed, it waits for the others all the same and raises: the exception if it is one, an ExceptionGroup if
-    there are several. A cancel ends the wait and leaves them as they are. TypeError for other things.
+    there are several. A cancel ends the wait and leaves them as they are. TypeError for other things. Where one may
+    wait for another that fails, use ``asyncio.TaskGroup``, which cancels the others: this waits for them for ever.
 
     Example::
 
@@ -295,6 +312,7 @@ async def wait_all(*handles: Any) -> tuple[Any, ...]:
 
         print(await wait_all(go(square, 3), go_thread(pow, 2, 3), spawn(pow, 2, 4)))  # -> (9, 8, 16)
     """
+    _check_keywords(unknown, "wait_all")
     _check(handles, "wait_all")
     key = id(handles)
     joint_waits[key] = _are_behind, handles
@@ -342,7 +360,8 @@ async def wait_any(
 ) -> tuple[int, T1 | T2 | T3 | T4 | T5 | T6 | T7 | T8]: ...
 @overload
 async def wait_any(*handles: Handle[T]) -> tuple[int, T]: ...
-async def wait_any(*handles: Any) -> tuple[int, Any]:
+@without_unknown
+async def wait_any(*handles: Any, **unknown: Never) -> tuple[int, Any]:
     """Wait until one is done: its position among ``handles``, and its result, which is taken.
 
     The others are left as they are: one that fails later, and that nobody awaits, is logged. Its exception is raised
@@ -358,6 +377,7 @@ async def wait_any(*handles: Any) -> tuple[int, Any]:
         print(await wait_any(slow, go_thread(pow, 2, 3)))  # -> (1, 8)
         slow.cancel()
     """
+    _check_keywords(unknown, "wait_any")
     _check(handles, "wait_any")
     _check_not_empty(handles, "wait_any")
     try:
@@ -527,6 +547,16 @@ def _raise(errors: list[BaseException], what: str) -> None:
         raise BaseExceptionGroup(f"{len(errors)} of the calls of {what}() failed", errors)
 
 
+def _check_keywords(unknown: dict[str, Never], what: str) -> None:
+    for keyword in unknown:
+        if keyword == "timeout":
+            raise TypeError(
+                f"{what}() takes no timeout: asyncio.timeout(seconds) around the await; "
+                f"on a thread {what.replace('wait', 'sync')}(..., timeout=seconds)"
+            )
+        raise TypeError(f"{what}() got an unexpected keyword argument {keyword!r}")
+
+
 def _check(handles: Sequence[object], what: str) -> None:
     for handle in handles:
         if not isinstance(handle, _KINDS):
@@ -537,6 +567,9 @@ def _check(handles: Sequence[object], what: str) -> None:
 
 
 def _instead(handle: object, what: str) -> str:
+    if isinstance(handle, Op):
+        cast("Any", handle).close()  # so that it does not complain, besides, that nobody awaited it
+        return ": an operation is awaited by itself, or in a coroutine: go(coro)"
     if isinstance(handle, Coroutine):
         return ": go(coro) starts a coroutine"
     if isinstance(handle, concurrent.futures.Future):

@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar, overload
 
 from .._runtime.core import FlowVar, as_goroutine, check_cancel, check_plain, try_spawn
 from ..errors import SyncOnLoop
-from .adopted import AdoptedExecutor, AnyExecutor, check_executor
+from .adopted import AdoptedExecutor, AnyExecutor, check_executor, map_adopted
 from .default import default_executor
 from .executor import Executor, check_open
 
@@ -66,7 +66,7 @@ def parallel_for(
     """
     loop = _Loop(executor, items, grain, "parallel_for", fn)
     if loop.adopted is not None:
-        loop.adopted.map(fn, loop.items, loop.grain)
+        map_adopted(loop.adopted, fn, loop.items, loop.grain)
     else:
         loop.run(_for(fn, loop))
 
@@ -82,7 +82,7 @@ def parallel_map(
     """
     loop = _Loop(executor, items, grain, "parallel_map", fn)
     if loop.adopted is not None:
-        return loop.adopted.map(fn, loop.items, loop.grain)
+        return map_adopted(loop.adopted, fn, loop.items, loop.grain)
     return [result for piece in loop.run(_map(fn, loop)) for result in piece]
 
 
@@ -128,7 +128,7 @@ def parallel_reduce(
     if loop.adopted is None:
         pieces = loop.run(_reduce(combine, map, loop))
     else:
-        pieces = list(loop.items) if map is None else loop.adopted.map(map, loop.items, loop.grain)
+        pieces = list(loop.items) if map is None else map_adopted(loop.adopted, map, loop.items, loop.grain)
     if initial is not _MISSING:
         pieces.insert(0, initial)
     if not pieces:
@@ -213,7 +213,7 @@ class _Loop(Generic[T]):
         self.what = what
         if not callable(fn) and not isinstance(fn, CoroutineType):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"{_USAGE[what]}: the function comes first, got {fn!r} of type {type(fn).__name__}")
-        check_plain(fn, f"{what}() takes", _FOR_COROUTINES)
+        check_plain(fn, "spawn", f"{what}() takes", _FOR_COROUTINES)
         given = check_executor(executor) or default_executor()
         self.adopted = given if isinstance(given, AdoptedExecutor) else None
         if isinstance(given, Executor):

@@ -177,7 +177,7 @@ class sync_scope:  # noqa: N801
                 "this sync_scope has ended and takes no more work: nothing that is given to it outlives it"
             )
 
-    def add(self, g: Goroutine[Any]) -> None:
+    def _add(self, g: Goroutine[Any]) -> None:
         """Take in a goroutine that is made for a worker thread within the scope."""
         with self._lock:
             if self._over:
@@ -235,7 +235,7 @@ class sync_scope:  # noqa: N801
         current_scope.reset(self._token)
         if exc is not None:
             self._cancel()
-        joint_waits[id(self)] = sync_scope.will_raise, self
+        joint_waits[id(self)] = sync_scope._will_raise, self
         try:
             yield
         finally:
@@ -244,7 +244,7 @@ class sync_scope:  # noqa: N801
                 self._over = True
             self._failed.clear()  # errors that were not raised are panics
 
-    def will_raise(self, g: Goroutine[Any]) -> bool:
+    def _will_raise(self, g: Goroutine[Any]) -> bool:
         """Whether ``g`` is one of its calls; asked while it waits for them at its end."""
         with self._lock:
             return g in self._left or g in self._failed

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import sys
+import types
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,6 +31,9 @@ from goish import (
 )
 from goish.parallel import spawn
 
+if TYPE_CHECKING:
+    from conftest import Driver
+
 FORGOTTEN: dict[str, Callable[[Chan[int]], object]] = {
     "chan send": lambda ch: ch.send(1),
     "chan receive": lambda ch: ch.recv(),
@@ -37,19 +42,126 @@ FORGOTTEN: dict[str, Callable[[Chan[int]], object]] = {
     "gosched": lambda _: gosched(),
     "wait group": lambda _: WaitGroup().wait(),
 }
+ON_A_THREAD = {
+    "chan send": "ch.send_blocking(v)",
+    "chan receive": "v = ch.recv_blocking()",
+    "select": "index, v, ok = select_blocking(...)",
+    "sleep": "time.sleep(seconds)",
+    "gosched": "time.sleep(0)",
+    "wait group": "wg.wait_blocking()",
+}
 
 
-@pytest.mark.parametrize("name", FORGOTTEN)
-def test_a_forgotten_await_is_told_where_it_happened(name: str) -> None:
+def forget(name: str) -> list[tuple[str, int]]:
+    """The warnings, each with how many lines it is off the one that forgets."""
     ch: Chan[int] = chan(1)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         FORGOTTEN[name](ch)
         line = sys._getframe().f_lineno - 1
-    assert [(str(w.message), w.lineno if w.filename == __file__ else 0) for w in caught] == [
-        (f"goish: a '{name}' was never awaited, so it has not happened", line)
-    ]
     assert len(ch) == 0
+    return [(str(w.message), w.lineno - line) for w in caught if w.filename == __file__]
+
+
+@pytest.mark.parametrize("name", FORGOTTEN)
+async def test_a_forgotten_await_is_told_where_it_happened(name: str) -> None:
+    assert forget(name) == [(f"goish: a '{name}' was never awaited, so it has not happened", 0)]
+
+
+@pytest.mark.parametrize("name", FORGOTTEN)
+def test_what_is_forgotten_on_a_thread_without_a_loop_is_told_with_the_call_that_blocks(name: str) -> None:
+    [(text, line)] = forget(name)
+    assert text.endswith(f"not happened; without an event loop, as on this thread, write {ON_A_THREAD[name]}")
+    assert line == 0
+
+
+async def nothing() -> None:
+    pass
+
+
+def unpack(op: Any) -> None:
+    _value, _ok = op
+
+
+ITERATED: dict[str, tuple[Callable[[Chan[int]], Any], str]] = {
+    "send": (lambda ch: ch.send(1), "await ch.send(v)"),
+    "recv": (lambda ch: ch.recv(), "v = await ch.recv()"),
+    "recv_ok": (lambda ch: ch.recv_ok(), "v, ok = await ch.recv_ok()"),
+    "recv_info": (lambda ch: ch.recv_info(), "v, ok, waited = await ch.recv_info()"),
+    "wait_closed": (lambda ch: ch.wait_closed(), "await ch.wait_closed()"),
+    "select": (lambda ch: select(ch.recv(), ch.send(1)), "index, v, ok = await select(...)"),
+    "sleep": (lambda _: sleep(1), "await sleep(seconds)"),
+    "gosched": (lambda _: gosched(), "await gosched()"),
+    "wait": (lambda _: WaitGroup().wait(), "await wg.wait()"),
+}
+
+
+@pytest.mark.parametrize("name", ITERATED)
+@pytest.mark.parametrize("use", [unpack, list, lambda op: print(*op)], ids=["unpacked", "list", "star"])
+async def test_a_forgotten_await_of_what_is_unpacked_is_an_error_and_nothing_has_happened(name: str, use: Any) -> None:
+    ch: Chan[int] = chan(3)
+    ch.try_send_many([1, 2])
+    make, written = ITERATED[name]
+    with nothing_is_forgotten():
+        with pytest.raises(TypeError, match=rf"^an operation is awaited, not iterated: {re.escape(written)}$"):
+            use(make(ch))
+        op = make(ch)
+        with pytest.raises(TypeError, match="awaited, not iterated"):
+            use(op)
+        del op  # which is no second mistake
+    assert ch.try_recv_many() == [1, 2]
+
+
+def test_what_is_unpacked_on_a_thread_without_a_loop_is_told_the_call_that_blocks() -> None:
+    ch: Chan[int] = chan(1)
+    ch.try_send(1)
+    with pytest.raises(TypeError, match=r"await ch\.recv_ok\(\); without .* v, ok = ch\.recv_ok_blocking\(\)$"):
+        unpack(ch.recv_ok())
+    assert len(ch) == 1
+
+
+async def test_an_operation_that_was_iterated_by_mistake_can_still_be_awaited() -> None:
+    ch: Chan[int] = chan(1)
+    op = ch.send(1)
+    with pytest.raises(TypeError, match="awaited, not iterated"):
+        unpack(op)
+    assert await op is False
+    assert len(ch) == 1
+
+
+@types.coroutine
+def by_hand(awaitable: Any) -> Generator[Any, Any, Any]:
+    return (yield from awaitable.__await__())
+
+
+async def awaiting_by_hand(awaitable: Any) -> Any:
+    return await by_hand(awaitable)
+
+
+async def test_yield_from_what_await_gives_waits_for_an_operation_and_for_a_goroutine(drive: Driver) -> None:
+    ch: Chan[int] = chan()
+    sender = drive.spawn(awaiting_by_hand, ch.send(1))
+    assert await by_hand(ch.recv()) == 1
+    await by_hand(sender)
+    assert await by_hand(select(ch.recv(), default=True)) == (-1, None, False)
+    assert await by_hand(go(nothing)) is None
+
+
+async def test_a_goroutine_that_is_unpacked_is_told_wait_all(run: Driver) -> None:
+    g = go(nothing)
+    with pytest.raises(TypeError, match=r"a goroutine is awaited, not iterated: .* a, b = await wait_all\(g, h\)"):
+        unpack(g)
+    assert await g is None
+
+
+async def test_a_task_of_the_factory_is_iterated_as_one_of_asyncio(run: Driver) -> None:
+    loop = asyncio.get_running_loop()
+    for make in (lambda: goish.task_factory(loop, nothing()), lambda: asyncio.Task(nothing())):
+        iterated, over = make(), make()
+        with pytest.raises(RuntimeError):
+            list(iterated)
+        await over
+        assert list(over) == []
 
 
 def test_a_warning_that_is_an_error_breaks_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
@@ -146,9 +258,12 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "select, default": lambda: select(chan().recv(), default=5),  # type: ignore[call-overload]
     "select, timeout": lambda: select(chan().recv(), timeout=5),  # type: ignore[call-overload]
     "select, unknown keyword": lambda: select(chan().recv(), quickly=True),  # type: ignore[call-overload]
+    "select, a list": lambda: select([chan().recv()]),  # type: ignore[call-overload]
     "select, twice the same": lambda: select(*[chan().recv()] * 2),
     "select, another argument fails": lambda: select(chan().recv(), chan().send(1 // 0)),
     "try_select, default": lambda: try_select(chan().recv(), default=True),  # type: ignore[call-overload]
+    "select_blocking, unknown keyword": lambda: select_blocking(chan().send(1), wait=1),  # type: ignore[call-overload]
+    "wait_all of an operation": lambda: goish.wait_all(chan().recv()),  # type: ignore[call-overload]
     "sleep": lambda: sleep("long"),  # type: ignore[arg-type]
     "go of an operation": lambda: go(chan().recv()),  # type: ignore[call-overload]
     "go, gives an operation": lambda: go(chan().recv),

@@ -39,6 +39,7 @@ from goish import (
     after,
     chan,
     go,
+    go_thread,
     gosched,
     select,
     sleep,
@@ -129,8 +130,10 @@ async def test_unbuffered_send_returns_only_when_a_receiver_has_the_value(spawn:
 async def test_recv_raises_chan_closed_when_closed_and_drained() -> None:
     ch = filled(1, closed=True)
     assert await ch.recv() == 1
-    with pytest.raises(ChanClosed):
+    with pytest.raises(ChanClosed, match="receive on a channel that is closed and drained"):
         await ch.recv()
+    with pytest.raises(ChanClosed, match="receive on a channel that is closed and drained"):
+        ch.try_recv()
 
 
 async def test_recv_ok_tells_the_end_from_a_none() -> None:
@@ -1425,6 +1428,42 @@ def test_place_of_a_finished_producer_may_be_taken(run: Driver) -> None:
         for i in range(3):
             await go(send, ch, i)
         assert [await ch.recv() for _ in range(3)] == [0, 1, 2]
+
+    run(main, debug=True)
+
+
+def test_place_of_a_thread_that_has_ended_and_of_a_call_that_is_over_may_be_taken(run: Driver) -> None:
+    async def main() -> None:
+        by_threads, by_calls = chan(10, flavor="spmc"), chan(10, flavor="spmc")
+        ended = [threading.Thread(target=by_threads.try_send, args=(i,)) for i in range(2)]  # which live on as objects
+        for there in ended:
+            there.start()
+            there.join()
+        for i in range(2):
+            await go_thread(by_calls.try_send, i)
+        for ch in (by_threads, by_calls):
+            ch.try_send(2)
+            assert ch.try_recv_many() == [0, 1, 2]
+
+    run(main, debug=True)
+
+
+def test_a_call_on_a_worker_has_its_place_until_it_is_over(run: Driver) -> None:
+    async def main() -> None:
+        ch, go_on = chan(10, flavor="spmc"), threading.Event()
+        await go(send, ch, 0)  # a thread is checked where another producer was
+
+        def produce() -> None:
+            ch.try_send(1)
+            go_on.wait(60)
+
+        g = go_thread(produce)
+        assert [await ch.recv(), await ch.recv()] == [0, 1]
+        with pytest.raises(FlavorError):
+            ch.try_send(2)
+        go_on.set()
+        await g
+        assert ch.try_send(2)
 
     run(main, debug=True)
 

@@ -392,7 +392,7 @@ async def awaited(op: Any) -> None:
 
 
 def generator_waits(op: Any) -> Generator[Any, Any, None]:
-    yield from op
+    yield from op.__await__()
 
 
 # leaks() counts the references that a suspended frame names; one that is only borrowed would make it invent leaks.

@@ -6,6 +6,7 @@ As a program this is the fuzzer of test_junk_never_crashes: ``python test_bad_in
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 import copy
 import gc
@@ -13,9 +14,11 @@ import math
 import os
 import pickle
 import random
+import re
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
@@ -50,7 +53,7 @@ from goish import (
     sleep,
     try_select,
 )
-from goish.parallel import spawn, submit
+from goish.parallel import Executor, spawn, submit
 
 if TYPE_CHECKING:
     from conftest import Driver
@@ -83,6 +86,17 @@ async def test_go_of_something_that_is_no_function_is_refused(junk: Any) -> None
 async def test_go_of_a_plain_function_names_go_thread(junk: Any) -> None:
     with pytest.raises(TypeError, match="go_thread"):
         go(junk)
+
+
+@pytest.mark.parametrize("fn", [len, time.sleep, math.sqrt])
+async def test_go_of_a_function_of_c_does_not_call_it_and_does_not_say_that_it_did(fn: Any) -> None:
+    with pytest.raises(TypeError, match=r"is a plain function, which was not called\. .* go_thread\(fn, \.\.\.\)"):
+        go(fn, "what it would refuse itself")
+
+
+async def test_go_of_an_operation_says_that_it_is_awaited() -> None:
+    with pytest.raises(TypeError, match="an operation is awaited, in an async def"):
+        go(chan().recv())  # type: ignore[call-overload]
 
 
 async def test_go_of_a_generator_or_an_async_generator_is_refused() -> None:
@@ -145,6 +159,16 @@ KEYWORDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "chan": (lambda _: chan(maxsize=1), "chan(8)"),  # type: ignore[call-overload]
     "Chan": (lambda _: Chan(maxsize=1), "chan(8)"),  # type: ignore[call-arg]
     "PriorityChan": (lambda _: PriorityChan(size=1), "chan(8)"),  # type: ignore[call-arg]
+    "chan, cap": (lambda _: chan(cap=1), "chan(8)"),  # type: ignore[call-overload]
+    "recv_many": (lambda ch: ch.recv_many(1, timeout=1), "linger=seconds"),
+    "recv_many, view": (lambda ch: ch.receiver.recv_many(1, timeout=1), "asyncio.timeout(seconds)"),
+    "Executor": (lambda _: Executor(max_workers=1), "workers="),  # type: ignore[arg-type]
+    "options, children": (lambda _: go.options(children="keep"), "go_thread.options(children=...)"),  # type: ignore[call-arg]
+    "options": (
+        lambda _: go.options(nme="x"),
+        "takes name, context and on_panic; got an unexpected",
+    ),  # type: ignore[call-arg]
+    "options, thread": (lambda _: go_thread.options(nme="x"), "takes name, context, children and on_panic; got"),  # type: ignore[call-arg]
     "go": (lambda _: go(nothing, name="x"), "go.options(name=...)"),  # type: ignore[call-overload]
     "go, context": (lambda _: go(nothing, context=1), "go.options(context=...)"),  # type: ignore[call-overload]
     "go, on_panic": (lambda _: go(nothing, on_panic="log"), "go.options(on_panic=...)"),  # type: ignore[call-overload]
@@ -163,12 +187,25 @@ async def test_a_keyword_that_another_library_takes_is_answered_by_what_to_write
     assert instead in told(lambda: call(chan(1)))
 
 
+@pytest.mark.parametrize("wait", [goish.wait_all, goish.wait_any])
+async def test_a_timeout_of_a_wait_for_several_is_answered_by_what_to_write_instead(wait: Any) -> None:
+    g = go(nothing)
+    with pytest.raises(
+        TypeError, match=r"takes no timeout: asyncio\.timeout\(seconds\) .* sync_a\w\w\(\.\.\., timeout="
+    ):
+        await wait(g, timeout=1)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'quickly'"):
+        await wait(g, quickly=True)
+    await g
+
+
 async def test_a_keyword_that_nobody_takes_is_called_unexpected() -> None:
     ch: Any = chan(1)
     for call in (lambda: select(ch.recv(), quickly=True), lambda: ch.recv(quickly=True), lambda: chan(quickly=True)):  # type: ignore[call-overload]
         assert "unexpected keyword argument 'quickly'" in told(call)
     assert "keyword" in told(lambda: ch.send(1, quickly=True))
     assert "go.options" not in told(lambda: go(nothing, quickly=True))  # type: ignore[call-overload]
+    assert "unexpected keyword argument 'quickly'" in told(lambda: Executor(quickly=True))  # type: ignore[arg-type]
 
 
 async def test_a_function_that_takes_the_keyword_gets_it_and_one_that_fails_of_itself_gets_no_advice() -> None:
@@ -330,6 +367,9 @@ def test_priority_is_a_number() -> None:
         ch.try_send(1, priority="high")
     with pytest.raises(TypeError):
         ch.send(1, priority=None)
+    for send in (ch.send, ch.try_send, ch.send_blocking):
+        with pytest.raises(TypeError, match="a priority is a number, got 'high' of type str"):
+            send(1, priority="high")
     assert len(ch) == 0
 
 
@@ -339,10 +379,9 @@ def test_batches_check_their_arguments() -> None:
         ch.try_send_many(5)
     with pytest.raises(ValueError, match="max"):
         ch.try_recv_many(-1)
-    with pytest.raises(TypeError):
-        ch.try_recv_many("all")
-    with pytest.raises(TypeError):
-        ch.try_recv_many(1.5)
+    for junk in ("all", 1.5):
+        with pytest.raises(TypeError, match=f"max is a whole number, 0 or more, got {junk!r} of type "):
+            ch.try_recv_many(junk)
     assert len(ch) == 0
 
 
@@ -352,9 +391,9 @@ async def test_many_at_once_checks_its_arguments() -> None:
     for bad in (0, -1):
         with pytest.raises(ValueError, match="max"):
             await ch.recv_many(bad)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="max is a whole number, 1 or more, got 'all' of type str"):
         await ch.recv_many("all")
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="linger is a number of seconds, got 'long' of type str"):
         await ch.recv_many(1, linger="long")
     with pytest.raises(TypeError):
         await ch.send_many(5)
@@ -508,6 +547,34 @@ async def test_select_refuses_what_is_no_channel_operation(junk: Any) -> None:
     assert len(ready) == 0
 
 
+NO_CASES: dict[str, tuple[Callable[[], Any], str]] = {
+    "sleep": (lambda: sleep(1), "not sleep(): a timeout is after(seconds).recv()"),
+    "gosched": (
+        lambda: gosched(),
+        "default=True does not wait; the end of a goroutine that awaits it is ended(go(...))",
+    ),
+    "select": (lambda: select(chan().recv()), "not a select: give its cases to this one"),
+    "anext": (lambda: anext(chan()), "not anext(ch): ch.recv()"),
+    "list": (lambda: [chan().recv()], "one by one, select(*cases); got [<Op chan receive new>] of type list"),
+    "generator": (lambda: (op for op in ()), "one by one, select(*cases)"),
+    "number": (lambda: 5, "ch.wait_closed(), ended(g)), None or NIL; got 5 of type int"),
+}
+
+
+@pytest.mark.parametrize("name", NO_CASES)
+async def test_select_of_what_is_no_case_says_what_is(name: str) -> None:
+    make, words = NO_CASES[name]
+    case = make()
+    assert words in told(lambda: select(chan().recv(), case))  # type: ignore[arg-type]
+    assert words in told(lambda: try_select(case))
+
+
+async def test_select_of_the_await_of_a_goroutine_says_ended(run: Driver) -> None:
+    g = go(nothing)
+    assert "its end is ended(g)" in told(lambda: select(g.__await__()))  # type: ignore[call-overload]
+    await g
+
+
 async def test_select_of_a_channel_says_what_to_write() -> None:
     with pytest.raises(TypeError, match=r"ch\.recv\(\) or ch\.send\(v\)"):
         select(chan())
@@ -557,11 +624,22 @@ def test_counter_does_not_go_below_zero() -> None:
         wg.add(-3)
     assert wg.count == 2
     for junk in ("1", None, 1.5):
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match=rf"add\(\) takes a whole number, got {junk!r} of type"):
             wg.add(junk)  # type: ignore[arg-type]
     with pytest.raises(OverflowError):
         wg.add(2**64)
     assert wg.count == 2
+
+
+def test_a_wait_group_and_a_token_take_no_arguments_and_say_what_does_it() -> None:
+    make: Any = WaitGroup
+    assert "it starts at zero; wg.add(n) counts up" in told(lambda: make(3))
+    assert "unexpected keyword argument 'n'" in told(lambda: make(n=3))
+    token: Any = goish.CancelToken
+    for call in (lambda: token(3), lambda: token(timeout=5)):
+        assert "a deadline is loop.call_later(seconds, token.cancel)" in told(call)
+    assert not token().cancelled()
+    assert make().count == 0
 
 
 def test_counter_does_not_wrap_around() -> None:
@@ -668,12 +746,54 @@ def test_arguments_of_a_parallel_loop_the_wrong_way_round_are_told(loop: Any) ->
 def test_attributes_of_others_are_told_what_is_there() -> None:
     with pytest.raises(AttributeError, match=r"parallel_map\(fn, items, executor=ex\)"):
         _ = goish.parallel.Executor().map  # type: ignore[attr-defined]  # pyright: ignore
+    with concurrent.futures.ThreadPoolExecutor(1) as theirs:
+        with pytest.raises(AttributeError, match=r"'AdoptedExecutor' object .* parallel_map\(fn, items, executor=ex\)"):
+            _ = goish.parallel.adopt(theirs).map  # type: ignore[attr-defined]  # pyright: ignore
     with pytest.raises(AttributeError, match=r"attribute 'frobnicate'$"):
         _ = goish.parallel.Executor().frobnicate  # type: ignore[attr-defined]  # pyright: ignore
     fv = goish.parallel.submit(int)
     with pytest.raises(AttributeError, match="as_goroutine"):
         _ = fv.cancelled  # type: ignore[attr-defined]  # pyright: ignore
     assert goish.parallel.sync(fv) == 0
+
+
+HOMES = (goish.parallel, goish.runtime, goish.errors, goish.debug)
+ELSEWHERE = [(name, home) for home in HOMES for name in home.__all__ if name not in goish.__all__]
+
+
+@pytest.mark.parametrize(("name", "home"), ELSEWHERE, ids=[name for name, _ in ELSEWHERE])
+def test_a_name_of_another_module_is_told_where_it_is(name: str, home: Any) -> None:
+    if name == "sync":
+        assert goish.sync is sys.modules["goish.sync"], "the package of Go's that is called so"
+        return
+    where = re.escape(f": {name} is in {home.__name__}")
+    with pytest.raises(AttributeError, match=rf"^module 'goish' has no attribute '{name}'{where}$"):
+        getattr(goish, name)
+    with pytest.raises(ImportError, match=rf"^cannot import name '{name}' from 'goish'{where}$"):
+        exec(f"from goish import {name}")
+    assert not hasattr(goish, name)
+
+
+def test_a_name_of_another_library_is_told_what_it_is_called_here_and_one_of_nobody_is_not_there() -> None:
+    with pytest.raises(AttributeError, match=r"'gather': await wait_all\(go\(f\), go\(g\)\)$"):
+        _ = goish.gather  # type: ignore[attr-defined]  # pyright: ignore
+    with pytest.raises(ImportError, match=r"'gather' from 'goish': await wait_all"):
+        exec("from goish import gather")
+    with pytest.raises(AttributeError, match=r"has no attribute 'frobnicate'$") as caught:
+        _ = goish.frobnicate  # type: ignore[attr-defined]  # pyright: ignore
+    assert (caught.value.name, caught.value.obj) == ("frobnicate", goish)
+    with pytest.raises(ImportError, match="cannot import name 'frobnicate'"):
+        exec("from goish import frobnicate")
+
+
+def test_what_is_no_number_no_file_and_no_flag_is_refused_by_name() -> None:
+    with pytest.raises(TypeError, match=r"seed\(\) takes an int, got 'x' of type str"):
+        goish.runtime.seed("x")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"file is a text file that is open, got 'dump\.txt' of type str"):
+        goish.debug.dump("dump.txt")  # type: ignore[arg-type]
+    for junk in ("x", 1):
+        with pytest.raises(TypeError, match=f"debug is True, False or None, got {junk!r} of type"):
+            run(nothing, debug=junk)  # type: ignore[arg-type]
 
 
 async def test_goroutine_can_be_neither_copied_nor_pickled(run: Driver) -> None:

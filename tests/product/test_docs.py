@@ -3,7 +3,7 @@
 Comments in a page, which nobody sees rendered, say what a snippet cannot say itself. They stand above the fence:
 
     <!-- continues -->    the snippet needs the names of the one before it
-    <!-- raises X -->     it ends in that exception
+    <!-- raises X -->     it ends in that exception, of which Python prints the ```text block below it
     <!-- alone -->        it runs in a process of its own, for it leaves threads behind
     <!-- prints -->       this ```text block is what the snippet above it prints to standard output
 
@@ -21,6 +21,7 @@ import runpy
 import subprocess
 import sys
 import tomllib
+import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,7 @@ class Snippet:
     source: str
     marks: list[str]
     output: str | None = None
+    error: str | None = None
 
     @property
     def expected(self) -> str | None:
@@ -68,7 +70,8 @@ class Snippet:
         if body is not None:
             goish.run(body)
 
-    def run(self, namespace: dict[str, Any]) -> None:
+    def run(self, namespace: dict[str, Any]) -> BaseException | None:
+        """The exception that it was to end in."""
         try:
             self.execute(namespace)
         except ModuleNotFoundError as missing:
@@ -78,8 +81,16 @@ class Snippet:
         except BaseException as exc:
             if type(exc).__name__ != self.expected:
                 raise
-        else:
-            assert self.expected is None, f"ended without the {self.expected} that the page promises"
+            return exc
+        assert self.expected is None, f"ended without the {self.expected} that the page promises"
+        return None
+
+    def as_a_program(self, told: str, first_goroutine: int) -> str:
+        """What is told of files, lines and goroutines, as if the snippet were a program of its own, ``app.py``."""
+        page = re.escape(str(self.page))
+        told = re.sub(f'(?<=File "){page}(", line )(\\d+)', lambda m: f"app.py{m[1]}{int(m[2]) - self.line}", told)
+        told = re.sub(rf"(?<= at ){page}:(\d+)", lambda m: f"app.py:{int(m[1]) - self.line}", told)
+        return re.sub(r"(?<=goroutine )(\d+)", lambda m: str(int(m[0]) - first_goroutine + 1), told)
 
     def run_alone(self, file: Path) -> str:
         """What it prints."""
@@ -106,6 +117,8 @@ def snippets(page: Path) -> Iterator[list[Snippet]]:
         marks = marks_above(text, fence.start())
         if language == "text" and "prints" in marks:
             chain[-1].output = body
+        elif language == "text" and not marks and chain and chain[-1].expected and chain[-1].error is None:
+            chain[-1].error = body
         elif language == "python":
             snippet = Snippet(page, text.count("\n", 0, fence.start()) + 1, body, marks)
             if "continues" not in marks:
@@ -129,13 +142,36 @@ def test_snippet_runs(
         be_patient(monkeypatch.setattr)
     capsys.readouterr()
     for snippet in chain:
+        error, told, first_goroutine = None, "", next_goroutine()
         if "alone" in snippet.marks:
             printed = snippet.run_alone(tmp_path / "snippet.py")
         else:
-            snippet.run(namespace)
-            printed = capsys.readouterr().out
+            error = snippet.run(namespace)
+            printed, told = capsys.readouterr()
         if snippet.output is not None:
             assert printed == snippet.output
+        if snippet.error is not None:
+            assert error is not None
+            if not isinstance(error, SystemExit):  # which has printed it
+                told = "".join(traceback.format_exception_only(error))
+            assert snippet.as_a_program(told, first_goroutine) == snippet.error
+
+
+def next_goroutine() -> int:
+    """The number that the next goroutine will have."""
+
+    async def number() -> int:
+        g = goish.current_goroutine()
+        assert g is not None
+        return g.id
+
+    return goish.run(number) + 1
+
+
+def test_each_snippet_that_raises_is_followed_by_what_python_prints() -> None:
+    raising = [snippet for chain in CHAINS for snippet in chain if snippet.expected]
+    assert raising
+    assert [f"{snippet.page.name}:{snippet.line}" for snippet in raising if snippet.error is None] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -137,4 +137,8 @@ def test_help_shows_what_a_type_is_made_with() -> None:
     assert str(inspect.signature(goish.Chan)) == "(capacity=0, *, overflow='block', flavor='mpmc', on_undelivered=None)"
     for cls in (goish.CancelToken, goish.WaitGroup):
         assert str(inspect.signature(cls)) == "()"
+    assert str(inspect.signature(goish.PriorityChan)).startswith("(capacity=inf, *, overflow='block'")
+    assert str(inspect.signature(goish.go.options)) == "(*, name=None, context=None, on_panic=None)"
+    for taker in (goish.run, goish.wait_all, goish.wait_any, goish.parallel.Executor):
+        assert "unknown" not in inspect.signature(taker).parameters, "it is there for an error"
     assert str(inspect.signature(goish.parallel.parallel_reduce).parameters["initial"]).endswith("= ...")

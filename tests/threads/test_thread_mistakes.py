@@ -17,6 +17,7 @@ import goish
 from goish import chan, ended, go, go_thread, select
 from goish.errors import PoolFull, PoolShutdown
 from goish.parallel import (
+    AdoptedExecutor,
     Executor,
     adopt,
     parallel_for,
@@ -44,8 +45,20 @@ async def fetch(n: int) -> int:
 
 @pytest.mark.parametrize("verb", [go_thread, spawn, submit])
 def test_who_gives_the_result_instead_of_the_function_is_told_so(verb: Any) -> None:
-    with pytest.raises(TypeError, match=r"go_thread\(fn, x\), not go_thread\(fn\(x\)\)"):
+    name = "go_thread" if verb is go_thread else verb.__name__
+    with pytest.raises(TypeError, match=rf"{name}\(fn, x\), not {name}\(fn\(x\)\)"):
         verb(pow(2, 3))
+
+
+def test_who_gives_the_result_to_an_executor_or_to_sync_is_told_the_verb(
+    elsewhere: concurrent.futures.Executor,
+) -> None:
+    for ex in (Executor(workers=1), adopt(elsewhere)):
+        for name in ("spawn", "submit", "go_thread"):
+            with pytest.raises(TypeError, match=rf"{name}\(fn, x\), not {name}\(fn\(x\)\)"):
+                getattr(ex, name)(pow(2, 3))
+    with pytest.raises(TypeError, match=r"sync\(\) takes what spawn\(\), submit\(\), go_thread\(\) or go\(\) returned"):
+        sync(3)  # type: ignore[arg-type]
 
 
 def test_no_function_at_all_is_said_of_go_thread() -> None:
@@ -224,6 +237,18 @@ def test_a_scope_gives_work_to_its_executor_by_all_three_verbs(elsewhere: concur
     assert len(ran) == 9
     assert sum(thread.startswith("mine") for thread in ran) in (2, 3)  # a spawned call may run where it is waited for
     assert sum(thread.startswith("ThreadPool") for thread in ran) == 3
+
+
+def test_a_scope_and_an_adopted_executor_show_what_programs_call_and_nothing_else() -> None:
+    assert {name for name in dir(sync_scope) if name[0] != "_"} == {"go_thread", "spawn", "submit"}
+    assert {name for name in dir(AdoptedExecutor) if name[0] != "_"} == {
+        "go_thread",
+        "is_shutdown",
+        "shutdown",
+        "spawn",
+        "submit",
+        "workers",
+    }
 
 
 def test_who_has_too_few_threads_is_told_what_to_do() -> None:

@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, assert_type
 
 import goish
-from goish import Chan, Goroutine, Op, PriorityChan, Received, RecvChan, SendChan, WaitGroup
-from goish._runtime.values import _Empty  # pyright: ignore[reportPrivateUsage]
+from goish import Chan, EmptyType, Goroutine, Op, PriorityChan, Received, RecvChan, SendChan, WaitGroup
 from goish.parallel import AnyExecutor, Err, FlowVar, Ok, Pending
 
 
@@ -171,7 +170,7 @@ async def channels(ints: Chan[int]) -> None:
     assert_type(goish.chan(math.inf), Chan[Any])
     assert_type(ints.recv(), Op[int, int])  # awaited; as a case of select
     assert_type(await ints.recv(), int)
-    assert_type(ints.try_recv(), int | Literal[_Empty.EMPTY])
+    assert_type(ints.try_recv(), int | Literal[EmptyType.EMPTY])
     assert_type(await ints.send(1), bool)
     assert_type(await ints.recv_info(), Received[int])
     assert_type(ints.recv_info_blocking(), Received[int])
@@ -338,6 +337,20 @@ async def choosing(ints: Chan[int], texts: Chan[str], jobs: Chan[bytes] | None, 
     goish.select(5)  # type: ignore[call-overload]  # pyright: ignore
     goish.select(ints)  # type: ignore[call-overload]  # pyright: ignore
     goish.try_select(ints.recv(), default=True)  # type: ignore[call-overload]  # pyright: ignore
+    goish.select(ints.recv(), goish.sleep(1))  # type: ignore[call-overload]  # pyright: ignore
+    goish.select(goish.gosched(), default=True)  # type: ignore[call-overload]  # pyright: ignore
+    goish.select_blocking(goish.sleep(1))  # type: ignore[call-overload]  # pyright: ignore
+
+
+async def sleeping() -> None:
+    assert_type(await goish.sleep(1), None)
+    assert_type(await goish.gosched(), None)
+    await asyncio.gather(goish.sleep(1), goish.gosched())
+    await asyncio.wait_for(goish.sleep(1), 2)
+    pause = goish.sleep(1)
+    pause.add_done_callback(print)
+    assert_type(pause.done(), bool)
+    assert_type(pause.result(), None)
 
 
 def on_a_plain_thread(ints: Chan[int], g: goish.Goroutine[bytes]) -> None:
@@ -349,6 +362,15 @@ def on_a_plain_thread(ints: Chan[int], g: goish.Goroutine[bytes]) -> None:
     goish.WaitGroup().wait_blocking(1)
     PriorityChan[str]().send_blocking("urgent", priority=-1)
     ints.send_blocking("x")  # type: ignore[arg-type]  # pyright: ignore
+
+
+def names_that_are_elsewhere(ints: Chan[int]) -> int | EmptyType:
+    goish.spawn(add, 1, 2)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    goish.gather()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    taken = ints.try_recv()
+    if taken is not goish.EMPTY:
+        assert_type(taken, int)
+    return taken
 
 
 def running() -> None:

@@ -30,6 +30,8 @@ cdef class Goroutine:
         return new_op(W_JOIN, self)
 
     def __iter__(self):
+        if not is_task(self):  # asyncio's tasks can be iterated
+            raise TypeError("a goroutine is awaited, not iterated: result = await g, or a, b = await wait_all(g, h)")
         return new_op(W_JOIN, self)
 
     def cancel(self, msg=None):

@@ -75,9 +75,12 @@ static inline void goish_spend_op(PyObject *self, PyObject **held, int taken) {
 
 /* A forgotten await is the commonest mistake of all, and silent: nothing was sent, nothing received. */
 static const char *(*goish_op_name)(PyObject *op);
+static const char *(*goish_op_on_thread)(PyObject *op); /* how a thread without an event loop does it; NULL: it is another mistake */
 
-static void goish_warn_forgotten(PyObject *self) {
-    if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "goish: a '%s' was never awaited, so it has not happened", goish_op_name(self)) < 0)
+static Py_NO_INLINE void goish_warn_forgotten(PyObject *self) { /* out of the way of the ops that were used */
+    const char *call = goish_op_on_thread(self);
+    if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "goish: a '%s' was never awaited, so it has not happened%s%s", goish_op_name(self),
+                         call == NULL ? "" : "; without an event loop, as on this thread, write ", call == NULL ? "" : call) < 0)
         PyErr_WriteUnraisable(NULL);
 }
 
@@ -136,8 +139,8 @@ static int goish_op_clear(PyObject *self) {
 }
 
 static int goish_recycle_ops(PyTypeObject *op_type, int (*fate)(PyObject *, PyObject **),
-                             const char *(*name)(PyObject *), void (*forsake)(PyObject *), int (*finalized)(PyObject *),
-                             void (*taken_apart)(PyObject *)) {
+                             const char *(*name)(PyObject *), const char *(*on_thread)(PyObject *), void (*forsake)(PyObject *),
+                             int (*finalized)(PyObject *), void (*taken_apart)(PyObject *)) {
     goish_no_args = PyTuple_New(0);
     if (goish_no_args == NULL) return -1;
     goish_op_type = op_type;
@@ -146,6 +149,7 @@ static int goish_recycle_ops(PyTypeObject *op_type, int (*fate)(PyObject *, PyOb
     op_type->tp_dealloc = goish_op_dealloc;
     goish_op_fate = fate;
     goish_op_name = name;
+    goish_op_on_thread = on_thread;
     goish_op_forsake = forsake;
     goish_op_finalized = finalized;
     goish_op_taken_apart = taken_apart;

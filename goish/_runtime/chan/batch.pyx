@@ -47,10 +47,18 @@ cdef bint chan_try_send_batch(Chan ch, object values) except -1:
     return happened == HAPPENED or happened == DROPPED
 
 
-cdef Py_ssize_t check_at_least_one(Py_ssize_t most) except -1:
-    if most < 1:
-        raise ValueError(f"max must be one or more, got {most}")
+cdef Py_ssize_t checked_max(object most, Py_ssize_t least) except -1:
+    if not isinstance(most, int) and not hasattr(most, "__index__"):
+        raise TypeError(f"max is a whole number, {least} or more, got {most!r} of type {type(most).__name__}")
+    if most < least:
+        raise ValueError(f"max is {least} or more, got {most}")
     return most
+
+
+cdef double checked_linger(object linger) except? -1.0:
+    if not (hasattr(linger, "__float__") or hasattr(linger, "__index__")):
+        raise TypeError(f"linger is a number of seconds, got {linger!r} of type {type(linger).__name__}")
+    return linger
 
 
 cdef bint room_for(Chan ch, Py_ssize_t n) noexcept:
@@ -80,15 +88,13 @@ cdef bint room_for(Chan ch, Py_ssize_t n) noexcept:
 
 cdef list chan_try_recv_batch(Chan ch, object most):
     # Receives in one critical section: the list is made before, because making it may run the collector, which runs user code.
-    cdef Py_ssize_t limit = PY_SSIZE_T_MAX if most is None else most
+    cdef Py_ssize_t limit = PY_SSIZE_T_MAX if most is None else checked_max(most, 0)
     cdef Py_ssize_t n = 0
     cdef AfterUnlock aside
     cdef PyObject* value = NULL
     cdef PyObject* woken = NULL
     cdef PyObject** last = &woken
     cdef list values
-    if limit < 0:
-        raise ValueError(f"max must be zero or more, got {most}")
     if ch.flags & (C_TIMER | C_SINGLE_RECEIVER):
         check_flavor(ch, False)
         if ch.flags & C_TIMER:

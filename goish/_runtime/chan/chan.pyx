@@ -256,7 +256,7 @@ cdef class Chan:
         """
         return send_many(self, values)
 
-    def recv_many(self, Py_ssize_t max, *, double linger=0.0):
+    def recv_many(self, max, *, linger=0.0):
         """Waits for one value, takes what else is there, and waits up to ``linger`` seconds for more.
 
         A coroutine: await it. Returns a list of 1 to ``max`` values, or ``[]`` when the channel is closed and drained.
@@ -270,7 +270,7 @@ cdef class Chan:
             await ch.send_many("abc")
             print(await ch.recv_many(2))  # -> ['a', 'b']
         """
-        return recv_many(self, check_at_least_one(max), linger)
+        return recv_many(self, checked_max(max, 1), checked_linger(linger))
 
     def peek(self):
         """How many values are buffered, as ``len(ch)``. Any thread; out of date at once if others use the channel."""
@@ -387,11 +387,12 @@ cdef class Chan:
 
 
 cdef class PriorityChan(Chan):
-    """A channel whose next value is the most urgent: the smallest ``priority``; of equals, the ``send`` called first.
+    """PriorityChan(capacity=math.inf, *, overflow="block", flavor="mpmc", on_undelivered=None)\n--\n\n\
+    A channel whose next value is the most urgent: the smallest ``priority``; of equals, the ``send`` called first.
 
     ``capacity`` is 1 or more, by default unbounded. The other parameters are those of ``Chan``, but for
     ``overflow="drop_oldest"``, and so are the methods; values sent by a batch, ``send_many`` or ``sender`` have
-    priority 0.
+    priority 0. Of senders that wait for room the first is served first, whatever its priority.
 
     Example::
 

@@ -66,11 +66,13 @@ cdef void check_flavor(Chan ch, bint sending) except *:
     # A plain thread has no loop to ask for its debug mode: it is checked where the other side was.
     if not enforce_flavors and not (known is not None or sys.flags.dev_mode if loop is None else loop.get_debug()):
         return
-    who = None if loop is None else asyncio_current_task()
+    who = current_goroutine()  # of a plain call too, whose thread runs others after it
+    if who is None and loop is not None:
+        who = asyncio_current_task()
     if who is None:
         who = current_thread()
     other = None if known is None else known()
-    if other is None or (hasattr(other, "done") and other.done()):
+    if other is None or (other.done() if hasattr(other, "done") else not other.is_alive()):
         fresh = weak_reference(who)
         goish_lock(&ch.lock)
         _before = cold.sender if sending else cold.receiver  # dropped after unlocking

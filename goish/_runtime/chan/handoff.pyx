@@ -35,6 +35,9 @@ cdef inline int send_or_queue(Chan ch, PyObject* op, PyObject* value, AfterUnloc
 
 # ---- receiving: rows of the table of waits ----
 
+cdef str DRAINED = "receive on a channel that is closed and drained"
+
+
 cdef inline int op_give(Op op, PyObject* value, bint ok, PyObject** result) noexcept:
     # The result of a receive, in the shape its method promises; steals value (NULL when closed).
     if ok and (op.kind == W_RECV or op.kind == W_NEXT):
@@ -56,7 +59,7 @@ cdef int op_give_other(Op op, PyObject* value, bint ok, PyObject** result) noexc
     cdef bint raises = not ok and op.kind == W_RECV
     try:  # Python code runs here, and in it perhaps a signal handler that raises
         if raises:
-            shaped = ChanClosed("receive on a channel that is closed and drained")
+            shaped = ChanClosed(DRAINED)
         else:
             shaped = (received, ok) if op.kind == W_RECV_OK else Received(received, ok, op.flags & F_WAITED != 0)
     except BaseException as exc:
@@ -298,7 +301,7 @@ cdef object chan_try_recv(Chan ch, int kind):
         return EMPTY
     if happened == CLOSED:
         if kind == W_RECV:
-            raise ChanClosed()
+            raise ChanClosed(DRAINED)
         return (None, False)
     received = <object>value
     Py_DECREF(received)

@@ -21,11 +21,12 @@ cdef dict INSTEAD = {
     ("try_recv", "timeout"): f"it does not wait; await recv() does: {TIMEOUT}",
     ("try_recv_ok", "timeout"): f"it does not wait; await recv() does: {TIMEOUT}",
     ("wait", "timeout"): "asyncio.timeout(seconds) around the await; on a thread wait_blocking(timeout=seconds)",
+    ("recv_many", "timeout"): "linger=seconds is how long it waits for more than one; asyncio.timeout(seconds) ends the await",
 }
 INSTEAD.update({
     (maker, size): "the capacity is the first argument, as in chan(8)"
     for maker in ("chan", "Chan", "PriorityChan")
-    for size in ("maxsize", "max_size", "size", "buffer", "buffer_size", "max_buffer_size")
+    for size in ("maxsize", "max_size", "size", "cap", "buffer", "buffer_size", "max_buffer_size")
 })
 
 
@@ -44,6 +45,8 @@ cdef void explain_keywords(PyObject* called, PyObject** args, Py_ssize_t n, PyOb
 
 
 cdef object keywords_explained(object error, str name, tuple keywords):
+    if "keyword" not in f"{error}":
+        return error  # what is wrong is a value
     for keyword in keywords:
         if (name, keyword) in INSTEAD:
             return TypeError(f"{name}() takes no {keyword}: {INSTEAD[name, keyword]}")
@@ -52,7 +55,7 @@ cdef object keywords_explained(object error, str name, tuple keywords):
 
 cdef int explain_all() except -1:
     names = {name for name, _keyword in INSTEAD}
-    for called in (select, try_select, chan, Chan, PriorityChan):
+    for called in (select, try_select, select_blocking, chan, Chan, PriorityChan):
         goish_explain(<PyObject*>called, explain_keywords)
     for cls in (Chan, PriorityChan, ChanView, SendChan, RecvChan, WaitGroup):
         for name in names & vars(cls).keys():

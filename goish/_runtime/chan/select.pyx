@@ -35,7 +35,10 @@ def seed(n):
         print(first == [try_select(a.recv(), b.recv()) for _ in range(20)])  # -> True
     """
     global goish_tls_random
-    cdef uint64_t low = n & 0xFFFFFFFFFFFFFFFF
+    cdef uint64_t low
+    if not isinstance(n, int) and not hasattr(n, "__index__"):
+        raise TypeError(f"seed() takes an int, got {n!r} of type {type(n).__name__}")
+    low = n & 0xFFFFFFFFFFFFFFFF
     goish_tls_random = (low * <uint64_t>0x9E3779B97F4A7C15) | 1
 
 
@@ -469,18 +472,34 @@ cdef object not_a_case(object case):
         return TypeError(f"select takes operations, not channels: use ch.recv() or ch.send(v) instead of {case!r}")
     if isinstance(case, (Goroutine, FlowVar, asyncio.Future)):
         return TypeError(f"select takes channel operations: the end of {case!r} is ended(it)")
+    if type(case) is Op and (<Op>case).kind in NO_CASES:
+        return TypeError(f"select takes channel operations, not {NO_CASES[(<Op>case).kind]}")
+    if hasattr(case, "__iter__") and not isinstance(case, (str, bytes, Op)):
+        if isinstance(case, (list, tuple)):
+            for each in case:
+                refuse_op(each)
+        return TypeError(f"select takes its cases one by one, select(*cases); got {case!r} of type {type(case).__name__}")
     return TypeError(
-        f"select takes channel operations (ch.recv(), ch.recv_ok(), ch.send(v)), None or NIL; got {case!r} "
-        f"of type {type(case).__name__}; a timeout is after(seconds).recv()"
+        "select takes channel operations (ch.recv(), ch.recv_ok(), ch.recv_info(), ch.send(v), ch.wait_closed(), ended(g)), "
+        f"None or NIL; got {case!r} of type {type(case).__name__}; a timeout is after(seconds).recv()"
     )
+
+
+cdef dict NO_CASES = {
+    <int>W_SLEEP: "sleep(): a timeout is after(seconds).recv(); the end of a goroutine that awaits it is ended(go(...))",
+    <int>W_GOSCHED: "gosched(): default=True does not wait; the end of a goroutine that awaits it is ended(go(...))",
+    <int>W_JOIN: "the await of a goroutine: its end is ended(g)",
+    <int>W_NEXT: "anext(ch): ch.recv()",
+    <int>W_SELECT: "a select: give its cases to this one",
+}
 
 
 def select(*cases, default=False, biased=False):
     """Waits until one of several channel operations can happen, and does that one; await it. Go's ``select``.
 
-    ``cases`` are ``ch.recv()``, ``ch.recv_ok()``, ``ch.recv_info()``, ``ch.send(v)``; ``None`` and ``NIL`` are never
-    ready. If several are ready one is drawn, each with the same chance (``biased=True``: the first). With
-    ``default=True`` it does not wait. They may be given to the next select again.
+    ``cases`` are ``ch.recv()``, ``ch.recv_ok()``, ``ch.recv_info()``, ``ch.send(v)``, ``ch.wait_closed()`` and
+    ``ended(handle)``; ``None`` and ``NIL`` are never ready. If several are ready one is drawn, each with the same chance
+    (``biased=True``: the first). With ``default=True`` it does not wait. They may be given to the next select again.
 
     Gives ``(index, value, ok)``: which case; what was received, else None; False if that channel is closed and drained.
     Nothing ready, with ``default``: ``(-1, None, False)``. Raises SendOnClosed or ChanFull if such a send is drawn,

@@ -176,9 +176,9 @@ cdef class RecvChan(ChanView):
         """See ``Chan.try_recv_many``."""
         return chan_try_recv_batch(self.chan, max)
 
-    def recv_many(self, Py_ssize_t max, *, double linger=0.0):
+    def recv_many(self, max, *, linger=0.0):
         """See ``Chan.recv_many``."""
-        return recv_many(self.chan, check_at_least_one(max), linger)
+        return recv_many(self.chan, checked_max(max, 1), checked_linger(linger))
 
     def peek_item(self):
         """See ``Chan.peek_item``."""
@@ -194,7 +194,7 @@ cdef class CancelToken:
     Tells many goroutines and functions at once to stop, whichever thread they are on.
 
     A function that computes calls ``check`` from time to time; a goroutine takes ``token.done().recv()`` as a case of
-    ``select``. Any thread may use it.
+    ``select``. Any thread may use it. A deadline is ``loop.call_later(seconds, token.cancel)``.
 
     Example::
 
@@ -213,6 +213,10 @@ cdef class CancelToken:
 
     def __cinit__(self):
         self.chan = Chan()
+
+    def __init__(self, *given, **named):
+        if given or named:
+            raise TypeError("CancelToken() takes no arguments; a deadline is loop.call_later(seconds, token.cancel)")
 
     def cancel(self, reason=None):
         """Cancels it, for good; False if it was cancelled before. ``reason`` is what the CancelledError says.

@@ -90,10 +90,11 @@ cdef class WaitGroup:
         print(wg.count)  # -> 0
     """
 
-    def __init__(self):
-        pass
+    def __init__(self, *given):
+        if given:
+            raise TypeError("WaitGroup() takes no arguments: it starts at zero; wg.add(n) counts up, and so does wg.go(fn)")
 
-    def add(self, Py_ssize_t n=1):
+    def add(self, n=1):
         """Adds ``n`` to the counter; ``n`` may be negative. At zero every waiter is woken. Any thread.
 
         ValueError if the counter would become negative; it then stays as it is. Call it before the work starts, not in
@@ -106,6 +107,8 @@ cdef class WaitGroup:
             wg.done()
             print(wg.count)  # -> 1
         """
+        if not isinstance(n, int) and not hasattr(n, "__index__"):
+            raise TypeError(f"add() takes a whole number, got {n!r} of type {type(n).__name__}")
         wg_add(self, n)
 
     def done(self):

@@ -22,13 +22,17 @@ cdef class Op:
     """
 
     def __await__(self):
-        if self.state != OP_NEW and type(self.owner) is not TaskWaiter:
-            if self.state == OP_FAILED or self.state == OP_SETTLED:
-                return self
-            raise RuntimeError((<bytes>already_awaited(self)).decode())
+        # By name only, as in `yield from op.__await__()`: the interpreter's `await` takes op_await().
+        if not op_awaitable(self):
+            raise_pending()
+        self.used |= U_BY_HAND
         return self
 
     def __iter__(self):
+        # Without the error, `v, ok = ch.recv_ok()` would receive the value and lose it.
+        if self.kind != W_JOIN and not self.used & U_BY_HAND:
+            refuse_op(self)
+            raise TypeError(not_awaited(self))
         return self
 
     def __next__(self):
@@ -190,6 +194,20 @@ cdef class Op:
 
     def __reduce_ex__(self, protocol):
         raise TypeError("an Op cannot be copied or pickled: it stands for one wait")
+
+
+cdef PyObject* op_await(PyObject* self) noexcept:
+    if (<Op>self).state != OP_NEW and not op_awaitable(<Op>self):
+        return NULL
+    Py_INCREF(<object>self)
+    return self
+
+
+cdef bint op_awaitable(Op op) noexcept:
+    if op.state == OP_NEW or op.state == OP_FAILED or op.state == OP_SETTLED or type(op.owner) is TaskWaiter:
+        return True
+    PyErr_SetString(RuntimeError, already_awaited(op))
+    return False
 
 
 cdef tuple OP_STATES = ("new", "yielded", "waiting", "done", "failed", "settled", "spent")

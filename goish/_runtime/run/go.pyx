@@ -27,21 +27,24 @@ cdef object call_coroutine_function(object fn, PyObject** args, Py_ssize_t n, Py
                 TypeError(f"go() takes no arguments or keywords beside a coroutine, whose own are bound already; got {fn!r}"),
                 () if kwnames == NULL else <object>kwnames,
             )
-        refuse_op(fn)
         raise TypeError(
             f"go() takes a coroutine function and its arguments, or a coroutine; got {fn!r} of type {type(fn).__name__}"
+            f"{': an operation is awaited, in an async def' if refuse_op(fn) else ''}"
         )
+    name = getattr(fn, "__qualname__", fn)
     # A function that cannot give a coroutine is not called: go(time.sleep, 5) would block the loop before it was refused.
-    coro = None
-    if not (isinstance(fn, BuiltinFunctionType) and isinstance(getattr(fn, "__self__", None), ModuleType)):
-        made = PyObject_Vectorcall(<PyObject*>fn, args, n, kwnames)
-        if made == NULL:
-            raise with_advice(pending_exception(), () if kwnames == NULL else <object>kwnames)
-        coro = <object>made
-        Py_DECREF(coro)
+    if isinstance(fn, BuiltinFunctionType) and isinstance(getattr(fn, "__self__", None), ModuleType):
+        raise TypeError(
+            f"go() takes a coroutine function (async def); {name!r} is a plain function, which was not called. One that "
+            "computes or blocks belongs on a thread: go_thread(fn, ...)"
+        )
+    made = PyObject_Vectorcall(<PyObject*>fn, args, n, kwnames)
+    if made == NULL:
+        raise with_advice(pending_exception(), () if kwnames == NULL else <object>kwnames)
+    coro = <object>made
+    Py_DECREF(coro)
     if is_coro(coro):
         return coro
-    name = getattr(fn, "__qualname__", fn)
     if refuse_op(coro):
         raise TypeError(f"go() takes a coroutine function (async def); {name!r} gives an operation: await it in an async def")
     if isasyncgen(coro):
@@ -82,8 +85,10 @@ cdef class Go:
     def __call__(self, /, *args, **kwargs):
         return PyVectorcall_Call(self, args, kwargs)
 
-    def options(self, *, name=None, context=None, on_panic=None):
-        """A ``go`` with options.
+    @cython.embedsignature(False)  # which would show `unknown`
+    def options(self, *, name=None, context=None, on_panic=None, **unknown):
+        """options($self, /, *, name=None, context=None, on_panic=None)\n--\n\n\
+        A ``go`` with options.
 
         ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. ``on_panic``: what the
         goroutine's exception does if nobody awaits it, or if each await of it was given up: ``"crash"``, ``"log"`` or a
@@ -98,6 +103,7 @@ cdef class Go:
             print(await go.options(name="fetcher")(who))  # -> fetcher
         """
         cdef Go configured = Go.__new__(Go)
+        check_options("go", "name, context and on_panic", unknown)
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a str, got {type(name).__name__}")
         configured.name = name
@@ -111,6 +117,13 @@ cdef class Go:
 
     def __repr__(self):
         return "<go>" if self.name is None else f"<go name={self.name!r}>"
+
+
+cdef int check_options(str verb, str taken, dict unknown) except -1:
+    for keyword in unknown:
+        hint = "; go_thread.options(children=...) is for a call on a worker" if keyword == "children" else ""
+        raise TypeError(f"{verb}.options() takes {taken}; got an unexpected keyword argument {keyword!r}{hint}")
+    return 0
 
 
 cdef PyObject* go_call(PyObject* self, PyObject** args, size_t nargsf, PyObject* kwnames) noexcept:

@@ -33,6 +33,7 @@ cdef enum:
     U_QUIET = 4      # of a join: the waiter looks at the outcome itself; of a send: its value comes back to the sender
     U_TWIN = 8       # a future: another op waits in its place, its `value`
     U_FINALIZED = 16  # by the collector, which calls a finalizer once in the life of an object
+    U_BY_HAND = 32   # its __await__ was called by name: `yield from` may iterate it
 
 # The ways to wait. Each is a row of the table `waits`, filled by the file that knows how.
 cdef enum:

@@ -69,6 +69,40 @@ cdef const char* op_name(PyObject* op) noexcept:
     return waits[(<Op>op).kind].reason
 
 
+# How a program writes it, and how where no event loop runs.
+cdef dict WRITTEN = {
+    <int>W_GOSCHED: ("await gosched()", b"time.sleep(0)"),
+    <int>W_SLEEP: ("await sleep(seconds)", b"time.sleep(seconds)"),
+    <int>W_WAITGROUP: ("await wg.wait()", b"wg.wait_blocking()"),
+    <int>W_SEND: ("await ch.send(v)", b"ch.send_blocking(v)"),
+    <int>W_RECV: ("v = await ch.recv()", b"v = ch.recv_blocking()"),
+    <int>W_RECV_OK: ("v, ok = await ch.recv_ok()", b"v, ok = ch.recv_ok_blocking()"),
+    <int>W_RECV_INFO: ("v, ok, waited = await ch.recv_info()", b"v, ok, waited = ch.recv_info_blocking()"),
+    <int>W_CLOSED: ("await ch.wait_closed()", b"select_blocking(ch.wait_closed())"),
+    <int>W_SELECT: ("index, v, ok = await select(...)", b"index, v, ok = select_blocking(...)"),
+}
+
+
+cdef const char* op_call_on_thread(PyObject* op) noexcept:
+    # NULL where an event loop runs.
+    written = WRITTEN.get((<Op>op).kind)
+    if written is None or asyncio_running_loop() is not None:
+        return NULL
+    return <bytes>written[1]
+
+
+cdef str not_awaited(Op op):
+    # The error of an op that is iterated.
+    cdef const char* on_thread = op_call_on_thread(<PyObject*>op)
+    call = WRITTEN.get(op.kind)
+    text = "an operation is awaited, not iterated"
+    if call is not None:
+        text += f": {call[0]}"
+    if on_thread != NULL:
+        text += f"; without an event loop, as on this thread, {(<bytes>on_thread).decode()}"
+    return text
+
+
 cdef object op_reason(Op op):
     reason = (<bytes>waits[op.kind].reason).decode()
     cdef const char* detail = NULL

@@ -12,7 +12,7 @@ cdef Goroutine call_new(
 ):
     cdef Goroutine g
     cdef Call call
-    cdef int kind = kind_of(fn)
+    cdef int kind = kind_of(fn, where)
     cdef bint named = False
     cdef PyObject* code
     if kind == LOOP and check_coroutine(fn) is not None:
@@ -66,19 +66,23 @@ cdef Goroutine call_new(
     return g
 
 
-cdef int kind_of(object fn) except -1:
+cdef tuple VERBS = ("spawn", "go_thread", "submit")  # by where their calls run
+
+
+cdef int kind_of(object fn, int where) except -1:
     cdef int found = goish_makes_coroutine(<PyObject*>fn)
     if found >= 0:
         return LOOP if found else PLAIN
     if is_coro(fn):
         return LOOP
     if isinstance(fn, partial):
-        return kind_of(fn.func)
+        return kind_of(fn.func, where)
     if not callable(fn):
         refuse_op(fn)
+        verb = VERBS[where]
         raise TypeError(
             "work for a thread is a function and its arguments (def or async def), or a coroutine that has not started; got "
-            f"{fn!r} of type {type(fn).__name__}. Give it go_thread(fn, x), not go_thread(fn(x)), which calls fn here"
+            f"{fn!r} of type {type(fn).__name__}. Give it {verb}(fn, x), not {verb}(fn(x)), which calls fn here"
         )
     if isgeneratorfunction(fn) or isasyncgenfunction(fn):
         raise TypeError(
@@ -89,9 +93,9 @@ cdef int kind_of(object fn) except -1:
     return LOOP if iscoroutinefunction(fn) or iscoroutinefunction(getattr(type(fn), "__call__", None)) else PLAIN
 
 
-def check_plain(fn, str who, str instead):
+def check_plain(fn, str verb, str who, str instead):
     """TypeError unless ``fn`` is a plain function, in the words ``<who> plain functions (def), got <fn>: <instead>``."""
-    if kind_of(fn) == LOOP:
+    if kind_of(fn, VERBS.index(verb)) == LOOP:
         raise TypeError(f"{who} plain functions (def), got {fn!r}: {instead}")
 
 
@@ -152,7 +156,7 @@ cdef int join_scope(Goroutine g, object scope, object at_limit) except -1:
         return 0
     call = call_of(g)
     try:
-        scope.add(g)
+        scope._add(g)
     except BaseException:
         # Deep in a recursion even a cancel may fail.
         if call is not None and claim_call(call.pool, g):

@@ -318,7 +318,7 @@ def sync(fv, /, timeout=None, *, help="descendants"):
         if asyncio_running_loop() is not None and goish_load_state(&(<Goroutine>fv).state) != G_DONE:
             raise SyncOnLoop("sync() would block the event loop that runs on this thread: await the Goroutine")
         return fv.result_blocking(timeout)
-    raise TypeError(f"sync() takes what spawn(), submit() or go_thread() returned, got {fv!r} of type {type(fv).__name__}")
+    raise TypeError(f"sync() takes what spawn(), submit(), go_thread() or go() returned, got {fv!r} of type {type(fv).__name__}")
 
 
 cdef FlowVar spawn_on(Pool p, object fn, tuple args, dict kwargs, int where):

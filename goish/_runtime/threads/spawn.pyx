@@ -13,9 +13,9 @@ cdef Pool pool_by_default():
     return default_pool
 
 
-cdef object others_by_default(object fn):
+cdef object others_by_default(object fn, int where):
     # Gives the foreign executor that takes this call, or None. A coroutine function needs a loop of goish's workers.
-    return None if default_of_others is None or kind_of(fn) == LOOP else default_of_others
+    return None if default_of_others is None or kind_of(fn, where) == LOOP else default_of_others
 
 
 def set_default_pool(pool, others=None):
@@ -63,7 +63,7 @@ cdef class GoThread:
         cdef int children
         if fn is ...:
             raise TypeError("go_thread() needs a positional argument: a function (def or async def), or a coroutine")
-        others = others_by_default(fn) if self.owner is None else self.owner
+        others = others_by_default(fn, ON_WORKER) if self.owner is None else self.owner
         if others is not None and not isinstance(others, Spawner):
             if self.children >= 0:
                 raise TypeError(f"children= is for the workers of goish; {others!r} runs calls elsewhere")
@@ -80,8 +80,10 @@ cdef class GoThread:
     def __cinit__(self):
         self.children = -1
 
-    def options(self, *, name=None, context=None, children=None, on_panic=None):
-        """A ``go_thread`` with options.
+    @cython.embedsignature(False)  # which would show `unknown`
+    def options(self, *, name=None, context=None, children=None, on_panic=None, **unknown):
+        """options($self, /, *, name=None, context=None, children=None, on_panic=None)\n--\n\n\
+        A ``go_thread`` with options.
 
         ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in.
         ``children``: what becomes of the goroutines that the call has started by ``go`` and that live when it is over, see
@@ -97,6 +99,7 @@ cdef class GoThread:
             print(await go_thread.options(name="cruncher")(who))  # -> cruncher
         """
         cdef GoThread configured = GoThread.__new__(GoThread)
+        check_options("go_thread", "name, context, children and on_panic", unknown)
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a str, got {type(name).__name__}")
         configured.name = name
@@ -146,7 +149,7 @@ def spawn(fn, /, *args, **kwargs):
 
         print(await spawn(pow, 2, 10))  # -> 1024
     """
-    others = others_by_default(fn)
+    others = others_by_default(fn, ANYWHERE)
     if others is not None:
         return others.spawn(fn, *args, **kwargs)
     return spawn_on(pool_by_default(), fn, args, kwargs, ANYWHERE)
@@ -166,7 +169,7 @@ def submit(fn, /, *args, **kwargs):
 
         print(await submit(pow, 2, 10))  # -> 1024
     """
-    others = others_by_default(fn)
+    others = others_by_default(fn, ELSEWHERE)
     if others is not None:
         return others.submit(fn, *args, **kwargs)
     return spawn_on(pool_by_default(), fn, args, kwargs, ELSEWHERE)

@@ -14,7 +14,6 @@ import math
 import os
 import pickle
 import random
-import re
 import subprocess
 import sys
 import threading

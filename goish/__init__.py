@@ -16,7 +16,6 @@ never ready, and closing it raises ``CloseOfNil``.
 
 import os as _os
 import sys as _sys
-import typing as _typing
 
 from goish import debug as debug
 from goish import errors as errors
@@ -116,37 +115,6 @@ __all__ = [
     "wait_all",
     "wait_any",
 ]
-
-# What other libraries have, and where it is here.
-_INSTEAD = {
-    "Event": "a channel that is closed: stop.close(), await stop.wait_closed()",
-    "Lock": "asyncio.Lock",
-    "Mutex": "asyncio.Lock, or threading.Lock",
-    "Queue": "chan(n)",
-    "Semaphore": "asyncio.Semaphore, or a chan(n)",
-    "TaskGroup": "asyncio.TaskGroup",
-    "create_task": "go(f, x)",
-    "gather": "await wait_all(go(f), go(g))",
-    "timeout": "asyncio.timeout",
-    "to_thread": "go_thread(f, x)",
-    "wait": "await wait_all(g, h), await wait_any(g, h)",
-    "wait_for": "async with asyncio.timeout(seconds)",
-}
-
-# The interpreter caches no look-up in a module that has a __getattr__: `goish.go` takes 10 ns longer, `go` no longer.
-if not _typing.TYPE_CHECKING:  # to a type checker a name that is missing is an error
-
-    def __getattr__(name: str) -> object:
-        text = f"module 'goish' has no attribute {name!r}"
-        hint = _INSTEAD.get(name)
-        for module in (parallel, runtime, errors, debug):
-            if name in module.__all__:
-                hint = f"{name} is in {module.__name__}"
-        # `from goish import name` asks importlib, which would hide the hint of an AttributeError.
-        if hint is not None and _sys._getframe(1).f_code.co_name == "_handle_fromlist":
-            raise ImportError(f"cannot import name {name!r} from 'goish': {hint}", name="goish", path=__file__)
-        raise AttributeError(text if hint is None else f"{text}: {hint}", name=name, obj=_sys.modules[__name__])
-
 
 _set_own_files(_os.path.join(_os.path.dirname(__file__), ""), _workers.__file__)
 for _module in (parallel, sync, semaphore, runtime, debug, loops, _sys.modules[__name__]):

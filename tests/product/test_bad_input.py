@@ -14,7 +14,6 @@ import math
 import os
 import pickle
 import random
-import re
 import subprocess
 import sys
 import threading
@@ -755,35 +754,6 @@ def test_attributes_of_others_are_told_what_is_there() -> None:
     with pytest.raises(AttributeError, match="as_goroutine"):
         _ = fv.cancelled  # type: ignore[attr-defined]  # pyright: ignore
     assert goish.parallel.sync(fv) == 0
-
-
-HOMES = (goish.parallel, goish.runtime, goish.errors, goish.debug)
-ELSEWHERE = [(name, home) for home in HOMES for name in home.__all__ if name not in goish.__all__]
-
-
-@pytest.mark.parametrize(("name", "home"), ELSEWHERE, ids=[name for name, _ in ELSEWHERE])
-def test_a_name_of_another_module_is_told_where_it_is(name: str, home: Any) -> None:
-    if name == "sync":
-        assert goish.sync is sys.modules["goish.sync"], "the package of Go's that is called so"
-        return
-    where = re.escape(f": {name} is in {home.__name__}")
-    with pytest.raises(AttributeError, match=rf"^module 'goish' has no attribute '{name}'{where}$"):
-        getattr(goish, name)
-    with pytest.raises(ImportError, match=rf"^cannot import name '{name}' from 'goish'{where}$"):
-        exec(f"from goish import {name}")
-    assert not hasattr(goish, name)
-
-
-def test_a_name_of_another_library_is_told_what_it_is_called_here_and_one_of_nobody_is_not_there() -> None:
-    with pytest.raises(AttributeError, match=r"'gather': await wait_all\(go\(f\), go\(g\)\)$"):
-        _ = goish.gather  # type: ignore[attr-defined]  # pyright: ignore
-    with pytest.raises(ImportError, match=r"'gather' from 'goish': await wait_all"):
-        exec("from goish import gather")
-    with pytest.raises(AttributeError, match=r"has no attribute 'frobnicate'$") as caught:
-        _ = goish.frobnicate  # type: ignore[attr-defined]  # pyright: ignore
-    assert (caught.value.name, caught.value.obj) == ("frobnicate", goish)
-    with pytest.raises(ImportError, match="cannot import name 'frobnicate'"):
-        exec("from goish import frobnicate")
 
 
 def test_what_is_no_number_no_file_and_no_flag_is_refused_by_name() -> None:

@@ -1095,10 +1095,10 @@ _Default: TypeAlias = tuple[Literal[-1], None, Literal[False]]
 def select(a: _Case[A], /, *, default: Literal[False] = False, biased: bool = False) -> Op[_Of1[A]]:
     """Waits until one of several channel operations can happen, and does that one; await it. Go's ``select``.
 
-    ``cases`` are ``ch.recv()``, ``ch.recv_ok()``, ``ch.recv_info()``, ``ch.send(v)``, ``ch.wait_closed()`` and
-    ``ended(handle)``; ``None`` and ``NIL`` are never ready. If several are ready one is drawn, each with the same
-    chance (``biased=True``: the first). With ``default=True`` it does not wait. They may be given to the next select
-    again.
+    ``cases`` are ``ch.recv()``, ``ch.recv_ok()``, ``ch.recv_info()``, ``ch.send(v)``, ``ch.wait_closed()``,
+    ``ended(handle)``, ``wg.wait()``, and the locks of ``goish.sync`` (``mu.lock()``) and ``goish.semaphore``; ``None``
+    and ``NIL`` are never ready. If several are ready one is drawn, each with the same chance (``biased=True``: the
+    first). With ``default=True`` it does not wait. They may be given to the next select again.
 
     Gives ``(index, value, ok)``: which case; what was received, else None; False if that channel is closed and drained.
     Nothing ready, with ``default``: ``(-1, None, False)``. Raises SendOnClosed or ChanFull if such a send is drawn,

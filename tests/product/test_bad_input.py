@@ -556,7 +556,7 @@ NO_CASES: dict[str, tuple[Callable[[], Any], str]] = {
     "anext": (lambda: anext(chan()), "not anext(ch): ch.recv()"),
     "list": (lambda: [chan().recv()], "one by one, select(*cases); got [<Op chan receive new>] of type list"),
     "generator": (lambda: (op for op in ()), "one by one, select(*cases)"),
-    "number": (lambda: 5, "ch.wait_closed(), ended(g)), None or NIL; got 5 of type int"),
+    "number": (lambda: 5, "ch.wait_closed(), ended(g)), locks (mu.lock()), wg.wait(), None or NIL; got 5 of type int"),
 }
 
 

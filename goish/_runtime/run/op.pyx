@@ -79,6 +79,7 @@ cdef dict WRITTEN = {
     <int>W_RECV_OK: ("v, ok = await ch.recv_ok()", b"v, ok = ch.recv_ok_blocking()"),
     <int>W_RECV_INFO: ("v, ok, waited = await ch.recv_info()", b"v, ok, waited = ch.recv_info_blocking()"),
     <int>W_CLOSED: ("await ch.wait_closed()", b"select_blocking(ch.wait_closed())"),
+    <int>W_GRANT: ("async with mu, or await mu.lock()", b"mu.lock_blocking()"),
     <int>W_SELECT: ("index, v, ok = await select(...)", b"index, v, ok = select_blocking(...)"),
 }
 

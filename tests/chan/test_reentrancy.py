@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import itertools
 import signal
@@ -337,3 +338,29 @@ async def test_a_goroutine_may_start_others_from_a_finalizer() -> None:
     assert len(started) == 10
     for g in started:
         await g
+
+
+def test_an_argument_may_use_the_goroutine_that_could_not_begin(run: Any) -> None:
+    """Rule 22: it is freed as the goroutine ends, for which all of this is true by then."""
+    context = contextvars.copy_context()  # which is entered already
+    failures: list[BaseException] = []
+    seen: list[object] = []
+
+    async def body(finalizer: object) -> None:
+        pass
+
+    def use() -> None:
+        g = started[0]
+        g.add_done_callback(seen.append)
+        seen.extend([g.get_name(), g.cancel(), g.done(), type(g.exception())])
+
+    async def main() -> None:
+        started.append(go.options(context=context, name="unlucky")(body, Finalizer(use, failures)))
+        with pytest.raises(RuntimeError, match="already entered"):
+            await started[0]
+        await settle()
+
+    started: list[Any] = []
+    context.run(run, main)
+    assert failures == []
+    assert seen == ["unlucky", False, True, RuntimeError, *started]

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -410,6 +411,55 @@ def test_one_that_raises_on_a_worker_is_logged_and_harms_nobody(caplog: pytest.L
     assert called.recv_blocking(PATIENCE) is g
     assert g.result_blocking(timeout=PATIENCE) == (None, False)
     assert "of the callback" in caplog.text
+
+
+BLOCKS: dict[str, Callable[[Chan[str]], str]] = {
+    "recv_blocking": lambda ch: ch.recv_blocking(PATIENCE),
+    "go_thread": lambda ch: go_thread(ch.recv_blocking, PATIENCE).result_blocking(PATIENCE),
+    "spawn": lambda ch: sync(spawn(ch.recv_blocking, PATIENCE)),
+    "go": lambda ch: go(received, ch).result_blocking(PATIENCE),
+}
+
+
+async def received(ch: Chan[str]) -> str:
+    return await ch.recv()
+
+
+class Finalizer:
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.act = act
+
+    def __del__(self) -> None:
+        self.act()
+
+
+@pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
+@pytest.mark.parametrize("where", ["callback", "finalizer of an argument"])
+def test_what_runs_on_a_worker_as_a_call_ends_may_block(where: str, block: Callable[[Chan[str]], str]) -> None:
+    gate: Chan[None] = chan()
+    ch: Chan[str] = chan()
+    told: Chan[tuple[object, object, str]] = chan(1)
+
+    def act(*_: object) -> None:
+        told.try_send((goish.runtime.current_worker(), goish.current_goroutine(), block(ch)))
+
+    def work(*_: object) -> str:
+        gate.recv_ok_blocking()
+        return "done"
+
+    if where == "callback":
+        g = go_thread(work)
+        g.add_done_callback(act)
+    else:
+        g = go_thread(work, Finalizer(act))
+    gate.close()
+    until(lambda: ch.statistics().receivers_waiting)
+    assert g.result() == "done" and not g.cancel(), "the call is over"
+    ch.send_blocking("given", PATIENCE)
+    worker, running, value = told.recv_blocking(PATIENCE)
+    assert worker is not None and running is None
+    assert value == "given"
+    assert go_thread(pow, 2, 3).result_blocking(PATIENCE) == 8
 
 
 def test_one_of_a_call_that_never_ran_is_called_by_who_cancels_it() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import gc
 import math
 import signal
 import sys
@@ -13,12 +15,28 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
-from helpers import LOOPS, REAL_LOOPS
+from helpers import FREE_THREADED, LOOPS, REAL_LOOPS
 from parties import PATIENCE, until
 
 import goish
-from goish import NIL, Chan, ChanClosed, ChanFull, PriorityChan, SendOnClosed, WaitGroup, after, chan, select_blocking
+from goish import (
+    NIL,
+    Chan,
+    ChanClosed,
+    ChanFull,
+    PriorityChan,
+    SendOnClosed,
+    WaitGroup,
+    after,
+    chan,
+    current_goroutine,
+    go,
+    go_thread,
+    gosched,
+    select_blocking,
+)
 from goish._runtime.core import parked_threads
+from goish.parallel import Executor, sync
 
 SOON = 0.001  # seconds: a timeout that is meant to run out
 
@@ -420,6 +438,273 @@ def test_interrupt_after_a_send_has_happened_says_so() -> None:
     finally:
         signal.signal(signal.SIGALRM, before)
     assert "had been sent" in raised.value.__notes__[0]
+
+
+# ── interrupted while its goroutines run ──
+#
+# A plain call that has started goroutines blocks by running the loop of its worker, where a callback may exit.
+
+
+def exits() -> None:
+    raise SystemExit
+
+
+def is_interrupted() -> None:
+    signal.raise_signal(signal.SIGALRM)
+
+
+def on_a_worker(call: Callable[[], Any]) -> Any:
+    return go_thread(call).result_blocking(PATIENCE)
+
+
+def inline(call: Callable[[], Any]) -> Any:
+    """On this thread, which waits for a call that no worker has begun."""
+    hold = threading.Event()
+    with Executor(workers=1) as ex:
+        ex.submit(hold.wait)
+        until(lambda: ex.statistics().running == 1)
+        try:
+            return sync(ex.spawn(call))
+        finally:
+            hold.set()
+
+
+def interrupt_by(how: str, ch: Chan[Any], act: Callable[[], object], block: Callable[[], object]) -> Any:
+    """Runs ``block``, which waits at ``ch``, in a call: its loop does ``act`` and is interrupted before it has turned.
+
+    Gives who waits at ``ch`` when the exception has come.
+    """
+    run, interrupt, error = INTERRUPTS[how]
+
+    def callback() -> None:
+        act()
+        interrupt()
+
+    async def child() -> None:
+        while waiting(ch) == (0, 0):
+            await gosched()
+        asyncio.get_running_loop().call_soon(callback)
+
+    def call() -> tuple[int, int]:
+        go(child)
+        with pytest.raises(error):
+            block()
+        return waiting(ch)
+
+    return run(call)
+
+
+INTERRUPTS: dict[str, Any] = {
+    "a callback on a worker exits": (on_a_worker, exits, SystemExit),
+    "Ctrl-C in a call on the main thread": (inline, is_interrupted, KeyboardInterrupt),
+}
+RECEIVES: dict[str, Callable[[Chan[str]], object]] = {
+    "recv": lambda ch: ch.recv_blocking(),
+    "recv, timeout": lambda ch: ch.recv_blocking(PATIENCE),
+    "recv_ok": lambda ch: ch.recv_ok_blocking(),
+    "recv_info": lambda ch: ch.recv_info_blocking(),
+    "iteration": lambda ch: next(iter(ch)),
+    "select": lambda ch: select_blocking(NIL.recv(), ch.recv()),
+}
+SENDS: dict[str, Callable[[Chan[str]], object]] = {
+    "send": lambda ch: ch.send_blocking("v"),
+    "select": lambda ch: select_blocking(NIL.recv(), ch.send("v")),
+}
+any_interrupt = pytest.mark.parametrize("how", INTERRUPTS)
+
+
+def nothing() -> None:
+    pass
+
+
+@any_interrupt
+@pytest.mark.parametrize("block", [*RECEIVES.values(), *SENDS.values()], ids=[*RECEIVES, *(f"{s}, s" for s in SENDS)])
+@pytest.mark.usefixtures("interrupts")
+def test_a_call_whose_loop_is_interrupted_waits_no_more(how: str, block: Callable[[Chan[str]], object]) -> None:
+    ch: Chan[str] = chan()
+    assert interrupt_by(how, ch, nothing, lambda: block(ch)) == (0, 0)
+    assert not ch.try_send("to nobody") and ch.try_recv_many() == []
+
+
+@any_interrupt
+@pytest.mark.parametrize("receive", RECEIVES.values(), ids=RECEIVES)
+@pytest.mark.usefixtures("interrupts")
+def test_a_value_that_an_interrupted_call_had_got_is_undelivered(
+    how: str, receive: Callable[[Chan[str]], object]
+) -> None:
+    left: list[str] = []
+    sent: list[bool] = []
+    ch: Chan[str] = chan(on_undelivered=left.append)
+    assert interrupt_by(how, ch, lambda: sent.append(ch.try_send("v")), lambda: receive(ch)) == (0, 0)
+    assert (sent, left) == ([True], ["v"])
+
+
+@any_interrupt
+@pytest.mark.parametrize("send", SENDS.values(), ids=SENDS)
+@pytest.mark.usefixtures("interrupts")
+def test_a_value_that_was_taken_from_an_interrupted_call_is_delivered(
+    how: str, send: Callable[[Chan[str]], object]
+) -> None:
+    left: list[str] = []
+    taken: list[str] = []
+    ch: Chan[str] = chan(on_undelivered=left.append)
+    assert interrupt_by(how, ch, lambda: taken.extend(ch.try_recv_many()), lambda: send(ch)) == (0, 0)
+    assert (taken, left) == (["v"], [])
+
+
+# ── one wait in the midst of another ──
+#
+# A thread that blocks runs signal handlers and, from 3.12 on, the collector, whose finalizers may block as well.
+
+
+class Garbage:
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.act = act
+        self.itself = self
+
+    def __del__(self) -> None:
+        self.act()
+
+
+AMIDST = [
+    "signal handler",
+    pytest.param(
+        "finalizer",
+        marks=pytest.mark.skipif(
+            sys.version_info < (3, 12) or FREE_THREADED,
+            reason="a few allocations start no collection in the midst of a wait",
+        ),
+    ),
+]
+amidst = pytest.mark.parametrize("how", AMIDST)
+
+
+def run_amidst(how: str, ch: Chan[Any], act: Callable[[], object], block: Callable[[], Any]) -> Any:
+    """Calls ``block``, which waits at ``ch``; meanwhile ``act`` runs, on this thread.
+
+    No other thread may allocate anything until then: the collector would run there.
+    """
+    thresholds = gc.get_threshold()
+    kept: list[object] = [NIL.recv() for _ in range(300)]  # so that no op is made of a spare one, but allocated
+
+    def by_signal(*_: object) -> None:
+        if waiting(ch) == (0, 0):
+            signal.setitimer(signal.ITIMER_REAL, 0.001)  # it does not block yet
+        else:
+            act()
+
+    def litter() -> None:
+        gc.disable()
+        Garbage(by_collector)
+        kept.extend([] for _ in range(100))
+        gc.set_threshold(1)
+        gc.enable()  # the next allocation starts the collector
+
+    def by_collector() -> None:
+        if waiting(ch) == (0, 0):
+            litter()  # it does not block yet
+        else:
+            gc.set_threshold(*thresholds)
+            act()
+
+    before = signal.signal(signal.SIGALRM, by_signal)
+    try:
+        if how == "signal handler":
+            signal.setitimer(signal.ITIMER_REAL, 0.001)
+        else:
+            litter()
+        return block()
+    finally:
+        gc.set_threshold(*thresholds)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@amidst
+def test_a_thread_is_not_known_as_asleep_while_it_runs_python_in_the_midst_of_its_wait(how: str) -> None:
+    ch: Chan[int] = chan()
+    acted: Chan[None] = chan(1)
+    this = threading.get_native_id()
+    asleep: list[bool] = []
+
+    def act() -> None:
+        asleep.append(this in parked_threads())
+        acted.try_send(None)
+
+    def wake() -> None:
+        acted.recv_blocking(PATIENCE)
+        until(lambda: this in parked_threads())
+        ch.send_blocking(1, PATIENCE)
+
+    waker = Blocked(wake)
+    until(lambda: waiting(acted) == (0, 1))
+    assert run_amidst(how, ch, act, ch.recv_blocking) == 1
+    assert asleep == [False]
+    assert waker.join() is None
+
+
+@amidst
+@pytest.mark.parametrize("late", [False, True], ids=["afterwards", "too late for the inner one"])
+def test_a_cancel_reaches_a_wait_in_whose_midst_another_was(how: str, late: bool) -> None:
+    outer, inner = chan(), chan()
+    acted: Chan[goish.Goroutine[Any]] = chan(1)
+    seen: list[object] = []
+
+    def act() -> None:
+        acted.try_send(current_goroutine())  # type: ignore[arg-type]
+        seen.append(inner.recv_blocking(PATIENCE))
+
+    def cancel() -> None:
+        g = acted.recv_blocking(PATIENCE)
+        until(lambda: waiting(inner) == (0, 1))
+        seen.append(g.wait_reason)
+        assert inner.try_send("given")
+        until(lambda: late or g.wait_reason == "chan send")
+        assert g.cancel("now")
+
+    canceller = Blocked(cancel)
+    until(lambda: waiting(acted) == (0, 1))
+    send = functools.partial(outer.send_blocking, 1, PATIENCE)
+    with pytest.raises(asyncio.CancelledError, match="now"):
+        inline(lambda: run_amidst(how, outer, act, send))
+    assert canceller.join() is None
+    assert seen == ["chan receive", "given"]
+    assert waiting(outer) == (0, 0)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["afterwards", "too late for the inner one"])
+def test_so_it_does_where_the_goroutines_of_the_call_run_meanwhile(late: bool) -> None:
+    """What it calls as it begins to run its loop, as a finalizer may be, blocks: here a task factory."""
+    outer, inner, over = chan(), chan(), chan()
+    seen: list[object] = []
+
+    def factory(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        loop.set_task_factory(None)
+        seen.append(inner.recv_blocking(PATIENCE))
+        return asyncio.Task(coro, loop=loop, **options)
+
+    async def until_over() -> None:
+        await over.recv_ok()
+
+    def call() -> None:
+        child: Any = go(until_over)
+        child.get_loop().set_task_factory(factory)
+        try:
+            outer.send_blocking(1, PATIENCE)
+        finally:
+            over.close()
+
+    with Executor(workers=1) as ex:
+        g = ex.go_thread(call)
+        until(lambda: waiting(inner) == (0, 1))
+        seen.append(g.wait_reason)
+        assert inner.try_send("given")
+        until(lambda: late or g.wait_reason == "chan send")
+        assert g.cancel("now")
+        with pytest.raises(asyncio.CancelledError, match="now"):
+            g.result_blocking(PATIENCE)
+    assert seen == ["chan receive", "given"]
+    assert waiting(outer) == (0, 0)
 
 
 # ── who is asleep ──

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from helpers import FREE_THREADED
 from parties import PATIENCE, until
 
 import goish
@@ -434,7 +435,7 @@ class Finalizer:
 
 
 @pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
-@pytest.mark.parametrize("where", ["callback", "finalizer of an argument"])
+@pytest.mark.parametrize("where", ["callback"] if FREE_THREADED else ["callback", "finalizer of an argument"])
 def test_what_runs_on_a_worker_as_a_call_ends_may_block(where: str, block: Callable[[Chan[str]], str]) -> None:
     gate: Chan[None] = chan()
     ch: Chan[str] = chan()

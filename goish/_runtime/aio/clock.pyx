@@ -73,7 +73,11 @@ cdef object loops_call_later(object loop):
     if not isinstance(loop, BaseEventLoop):
         return super(Clock, loop).call_later
     call_at = super(Clock, loop).call_at  # on which asyncio's own call_later calls back
-    return lambda delay, callback, *args, context=None: call_at(loop.time() + delay, callback, *args, context=context)
+    return partial(_call_later, loop, call_at)
+
+
+def _call_later(loop, call_at, delay, callback, *args, context=None):
+    return call_at(loop.time() + delay, callback, *args, context=context)
 
 
 cdef object call_later_below(Scheduler s, object delay, object callback, tuple args, object context):

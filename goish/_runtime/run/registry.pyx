@@ -99,8 +99,12 @@ cdef Scheduler new_scheduler(object loop):
     else:
         put_before_close(s)
     known = id(s)
-    schedulers[known] = weak_reference(s, lambda _: schedulers.pop(known, None))
+    schedulers[known] = weak_reference(s, partial(_scheduler_gone, known))
     return s
+
+
+def _scheduler_gone(known, _reference):
+    schedulers.pop(known, None)
 
 
 cdef void put_before_close(Scheduler s) except *:

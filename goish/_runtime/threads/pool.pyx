@@ -171,6 +171,10 @@ cdef void follow_size(Pool p) noexcept:
         logger.error("%r could not find out how many processors there are", p, exc_info=exc_info(exc))
 
 
+def _pool_gone(known, _reference):
+    pools.pop(known, None)
+
+
 cdef class Pool:
     """A pool of worker threads; ``goish.parallel.Executor`` gives it its public side."""
 
@@ -180,7 +184,7 @@ cdef class Pool:
         self.pending = -1
         self.space = Chan(1)
         known = id(self)
-        pools[known] = weak_reference(self, lambda _: pools.pop(known, None))
+        pools[known] = weak_reference(self, partial(_pool_gone, known))
 
     def __repr__(self):
         return f"<Executor {self.name!r}>"

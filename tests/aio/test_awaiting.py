@@ -159,6 +159,52 @@ async def test_future_that_somebody_else_made_is_awaited_by_its_protocol(drive: 
     assert await g == "quack"
 
 
+@pytest.mark.parametrize("swallows", [False, True])
+async def test_future_that_calls_back_within_its_cancel_ends_who_awaits_it_within_that_too(
+    drive: Citizen, swallows: bool
+) -> None:
+    class Prompt:
+        _asyncio_future_blocking = False
+
+        def __init__(self) -> None:
+            self._loop = here()
+            self.callback: Any = None
+
+        def get_loop(self) -> asyncio.AbstractEventLoop:
+            return self._loop
+
+        def add_done_callback(self, fn: Any, *, context: Any = None) -> None:
+            self.callback = fn
+
+        def cancel(self, msg: Any = None) -> bool:
+            self.callback(self)
+            return True
+
+        def result(self) -> Any:
+            raise asyncio.CancelledError
+
+        def __await__(self) -> Generator[Any, Any, Any]:
+            self._asyncio_future_blocking = True
+            yield self
+            return self.result()
+
+    async def body() -> object:
+        if not swallows:
+            await Prompt()
+        return await outcome(Prompt())
+
+    g = drive.spawn(body)
+    await settle()
+    cancelled: list[tuple[bool, bool]] = []
+    here().call_soon(lambda: cancelled.append((g.cancel(), g.done())))
+    await settle()
+    assert cancelled == [(True, True)]
+    assert g.cancelled() is not swallows
+    assert not swallows or g.result() is asyncio.CancelledError
+    assert g.cancelling() == 1
+    assert not drive.native or not g.exited, "only goexit() does that"
+
+
 async def test_future_whose_callback_registration_fails_raises_at_the_await(drive: Citizen) -> None:
     class Broken(asyncio.Future[Any]):
         def add_done_callback(self, fn: Any, *, context: Any = None) -> None:

@@ -427,6 +427,50 @@ def test_a_value_goes_past_the_receivers_of_closed_loops_to_one_that_lives(new_l
     del handles
 
 
+@pytest.mark.parametrize("dead", [1, 20])
+@pytest.mark.parametrize("wait", RECEIVERS)
+def test_values_sent_at_once_go_past_the_receivers_of_closed_loops(new_loop: NewLoop, wait: str, dead: int) -> None:
+    """Wherever in the queue they stand: they are not counted either."""
+    undelivered: list[Any] = []
+    ch: Chan[Any] = chan(on_undelivered=undelivered.append)
+    living, handles, parked = new_loop(), [], []
+    for _ in range(3):
+        parked.append(park(living, "task", recv, ch))
+        mortal = new_loop()
+        handles += [park(mortal, "task", RECEIVERS[wait], ch) for _ in range(dead)]
+        mortal.close()
+
+    async def check() -> None:
+        assert not ch.try_send_many(range(4)) and ch.try_send_many(range(3))
+        assert [await receiver for receiver in parked] == [0, 1, 2]
+        assert waiting(ch) == (0, 0)
+
+    living.run_until_complete(check())
+    assert undelivered == []
+    del handles
+
+
+@pytest.mark.parametrize("dead", [1, 20])
+@pytest.mark.parametrize("wait", SENDERS)
+def test_values_received_at_once_are_those_of_senders_whose_loops_live(new_loop: NewLoop, wait: str, dead: int) -> None:
+    ch: Chan[Any] = chan()
+    living, handles, parked = new_loop(), [], []
+    for i in range(3):
+        parked.append(park(living, "task", send, ch, i))
+        mortal = new_loop()
+        handles += [park(mortal, "task", SENDERS[wait], ch, "dead") for _ in range(dead)]
+        mortal.close()
+
+    async def check() -> None:
+        assert ch.try_recv_many() == [0, 1, 2]
+        assert waiting(ch) == (0, 0)
+        for sender in parked:
+            await sender
+
+    living.run_until_complete(check())
+    del handles
+
+
 def test_what_a_closed_loop_had_buffered_is_received_on_the_next(new_loop: NewLoop) -> None:
     ch: Chan[Any] = chan(2)
     received = []

@@ -84,6 +84,21 @@ async def test_lost_task_is_destroyed_by_a_call_of_the_collector_that_is_overdue
     assert destroyed(drive) == [LOST]
 
 
+async def test_lost_task_is_destroyed_by_a_call_where_the_collector_never_begins_by_itself(drive: Citizen) -> None:
+    thresholds = gc.get_threshold()
+    lost = weakref.ref(asyncio.create_task(Waits().for_nothing()))
+    await settle()
+    gc.set_threshold(0)
+    try:
+        for _ in range(thresholds[2] + 2):
+            gc.collect(1)
+        await collect()
+    finally:
+        gc.set_threshold(*thresholds)
+    assert lost() is None
+    assert destroyed(drive) == [LOST]
+
+
 @pytest.mark.parametrize("way", ["by_gather", "by_shield", "by_wait", "by_an_event"])
 async def test_lost_task_is_destroyed_with_what_it_waits_by(drive: Citizen, way: str) -> None:
     waits = Waits()

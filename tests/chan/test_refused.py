@@ -7,6 +7,7 @@ Not here: a loop that is closed (test_closed_loops.py), signals without a Python
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -186,3 +187,60 @@ def test_an_interrupt_in_the_midst_of_a_wake_up_is_raised_and_nobody_is_forgotte
     with pytest.raises(KeyboardInterrupt), asyncio.Runner(loop_factory=Refusing) as runner:
         runner.run(asyncio.wait_for(main(), PATIENCE))
     assert ended == [1]
+
+
+@pytest.mark.parametrize("refused", range(3))
+@pytest.mark.parametrize("kind", ["go", "task", "eager task"])
+@pytest.mark.parametrize("loop", REAL_LOOPS)
+def test_a_done_callback_that_the_loop_refuses_keeps_nobody_else_from_being_told(
+    loop: str, kind: str, refused: int
+) -> None:
+    told: list[str] = []
+    heard: list[object] = []
+    a_loop = LOOPS[loop]()
+    a_loop.close()
+
+    class Choosy(type(a_loop)):  # type: ignore[misc]
+        refuses: object = None
+
+        def call_soon(self, fn: Any, *args: Any, **options: Any) -> Any:
+            if fn is self.refuses:
+                raise RecursionError
+            return super().call_soon(fn, *args, **options)
+
+    async def main() -> None:
+        here: Any = asyncio.get_running_loop()
+        here.set_exception_handler(lambda _, context: heard.append(type(context["exception"])))
+        end = here.create_future()
+
+        async def body() -> None:
+            await end
+
+        async def join(i: int) -> None:
+            await g
+            told.append(f"joiner {i}")
+
+        options = {"eager_start": True} if kind == "eager task" else {}
+        g: Any = go(body) if kind == "go" else goish.task_factory(here, body(), **options)
+        callbacks = []
+        for i in range(3):
+            go(join, i)
+            await settle()
+            callbacks.append(functools.partial(tell, i))
+            g.add_done_callback(callbacks[-1])
+        here.refuses = callbacks[refused]
+        end.set_result(None)
+        await settle()
+        assert g.done() and g not in goish.runtime.goroutines()
+
+    def tell(i: int, _: object) -> None:
+        told.append(f"callback {i}")
+
+    a_loop = Choosy()
+    try:
+        a_loop.run_until_complete(main())
+    finally:
+        a_loop.close()
+    everybody = {f"{who} {i}" for who in ("joiner", "callback") for i in range(3)}
+    assert sorted(told) == sorted(everybody - {f"callback {refused}"})
+    assert heard == [RecursionError]

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Generator
+from collections.abc import Coroutine, Generator
 from typing import Any, ClassVar
 
 import pytest
@@ -410,6 +410,97 @@ def test_no_more_threads_than_max_threads() -> None:
         for pending in blocked:
             with pytest.raises(goish.ChanClosed):
                 sync(pending)
+
+
+# ── a cancel of what waits in the queue ──
+
+
+def occupy_all(ex: Executor, hold: threading.Event) -> None:
+    """Keeps a worker for functions and one for coroutines until ``hold`` is set."""
+    running = threading.Event()
+
+    async def body() -> None:
+        running.set()
+        hold.wait()
+
+    occupy(ex, hold)
+    ex.submit(body)
+    assert running.wait(PATIENCE)
+
+
+class OddFunction:
+    """From some moment on, whatever is asked of it raises what nobody expects."""
+
+    odd = False
+
+    def __getattr__(self, name: str) -> Any:
+        raise LookupError(name) if self.odd else AttributeError(name)
+
+    def __call__(self) -> None:
+        raise AssertionError("it was cancelled")
+
+
+class OddCoroutine(Coroutine[Any, Any, None]):
+    odd = False
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        raise AssertionError("it was cancelled")
+
+    send = throw = __await__
+
+    def close(self) -> None:
+        if self.odd:
+            raise LookupError("close")
+
+
+@pytest.mark.parametrize("make", [OddFunction, OddCoroutine])
+def test_a_cancel_ends_a_queued_call_that_does_not_let_itself_be_closed(make: Any, hold: threading.Event) -> None:
+    odd, ex = make(), Executor(workers=1)
+    occupy_all(ex, hold)
+    g = ex.go_thread(odd)
+    waits = go_thread(g.result_blocking)
+    until(lambda: waits.wait_reason is not None)
+    odd.odd = True
+    assert g.cancel("enough")
+    odd.odd = False
+    assert g.cancelled()
+    with pytest.raises(asyncio.CancelledError, match="enough"):
+        waits.result_blocking(timeout=PATIENCE)
+    hold.set()
+    ex.shutdown()
+
+
+@pytest.mark.parametrize("kind", ["function", "coroutine function"])
+def test_a_cancel_at_any_depth_of_a_recursion_ends_a_queued_call_or_leaves_it_queued(
+    kind: str, hold: threading.Event
+) -> None:
+    async def five_async() -> int:
+        return 5
+
+    def five() -> int:
+        return 5
+
+    def at(depth: int, act: Any) -> Any:
+        return at(depth - 1, act) if depth else act()
+
+    limit = sys.getrecursionlimit()
+    ex = Executor(workers=1)
+    occupy_all(ex, hold)
+    calls = []
+    for depth in range(limit - 200, limit):
+        g = ex.go_thread(five if kind == "function" else five_async)
+        try:
+            calls.append((g, at(depth, g.cancel)))
+        except RecursionError:
+            calls.append((g, False))
+    assert {cancelled for _, cancelled in calls} == {True, False}
+    assert all(g.state == ("done" if cancelled else "new") for g, cancelled in calls)
+    hold.set()
+    for g, cancelled in calls:
+        if not cancelled:
+            assert g.result_blocking(timeout=PATIENCE) == 5
+    assert all(g.cancelled() == cancelled for g, cancelled in calls)
+    ex.shutdown()
 
 
 # ── shutting down ──

@@ -365,3 +365,30 @@ def test_a_child_of_another_thread_runs_a_program_of_its_own(loop: Any) -> None:
         goish.run(main, loop=LOOP)
     """
     assert said(program, loop) == ["ok"]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="asyncio takes no step of a task in a child any more")
+def test_a_child_of_a_goroutine_for_which_a_call_waits_leaves_the_call_and_begins_anew(loop: Any) -> None:
+    """Its thread is no worker there; the loop that the call has run meanwhile is the parent's."""
+    program = """
+        goish._threads.workers.new_worker_loop = lambda: FACTORY()
+
+        async def fork():
+            return os.fork()
+
+        def call():
+            this = os.getpid()
+            try:
+                pid = go(fork).result_blocking(timeout=30)
+            except RuntimeError:  # of the loop, in whose midst it was
+                assert os.getpid() != this
+            if os.getpid() == this:
+                return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            assert goish.runtime.current_worker() is None and current_goroutine() is None
+            run_program()
+            assert sync(spawn(pow, 2, 3)) == 8
+            os._exit(7)
+
+        say(go_thread(call).result_blocking(timeout=30))
+    """
+    assert said(program, loop) == ["7"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import itertools
 import subprocess
 import sys
@@ -381,6 +382,33 @@ async def test_a_coroutine_that_never_begins_is_closed() -> None:
         hold.set()
         await occupied
         await asyncio.wait([g])  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("children", ["keep", "await", "cancel"])
+def test_so_is_one_that_a_function_has_given(children: Any) -> None:
+    """It waits for a worker with a loop."""
+    hold, held = threading.Event(), threading.Event()
+    made: list[Any] = []
+
+    async def holds_the_loop_up() -> None:
+        held.set()
+        hold.wait()
+
+    def give_one() -> Any:
+        made.append(asyncio.sleep(0))
+        return made[0]
+
+    ex = Executor(workers=1, children=children)
+    occupied = ex.go_thread(holds_the_loop_up)
+    assert held.wait(PATIENCE)
+    g = ex.go_thread(give_one)
+    until(lambda: made and g.state == "new")
+    assert g.cancel()
+    assert inspect.getcoroutinestate(made[0]) == inspect.CORO_CLOSED
+    hold.set()
+    occupied.result_blocking(timeout=PATIENCE)
+    assert g.cancelled()
+    ex.shutdown()
 
 
 def test_bad_ways_are_refused_at_once() -> None:

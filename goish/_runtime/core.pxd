@@ -15,6 +15,11 @@ cdef extern from "c/goish.h":
     # goish.h: checks of invariants, compiled in or not
     int GOISH_DEBUG
 
+    # build.h: what the core was built by and for
+    const char* GOISH_COMPILER
+    int GOISH_FREE_THREADED
+    unsigned int CYTHON_HEX_VERSION  # Cython's own
+
     # refcount.h: without counting
     bint goish_is(PyObject* o, PyObject* type) noexcept
 
@@ -39,6 +44,12 @@ cdef extern from "c/goish.h":
     void goish_count(Py_ssize_t* n, Py_ssize_t by) noexcept
     Py_ssize_t goish_counted(Py_ssize_t* n) noexcept
     void goish_count_anywhere(Py_ssize_t* n, Py_ssize_t by) noexcept
+    uint64_t goish_number(uint64_t* n) noexcept
+    uint64_t goish_number_swap(uint64_t* n, uint64_t to) noexcept
+    uint64_t goish_number_add(uint64_t* n, uint64_t by) noexcept
+    uint64_t goish_number_and(uint64_t* n, uint64_t bits) noexcept
+    uint64_t goish_number_or(uint64_t* n, uint64_t bits) noexcept
+    bint goish_number_cas(uint64_t* n, uint64_t before, uint64_t after) noexcept
     uint64_t goish_next_id() noexcept
     uint64_t goish_next(uint64_t* last) noexcept
 
@@ -81,7 +92,9 @@ cdef extern from "c/goish.h":
         Py_ssize_t count
         Py_ssize_t size
     ctypedef Ring* (*goish_ring_of)(PyObject* chan)
-    void goish_collect_ring(PyTypeObject* chan_type, PyTypeObject* priority_type, goish_ring_of ring) noexcept
+    void goish_collect_ring(
+        PyTypeObject* chan_type, PyTypeObject* priority_type, PyTypeObject* feed_type, goish_ring_of ring
+    ) noexcept
 
     # goroutine.h: attributes, the last words, the end
     void goish_install_finalizer(
@@ -142,6 +155,8 @@ cdef extern from "c/goish.h":
 include "data/ring.pxd"
 include "data/waitq.pxd"
 include "data/heap.pxd"
+include "data/atomic.pxd"
+include "data/map.pxd"
 include "host/host.pxd"
 include "run/op.pxd"
 include "run/waiter.pxd"
@@ -155,6 +170,15 @@ include "run/lend.pxd"
 include "run/sched.pxd"
 include "threads/thread_wait.pxd"
 include "chan/chan.pxd"
+include "chan/feed.pxd"
+include "chan/context.pxd"
+include "chan/counter.pxd"
 include "chan/waitgroup.pxd"
+include "chan/event.pxd"
 include "chan/gate.pxd"
+include "chan/bucket.pxd"
+include "chan/nursery.pxd"
+include "chan/cond.pxd"
 include "chan/select.pxd"
+include "net/conn.pxd"
+include "net/acceptor.pxd"

@@ -2,21 +2,31 @@
 
 import asyncio
 import concurrent.futures
+import socket
 import weakref
-from collections.abc import Callable, Coroutine, Generator, Iterable
-from contextvars import Context, ContextVar
+from array import array
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping
+from contextvars import Context as VarContext
+from contextvars import ContextVar
 from inspect import Signature
+from ssl import SSLContext
 from types import CodeType, FrameType, ModuleType
 from typing import Any, Final, Generic, Literal, Never, NoReturn, ParamSpec, Protocol, Self, TextIO, TypeAlias, TypeGuard, TypeVar, final, overload
 
 from typing_extensions import TypeVar as TypeVarWithDefault
 from typing_extensions import TypeVarTuple, Unpack, disjoint_base
 
-from goish._runtime.values import ChanStatistics, EmptyType, Err, Flavor, Ok, Received
+from goish._context.scope import Scope
+from goish._runtime.outcome import Err, Ok
+from goish._runtime.values import ChanStatistics, EmptyType, Flavor, Reason, Received
+from goish.errors import Canceled, DeadlineExceeded
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
+K = TypeVar("K")
+V = TypeVar("V")
+Else = TypeVar("Else")
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
 # What select gives as the value of a case: what a send gives is a bool, but its value is None.
@@ -36,7 +46,7 @@ class _Wait(Generic[T_co]):  # what sleep() and gosched() give: an Op that is no
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """The event loop it is awaited on. This and what follows is the protocol of ``asyncio.Future``."""
 
-    def add_done_callback(self, fn: Callable[[Any], object], /, *, context: Context | None = None) -> None:
+    def add_done_callback(self, fn: Callable[[Any], object], /, *, context: VarContext | None = None) -> None:
         """Begins the wait, and calls ``fn(op)`` through the loop when it is over.
 
         As ``asyncio.Future.add_done_callback``. Raises RuntimeError where no event loop runs, or if a goroutine awaits
@@ -172,7 +182,7 @@ class Goroutine(Generic[T_co]):
         exception is no panic then. Any thread.
         """
 
-    def add_done_callback(self, fn: Callable[[Any], object], /, *, context: Context | None = None) -> None:
+    def add_done_callback(self, fn: Callable[[Any], object], /, *, context: VarContext | None = None) -> None:
         """Calls ``fn(goroutine)`` through its loop, on its thread, when it is done. Any thread may ask for it.
 
         For a call on a worker thread: through the loop of the caller. Where none runs, the thread on which the call
@@ -203,7 +213,7 @@ class Goroutine(Generic[T_co]):
     def get_coro(self) -> Coroutine[Any, Any, T_co] | None:
         """Its coroutine; None once it is done."""
 
-    def get_context(self) -> Context:
+    def get_context(self) -> VarContext:
         """The contextvars.Context it runs in."""
 
     def get_name(self) -> str:
@@ -230,7 +240,10 @@ class Goroutine(Generic[T_co]):
 
     @property
     def waiting_on(self) -> object | None:
-        """The Op or asyncio future it waits for; None unless it waits."""
+        """The Op or asyncio future it waits for; None unless it waits.
+
+        For a function on a worker: the Op by which its thread is blocked.
+        """
 
     @property
     def waiting_since(self) -> float | None:
@@ -301,14 +314,20 @@ class Go:
     @property
     def __signature__(self) -> Signature: ...
     def options(
-        self, *, name: str | None = None, context: Context | None = None, on_panic: OnPanic | None = None
+        self,
+        *,
+        name: str | None = None,
+        context: VarContext | None = None,
+        ctx: Context | None = None,
+        on_panic: OnPanic | None = None,
     ) -> Go:
         """A ``go`` with options.
 
-        ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. ``on_panic``: what the
-        goroutine's exception does if nobody awaits it, or if each await of it was given up: ``"crash"``, ``"log"`` or a
-        function that takes ``(goroutine, exception)``. ``run`` has the same for all other goroutines.
-        TypeError or ValueError for anything else.
+        ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. ``ctx``: the
+        goish.context.Context whose cancel cancels the goroutine, with the cause as the message; it is
+        ``context.current()`` in there. ``on_panic``: what the goroutine's exception does if nobody awaits it, or if
+        each await of it was given up: ``"crash"``, ``"log"`` or a function that takes ``(goroutine, exception)``.
+        ``run`` has the same for all other goroutines. TypeError or ValueError for anything else.
 
         Example::
 
@@ -401,17 +420,19 @@ class GoThread:
         self,
         *,
         name: str | None = None,
-        context: Context | None = None,
+        context: VarContext | None = None,
+        ctx: Context | None = None,
         children: Children | None = None,
         on_panic: OnPanic | None = None,
     ) -> GoThread:
         """A ``go_thread`` with options.
 
-        ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. ``children``: what becomes
-        of the goroutines that the call has started by ``go`` and that live when it is over, see ``Executor``; None:
-        what its executor says. ``on_panic``: what an exception that nobody takes does: as for ``go.options``. A
-        function is called on the thread of the loop of ``run``; without a program, on any. TypeError or ValueError for
-        anything else.
+        ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. ``ctx``: the
+        goish.context.Context whose cancel cancels the call, as for ``go.options``. ``children``: what becomes of the
+        goroutines that the call has started by ``go`` and that live when it is over, see ``Executor``; None: what its
+        executor says. ``on_panic``: what an exception that nobody takes does: as for ``go.options``. A function is
+        called on the thread of the loop of ``run``; without a program, on any. TypeError or ValueError for anything
+        else.
 
         Example::
 
@@ -566,8 +587,9 @@ def check_cancel() -> None:
     """Raises CancelledError if the running goroutine or ``go_thread`` call was cancelled; for code that computes.
 
     A function on a worker thread cannot be interrupted while it computes: it looks from time to time. A goish call that
-    blocks (``recv_blocking``, ``sync`` ...) looks by itself. After the CancelledError the cancel
-    counts as delivered. Elsewhere it does nothing. Any thread may call it; it takes a fraction of a microsecond.
+    blocks (``recv_blocking``, ``sync`` ...) looks by itself. After the CancelledError the cancel of a goroutine counts
+    as delivered. Raises also while the context that is in force here (``context.current()``) is cancelled. Elsewhere it
+    does nothing. Any thread may call it; it takes a fraction of a microsecond.
 
     Example::
 
@@ -900,11 +922,148 @@ class RecvChan(_Recv[T_co]):
     """
 
 @final
-class CancelToken:
-    """Tells many goroutines and functions at once to stop, whichever thread they are on.
+class Ending: ...
+
+@disjoint_base
+class Context:
+    """What work is done under: whether it is cancelled, until when it may take, and values. Go's ``context.Context``.
+
+    ``background()`` is the root; ``with_cancel``, ``with_timeout``, ``with_value`` and the others derive one from
+    another. A cancel reaches all that is derived, and never what is above. Any thread may use it. A class of one's own
+    may derive from it, ``super().__init__(parent)``, and override ``value``.
+
+    Example::
+
+        from goish import context
+
+        ctx, cancel = context.with_cancel(context.background())
+        cancel()
+        print(ctx.err())  # -> context canceled
+    """
+
+    def __init__(self, parent: Context) -> None: ...
+    def done(self) -> RecvChan[Never]:
+        """A channel that is closed at the cancel: the same object each time; NIL where nothing ever cancels.
+
+        Await its ``recv_ok()``, or make it a case of ``select``; on a thread ``recv_ok_blocking()``. Go's
+        ``ctx.Done()``.
+
+        Example::
+
+            from goish import context
+
+            ctx, cancel = context.with_cancel(context.background())
+            cancel()
+            print(await select(chan().recv(), ctx.done().recv()))  # -> (1, None, False)
+        """
+
+    def err(self) -> Canceled | DeadlineExceeded | None:
+        """None while it is live; then a Canceled, or a DeadlineExceeded if a deadline has passed. A new one each time.
+
+        Once it is not None it stays so. Go's ``ctx.Err()``.
+
+        Example::
+
+            from goish import context
+
+            ctx, cancel = context.with_timeout(context.background(), 0)
+            print(repr(ctx.err()))  # -> DeadlineExceeded('context deadline exceeded')
+        """
+
+    def cause(self) -> BaseException | None:
+        """The exception that the first cancel gave; without one what ``err`` gives; None while it is live.
+
+        Go's ``context.Cause``.
+
+        Example::
+
+            from goish import context
+
+            ctx, cancel = context.with_cancel_cause(context.background())
+            cancel(LookupError("no such user"))
+            print(repr(ctx.cause()), "-", ctx.err())  # -> LookupError('no such user') - context canceled
+        """
+
+    def reasons(self) -> list[Reason]:
+        """Every cancel that has come so far, on it and on those above: a list of Reason, the first is the cause.
+
+        A cancel that comes later changes nothing, but is a reason if it gives a cause; 16 of them are kept.
+
+        Example::
+
+            from goish import context
+
+            ctx, cancel = context.with_cancel_cause(context.background())
+            cancel("the client has gone")
+            cancel("the server ends")
+            print([str(reason.cause) for reason in ctx.reasons()])  # -> ['the client has gone', 'the server ends']
+        """
+
+    def deadline(self) -> float | None:
+        """When it is cancelled at the latest, in seconds of the clock of the loop where that was set; None: never.
+
+        Where no loop ran, the clock is ``time.monotonic``. Go's ``ctx.Deadline()``.
+
+        Example::
+
+            from goish import context
+
+            print(context.background().deadline())  # -> None
+        """
+
+    def value(self, key: object) -> Any:
+        """The value that ``with_value`` has set for ``key``, the nearest one; None if there is none. Go's
+        ``ctx.Value``.
+
+        Example::
+
+            from goish import context
+
+            ctx = context.with_value(context.background(), "user", "ann")
+            print(ctx.value("user"), ctx.value("host"))  # -> ann None
+        """
+
+    def check(self) -> None:
+        """Raises CancelledError once it is cancelled, with the cause; less than a tenth of a microsecond otherwise.
+
+        For code that computes. The message is the text that the cancel gave, or its exception.
+
+        Example::
+
+            from goish import context
+
+            ctx, cancel = context.with_cancel(context.background())
+            ctx.check()
+            cancel("enough")
+            try:
+                ctx.check()
+            except asyncio.CancelledError as error:
+                print(error)  # -> enough
+        """
+
+    def scope(self) -> Scope:
+        """A block that a cancel of this context cancels, and that then raises ``err()``: see ``goish.context.scope``.
+
+        Example::
+
+            from goish import context
+
+            ctx, cancel = context.with_timeout(context.background(), 0.001)
+            try:
+                async with ctx.scope():
+                    await chan().recv()
+            except context.DeadlineExceeded:
+                print("too late")  # -> too late
+        """
+
+@final
+class CancelToken(Context):
+    """Tells many goroutines and functions at once to stop, whichever thread they are on: a context with its own
+    ``cancel``.
 
     A function that computes calls ``check`` from time to time; a goroutine takes ``token.done().recv()`` as a case of
-    ``select``. Any thread may use it. A deadline is ``loop.call_later(seconds, token.cancel)``.
+    ``select``. It goes wherever a context does: ``go.options(ctx=token)``, ``with_timeout(token, 5)``. Any thread may
+    use it.
 
     Example::
 
@@ -921,6 +1080,7 @@ class CancelToken:
             print(error)  # -> enough
     """
 
+    def __init__(self) -> None: ...
     def cancel(self, reason: object = None) -> bool:
         """Cancels it, for good; False if it was cancelled before. ``reason`` is what the CancelledError says.
 
@@ -930,26 +1090,166 @@ class CancelToken:
             print(token.cancel(), token.cancel())  # -> True False
         """
 
-    def check(self) -> None:
-        """Raises CancelledError once it is cancelled; a few hundredths of a microsecond otherwise.
-
-        Example::
-
-            CancelToken().check()
-        """
-
     def cancelled(self) -> bool:
         """Whether the token was cancelled."""
 
-    def done(self) -> RecvChan[Never]:
-        """A channel that is closed when it is cancelled, as Go's ``ctx.Done()``: a case of ``select``.
+@final
+class CancelFunc:
+    """What ``with_cancel`` and the others give beside the context: ``cancel(cause=None)`` cancels it. Any thread.
 
-        Example::
+    True if it did, False if the context was over already. ``cause``: the exception that ``ctx.cause()`` gives, or a
+    text for one. TypeError for anything else.
 
-            token = CancelToken()
-            token.cancel()
-            print(await select(chan().recv(), token.done().recv()))  # -> (1, None, False)
-        """
+    Example::
+
+        from goish import context
+
+        ctx, cancel = context.with_cancel(context.background())
+        print(cancel("enough"), cancel(), ctx.cause())  # -> True False enough
+    """
+
+    def __call__(self, cause: BaseException | str | None = None) -> bool: ...
+
+def background() -> Context:
+    """The root of contexts: never cancelled, no deadline, no values. Go's ``context.Background``.
+
+    Example::
+
+        from goish import context
+
+        print(context.background().err(), context.background().done() == NIL)  # -> None True
+    """
+
+def todo() -> Context:
+    """As ``background``, where it is not clear yet which context to use. Go's ``context.TODO``.
+
+    Example::
+
+        from goish import context
+
+        print(context.todo())  # -> <Context todo>
+    """
+
+def with_cancel(parent: Context, /) -> tuple[Context, CancelFunc]:
+    """A context that ``cancel()`` cancels, and a cancel of ``parent``: ``(ctx, cancel)``. Go's ``context.WithCancel``.
+
+    Call ``cancel`` when the work is over: until then ``parent`` holds the context. TypeError if ``parent`` is no
+    Context.
+
+    Example::
+
+        from goish import context
+
+        ctx, cancel = context.with_cancel(context.background())
+        child, _ = context.with_cancel(ctx)
+        print(cancel(), cancel(), child.err())  # -> True False context canceled
+    """
+
+def with_cancel_cause(parent: Context, /) -> tuple[Context, CancelFunc]:
+    """As ``with_cancel``; its ``cancel(cause)`` says why. Go's ``context.WithCancelCause``.
+
+    Example::
+
+        from goish import context
+
+        ctx, cancel = context.with_cancel_cause(context.background())
+        cancel(OSError("disk full"))
+        print(repr(context.cause(ctx)))  # -> OSError('disk full')
+    """
+
+def with_timeout(
+    parent: Context, seconds: float, /, cause: BaseException | str | None = None
+) -> tuple[Context, CancelFunc]:
+    """A context that is cancelled ``seconds`` from now, or earlier: ``(ctx, cancel)``. Go's ``context.WithTimeout``.
+
+    Zero or less: it is cancelled already. An earlier deadline of ``parent`` wins. ``cause``: what ``ctx.cause()`` gives
+    after the deadline. ``cancel()`` ends it early, and leaves no timer behind. TypeError for no number, ValueError for
+    NaN.
+
+    Example::
+
+        from goish import context
+
+        ctx, cancel = context.with_timeout(context.background(), 0.001)
+        await ctx.done().recv_ok()
+        print(ctx.err())  # -> context deadline exceeded
+    """
+
+def with_deadline(
+    parent: Context, when: float, /, cause: BaseException | str | None = None
+) -> tuple[Context, CancelFunc]:
+    """A context that is cancelled at ``when``, or earlier: ``(ctx, cancel)``. Go's ``context.WithDeadline``.
+
+    ``when``: in seconds of the loop's clock, ``loop.time()``; where no loop runs, of ``time.monotonic()``. Otherwise as
+    ``with_timeout``. ValueError for a time that is ten years away, as ``time.time()`` gives one.
+
+    Example::
+
+        from goish import context
+
+        ctx, cancel = context.with_deadline(context.background(), time.monotonic() + 60)
+        child, _ = context.with_timeout(ctx, 3600)
+        print(child.deadline() == ctx.deadline())  # -> True
+        cancel()
+    """
+
+def with_value(parent: Context, key: object, value: object, /) -> Context:
+    """A context in which ``ctx.value(key)`` is ``value``. Go's ``context.WithValue``.
+
+    ``key`` is compared by ``==``; a type of the module's own keeps others off it. TypeError for None, and for a key
+    that cannot be hashed. For data that all code shall see without being given it, a ``contextvars.ContextVar`` is
+    better.
+
+    Example::
+
+        from goish import context
+
+        ctx = context.with_value(context.background(), "user", "ann")
+        print(ctx.value("user"))  # -> ann
+    """
+
+def without_cancel(parent: Context, /) -> Context:
+    """A context with the values of ``parent``, but neither its cancel nor its deadline. Go's ``context.WithoutCancel``.
+
+    Example::
+
+        from goish import context
+
+        ctx, cancel = context.with_cancel(context.background())
+        cancel()
+        print(context.without_cancel(ctx).err())  # -> None
+    """
+
+def current() -> Context:
+    """The context that is in force here: of the innermost scope, or what ``go.options(ctx=)`` gave; else
+    ``background()``.
+
+    It goes along with contextvars: to goroutines, ``go_thread`` calls and asyncio tasks that this code starts.
+
+    Example::
+
+        from goish import context
+
+        async def work():
+            return context.current().value("user")
+
+        ctx = context.with_value(context.background(), "user", "ann")
+        print(await go.options(ctx=ctx)(work))  # -> ann
+    """
+
+current_context: ContextVar[Context]
+
+def channel_of(obj: object) -> Chan[Any]: ...
+def scheduler_on(thread: int) -> Scheduler | None: ...
+
+def context_hook(ctx: Context, hook: Callable[[], object]) -> bool: ...
+def context_unhook(ctx: Context, hook: Callable[[], object]) -> bool: ...
+def context_message(ctx: Context) -> object: ...
+def goroutine_release_context(g: Goroutine[Any]) -> Context | None: ...
+def goroutine_rebind(g: Goroutine[Any], ctx: Context) -> None: ...
+def cancel_reason(g: Goroutine[Any]) -> Reason | None: ...
+def cancel_is_due(task: object) -> bool: ...
+def cancelled_call(message: object) -> NoReturn: ...
 
 @disjoint_base
 class Chan(SendChan[T], RecvChan[T], Generic[T]):
@@ -1309,11 +1609,12 @@ def select_blocking(
     *cases: _Case[Any], timeout: float | None = None, default: bool = False, biased: bool = False
 ) -> tuple[int, Any, bool]: ...
 def after(seconds: float) -> RecvChan[float]:
-    """A channel that gives the loop's time once, ``seconds`` from now: a timeout as a case of ``select``.
+    """A channel that gives the time once, ``seconds`` from now: a timeout as a case of ``select``.
 
-    Go's ``time.After``. Returns a RecvChan, for ``select_blocking`` too: where no event loop runs it goes by the
-    system's monotonic clock. TypeError for no number, ValueError for NaN. Any thread. Zero or less fires at once. It is
-    never closed. No timer runs unless a waiter needs it, so an ``after`` whose select another case won costs nothing.
+    Go's ``time.After``. The time is that for which it was due, by ``goish.time.now``. Returns a RecvChan, for
+    ``select_blocking`` too: where no event loop runs it goes by the system's monotonic clock. TypeError for no number,
+    ValueError for NaN. Any thread. Zero or less fires at once. It is never closed. No timer runs unless a waiter
+    needs it, so an ``after`` whose select another case won costs nothing.
 
     Example::
 
@@ -1322,11 +1623,148 @@ def after(seconds: float) -> RecvChan[float]:
         print("timeout" if index == 1 else value)  # -> timeout
     """
 
+def at(when: float) -> RecvChan[float]:
+    """A channel that gives the time once, at ``when`` by ``goish.time.now``: a deadline as a case of ``select``.
+
+    A time that has passed fires at once. Otherwise as ``goish.after``. crossbeam's ``at``.
+
+    Example::
+
+        deadline = goish.time.now() + 0.001
+        index, value, ok = await select(chan().recv(), goish.time.at(deadline).recv())
+        print(index, value == deadline)  # -> 1 True
+    """
+
+@final
+class Timer:
+    """Gives the time once, ``seconds`` from now, on its channel ``c``, unless it is stopped. Go's ``time.NewTimer``.
+
+    ``seconds``: a number; zero or less fires at once. TypeError for no number, ValueError for NaN. Any thread; where no
+    event loop runs it goes by the system's monotonic clock. Nothing runs unless a receiver waits, so a timer that is
+    forgotten is gone. ``goish.after`` is a timer that needs no ``stop``.
+
+    Example::
+
+        timer = goish.time.Timer(0.001)
+        await timer.c.recv()
+        print(timer.stop())  # -> False
+    """
+
+    def __init__(self, seconds: float) -> None: ...
+    @property
+    def c(self) -> RecvChan[float]:
+        """The channel: a RecvChan that gives the time for which the timer was set, by ``goish.time.now``. It is never
+        closed.
+
+        Its ``len`` and ``cap`` are 0, as Go's. Of several receivers that wait the first has the value. Of a timer of
+        ``after_func`` it is never ready.
+        """
+
+    def stop(self) -> bool:
+        """Stops the timer: True if it was still to fire, or its value had not been received. Any thread. Go's ``Stop``.
+
+        No value of before can be received afterwards. A receiver that waits goes on waiting. Of a timer of
+        ``after_func``, True says that the function is not called.
+
+        Example::
+
+            timer = goish.time.Timer(0)
+            print(timer.stop(), timer.stop(), timer.c.try_recv() is EMPTY)  # -> True False True
+        """
+
+    def reset(self, seconds: float) -> bool:
+        """Sets the timer to ``seconds`` from now, whether it has fired or not; gives what ``stop`` would. Go's
+        ``Reset``.
+
+        No value of before can be received afterwards; a receiver that waits gets the new one. Any thread. TypeError for
+        no number, ValueError for NaN, and nothing has changed then.
+
+        Example::
+
+            timer = goish.time.Timer(60)
+            print(timer.reset(0.001))  # -> True
+            await timer.c.recv()
+        """
+
+@final
+class Ticker:
+    """Gives the time every ``seconds`` on its channel ``c``, first ``seconds`` from now. Go's ``time.NewTicker``.
+
+    ``async for t in ticker`` goes on until it is left; on a thread without an event loop ``for``. A tick is the time
+    for which it was due, by ``goish.time.now``; at most one waits for a receiver. What a receiver that comes too late
+    finds, says ``missed``:
+
+    * ``"skip"``: one tick at once, and the next at the next multiple of ``seconds``; the others are dropped (Go).
+    * ``"burst"``: all ticks that it has missed, one by one, without a wait between them.
+    * ``"delay"``: one tick at once, and the next ``seconds`` after that one was received.
+
+    ``seconds``: more than 0, or ValueError. Nothing runs unless a receiver waits, so a ticker that is forgotten is
+    gone, and ``stop`` is not needed for that. Any thread.
+
+    Example::
+
+        n = 0
+        async for t in goish.time.Ticker(0.001):
+            n += 1
+            if n == 3:
+                break
+        print(n)  # -> 3
+    """
+
+    def __init__(self, seconds: float, missed: Literal["skip", "burst", "delay"] = "skip") -> None: ...
+    @property
+    def c(self) -> RecvChan[float]:
+        """The channel: a RecvChan that gives each tick's time. It is never closed; its ``len`` and ``cap`` are 0, as
+        Go's.
+        """
+
+    @property
+    def drift(self) -> float:
+        """How late the last tick was given, in seconds: 0 if a receiver was waiting and the loop was free. Any thread.
+
+        Example::
+
+            ticker = goish.time.Ticker(0.001)
+            await sleep(0.003)
+            await ticker.c.recv()
+            print(ticker.drift >= 0.002)  # -> True
+        """
+
+    def stop(self) -> bool:
+        """Stops it: no tick can be received any more, and the channel stays open. True if it ran. Any thread. Go's
+        ``Stop``.
+
+        A receiver that waits goes on waiting, so ``async for`` ends by ``break``, or with a ``select``.
+
+        Example::
+
+            ticker = goish.time.Ticker(0.001)
+            print(ticker.stop(), ticker.stop())  # -> True False
+        """
+
+    def reset(self, seconds: float) -> bool:
+        """Has it tick every ``seconds``, first ``seconds`` from now; drops a tick that waits. True if it ran. Any
+        thread.
+
+        ValueError for zero or less and for NaN, and nothing has changed then. Go's ``Reset``.
+
+        Example::
+
+            ticker = goish.time.Ticker(60)
+            print(ticker.reset(0.001))  # -> True
+            await ticker.c.recv()
+        """
+
+    def __aiter__(self) -> Self: ...
+    def __anext__(self) -> Op[float, float]: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> float: ...
+
 def sleep(seconds: float) -> _Wait[None]:
     """Waits for ``seconds``, never less; await it. Zero or less is ``gosched()``. Go's ``time.Sleep``, but in seconds.
 
-    Gives None. ValueError for NaN. A cancel ends it at once and leaves no timer behind. Needs an event loop on this
-    thread.
+    Gives None. TypeError for no number, ValueError for NaN or more than a float holds. A cancel ends it at once and
+    leaves no timer behind. Needs an event loop on this thread.
 
     Example::
 
@@ -1377,7 +1815,7 @@ def task_factory(
     coro: Coroutine[Any, Any, Any] | Generator[Any, None, Any],
     *,
     name: str | None = None,
-    context: Context | None = None,
+    context: VarContext | None = None,
     eager_start: bool | None = None,
     **options: object,
 ) -> Any:  # a Goroutine[T], which set_task_factory would refuse: it is no subclass of asyncio.Future
@@ -1478,6 +1916,10 @@ class Mutex:
     def locked(self) -> bool:
         """Whether it is locked. Any thread; out of date at once."""
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for the lock. Any thread; out of date at once."""
+
     def __aenter__(self) -> Op[None]: ...
     def __aexit__(self, type: object, value: object, traceback: object) -> Op[None]: ...
     def __enter__(self) -> None: ...
@@ -1556,6 +1998,10 @@ class RWMutex:
                 print(readers.try_lock())  # -> True
         """
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for the lock, readers and writers. Any thread; out of date at once."""
+
     def __aenter__(self) -> Op[None]: ...
     def __aexit__(self, type: object, value: object, traceback: object) -> Op[None]: ...
     def __enter__(self) -> None: ...
@@ -1589,18 +2035,228 @@ class RLocker:
 
 @final
 class Weighted:
+    """A semaphore of ``size`` units, of which each waiter takes as many as it needs. Go's ``semaphore.Weighted``.
+
+    ``async with sem:`` takes one unit; on threads ``with``. Waiters are served in the order in which they came, so a
+    large request is not starved by small ones. A request for more than ``size`` waits until it is cancelled, and holds
+    up nobody. TypeError or ValueError unless ``size`` is a whole number, 0 or more.
+
+    Example::
+
+        sem = Weighted(3)
+        await sem.acquire(2)
+        print(sem.try_acquire(2))  # -> False
+        sem.release(2)
+    """
+
     def __init__(self, size: int) -> None: ...
-    def acquire(self, n: int = 1) -> Op[None]: ...
-    def try_acquire(self, n: int = 1) -> bool: ...
-    def acquire_blocking(self, n: int = 1, timeout: float | None = None) -> None: ...
-    def release(self, n: int = 1) -> None: ...
+    def acquire(self, n: int = 1) -> Op[None]:
+        """Takes ``n`` units; await it, or make it a case of ``select``. Go's ``Acquire``.
+
+        Cancelled, none is taken; units that were given before the cancel are held, and the cancel comes at the next
+        wait.
+
+        Example::
+
+            sem = Weighted(1)
+            await sem.acquire()
+            sem.release()
+        """
+
+    def try_acquire(self, n: int = 1) -> bool:
+        """Takes ``n`` units if that needs no wait: True if it did. Any thread. Go's ``TryAcquire``."""
+
+    def acquire_blocking(self, n: int = 1, timeout: float | None = None) -> None:
+        """``acquire`` for threads without an event loop. ``timeout``: seconds, None to wait for ever; else
+        TimeoutError.
+
+        Example::
+
+            sem = Weighted(2)
+            sem.acquire_blocking(2, timeout=1)
+        """
+
+    def release(self, n: int = 1) -> None:
+        """Gives ``n`` units back. Any thread. ValueError if fewer are taken. Go's ``Release``."""
+
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """How many units there are."""
+
     @property
-    def free(self) -> int: ...
+    def free(self) -> int:
+        """How many units are not taken. Any thread; out of date at once."""
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for units, but for those that want more than ``size``. Any thread; out of date at once."""
+
     def __aenter__(self) -> Op[None]: ...
     def __aexit__(self, type: object, value: object, traceback: object) -> Op[None]: ...
     def __enter__(self) -> None: ...
+    def __exit__(self, type: object, value: object, traceback: object) -> None: ...
+
+@final
+class Broadcast(Generic[T]):
+    """Every subscriber gets every value that is sent after it subscribed. Go has none: there it is a list of channels.
+
+    ``capacity``: how many values are buffered for each subscriber, 1 or more. ``replay``: so many of the last values a
+    new subscriber gets first; at most ``capacity``. ``slow``: what becomes of a subscriber whose buffer is full.
+    ``"block"``: the sender waits for it. ``"drop_oldest"``: it loses its oldest value, and its next receive raises
+    ``Lagged`` once, which says how many are missing. ``"drop_newest"``: it does not get the new one. ``"disconnect"``:
+    it is closed; its receives end with ChanClosed, caused by ``Disconnected``. TypeError, ValueError or OverflowError
+    for other values of these. ``Broadcast[int](8)`` is typed, for type checkers.
+
+    Senders and subscribers may be goroutines, asyncio tasks on any loops, and threads.
+
+    Example::
+
+        async def listen(name, sub):
+            async for price in sub:
+                print(name, price)  # -> a 42 b 42
+
+        prices = Broadcast(8)
+        listeners = [go(listen, name, prices.subscribe()) for name in ("a", "b")]
+        print(await prices.send(42))  # -> 2
+        prices.close()
+        await wait_all(*listeners)
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        *,
+        replay: int = 0,
+        slow: Literal["block", "drop_oldest", "drop_newest", "disconnect"] = "block",
+    ) -> None: ...
+    def send(self, value: T, /) -> _Wait[int]:
+        """Sends ``value`` to every subscriber; await it. Gives the number of subscribers that it has reached.
+
+        It waits until every subscriber that blocks has room, and then reaches all at one instant. With no subscriber it
+        gives 0 at once. Senders are served in the order in which they came. Cancelled, it has reached nobody; once it
+        has reached them, the cancel comes at the next wait. Raises SendOnClosed, also while it waits. It is no case of
+        ``select``.
+
+        Example::
+
+            b = Broadcast(1)
+            sub = b.subscribe()
+            print(await b.send("a"), await sub.recv())  # -> 1 a
+        """
+
+    def try_send(self, value: T, /) -> bool:
+        """Sends ``value`` to every subscriber if that needs no wait: True if it did, else nobody has it. Any thread.
+
+        Raises SendOnClosed.
+
+        Example::
+
+            b = Broadcast(1)
+            sub = b.subscribe()
+            print(b.try_send("a"), b.try_send("b"))  # -> True False
+        """
+
+    def send_blocking(self, value: T, /, timeout: float | None = None) -> int:
+        """``send`` for threads without an event loop: blocks the calling thread until every subscriber has room.
+
+        ``timeout``: seconds, None to wait for ever. TimeoutError if it was not sent by then: nobody has it.
+        SendOnClosed as ``send``; SyncOnLoop on a thread whose event loop runs. Ctrl-C ends the wait.
+
+        Example::
+
+            b = Broadcast(1)
+            sub = b.subscribe()
+            print(b.send_blocking("a", timeout=1), sub.recv_blocking())  # -> 1 a
+        """
+
+    def subscribe(
+        self,
+        *,
+        slow: Literal["block", "drop_oldest", "drop_newest", "disconnect"] | None = None,
+        capacity: int | None = None,
+    ) -> Subscription[T]:
+        """Subscribes: a ``Subscription``, which gets every value whose send happens from now on. Any thread.
+
+        ``slow`` and ``capacity`` are those of the Broadcast unless given. It lasts until its ``close``, the end of its
+        ``with`` block, or until nothing refers to it. A closed Broadcast still gives what it replays.
+
+        Example::
+
+            b = Broadcast(4, replay=2)
+            for word in ("a", "b", "c"):
+                await b.send(word)
+            with b.subscribe(slow="drop_oldest") as sub:
+                print(sub.try_recv_many())  # -> ['b', 'c']
+        """
+
+    def close(self) -> None:
+        """Closes it: subscribers can still receive what is buffered, then their receives end. Any thread.
+
+        Senders that wait get SendOnClosed. Raises CloseOfClosed the second time.
+
+        Example::
+
+            b = Broadcast(1)
+            sub = b.subscribe()
+            b.try_send("a")
+            b.close()
+            print([v async for v in sub])  # -> ['a']
+        """
+
+    def close_once(self) -> bool:
+        """Closes it if it is open, and says whether it did. Any thread.
+
+        Example::
+
+            b = Broadcast(1)
+            print(b.close_once(), b.close_once())  # -> True False
+        """
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed. True may be relied on; False may be out of date at once."""
+
+    @property
+    def subscribers(self) -> int:
+        """How many are subscribed. Any thread; out of date at once."""
+
+@final
+class Subscription(RecvChan[T_co]):
+    """What ``Broadcast.subscribe`` gives: the receiving end of a channel that the broadcast fills.
+
+    It receives as a ``RecvChan`` does: ``recv``, ``recv_ok``, ``async for``, ``recv_blocking``, ``try_recv``,
+    ``recv_many``, and as a case of ``select``. Several may receive from one subscription: each value goes to one of
+    them.
+
+    Example::
+
+        b = Broadcast(1)
+        with b.subscribe() as sub:
+            await b.send("a")
+            print(await sub.recv(), b.subscribers)  # -> a 1
+        print(b.subscribers)  # -> 0
+    """
+
+    def close(self) -> None:
+        """Ends the subscription and drops what is buffered: receives raise ChanClosed, no sender waits for it. Any
+        thread.
+
+        A second close does nothing.
+
+        Example::
+
+            b = Broadcast(1)
+            sub = b.subscribe()
+            b.try_send("a")
+            sub.close()
+            print(sub.try_recv_ok(), b.subscribers)  # -> (None, False) 0
+        """
+
+    @property
+    def lost(self) -> int:
+        """How many values it has lost so far, because it was slow. Any thread; out of date at once."""
+
+    def __enter__(self) -> Self: ...
     def __exit__(self, type: object, value: object, traceback: object) -> None: ...
 
 @final
@@ -1626,7 +2282,8 @@ class WaitGroup:
         """Adds ``n`` to the counter; ``n`` may be negative. At zero every waiter is woken. Any thread.
 
         ValueError if the counter would become negative; it then stays as it is. Call it before the work starts, not in
-        it.
+        it: goroutines whose ``wait`` is over, but that have not run yet, do not wait for what comes then (in debug mode
+        a RuntimeWarning says so).
 
         Example::
 
@@ -1681,6 +2338,452 @@ class WaitGroup:
     @property
     def count(self) -> int:
         """The counter: how many ``done`` calls are still missing."""
+
+    @property
+    def waiting(self) -> int:
+        """How many wait until the counter is zero. Any thread; out of date at once."""
+
+@disjoint_base
+class Notifier:
+    mu: Final[Any]  # as it was given
+    def __new__(cls, mu: Mutex | RWMutex | RLocker) -> Self: ...
+    def signal(self) -> None:
+        """Wakes the first waiter, if there is one. Any thread, with the lock or without it. Go's ``Cond.Signal``.
+
+        A waiter that is cancelled at the same time passes the signal on to the next.
+
+        Example::
+
+            mu = Mutex()
+            cond = Cond(mu)
+            cond.signal()  # nobody waits: it is lost
+        """
+
+    def broadcast(self) -> None:
+        """Wakes all waiters. Any thread, with the lock or without it. Go's ``Cond.Broadcast``."""
+
+    def signalled(self) -> Op[bool, None]:
+        """The next signal or broadcast; await it, or make it a case of ``select``, which gives None and True.
+
+        It has nothing to do with the lock: what is signalled before it is waited for is not seen. A signal that it has
+        got is used up. Cancelled, it has got none.
+
+        Example::
+
+            cond = Cond(Mutex())
+            print(await select(cond.signalled(), after(0.001).recv()) != (0, None, True))  # -> True
+        """
+
+    def wait_blocking(self, timeout: float | None = None) -> None:
+        """``wait`` for threads without an event loop: blocks the calling thread until a signal comes.
+
+        ``timeout``: seconds, None to wait for ever. TimeoutError if no signal has come by then, RuntimeError without
+        the lock, SyncOnLoop on a thread whose event loop runs. Ctrl-C ends the wait. In all cases the lock is held when
+        it is left.
+
+        Example::
+
+            cond = Cond(Mutex())
+            with cond:
+                try:
+                    cond.wait_blocking(timeout=0.001)
+                except TimeoutError:
+                    print("no signal")  # -> no signal
+        """
+
+    def _release(self) -> Released: ...
+    @property
+    def waiting(self) -> int:
+        """How many wait for a signal. Any thread; out of date at once."""
+
+    def __aenter__(self) -> Op[None]: ...
+    def __aexit__(self, type: object, value: object, traceback: object) -> Op[None]: ...
+    def __enter__(self) -> None: ...
+    def __exit__(self, type: object, value: object, traceback: object) -> None: ...
+
+@final
+class Released:
+    def signalled(self) -> Op[bool, None]: ...
+    def locked(self) -> Op[None]: ...
+    def is_released(self) -> bool: ...
+    def owe(self) -> None: ...
+
+@final
+class Event:
+    """A flag to wait for, for goroutines, asyncio tasks on any loops, and threads.
+
+    ``set`` wakes all waiters, wherever they wait. It is ``asyncio.Event`` and ``threading.Event`` in one; in Go it is a
+    channel that is closed.
+
+    Example::
+
+        ready = Event()
+
+        async def waiter(name):
+            await ready.wait()
+            return name
+
+        waiters = [go(waiter, name) for name in ("a", "b")]
+        ready.set()
+        print(await wait_all(*waiters))  # -> ('a', 'b')
+    """
+
+    def __init__(self) -> None: ...
+    def set(self) -> None:
+        """Sets it, and wakes all waiters. Any thread; nothing happens if it is set already.
+
+        Example::
+
+            ready = Event()
+            ready.set()
+            print(ready.is_set())  # -> True
+        """
+
+    def clear(self) -> None:
+        """Makes it unset. Any thread. A waiter that was woken before is not affected."""
+
+    def is_set(self) -> bool:
+        """Whether it is set. Any thread; out of date at once."""
+
+    def wait(self) -> Op[None]:
+        """Waits until it is set; await it, or make it a case of ``select``, which gives None and True.
+
+        A cancel ends the wait only.
+
+        Example::
+
+            stop = Event()
+            print(await select(stop.wait(), after(0.001).recv(), biased=True) != (0, None, True))  # -> True
+        """
+
+    def wait_blocking(self, timeout: float | None = None) -> None:
+        """``wait`` for threads without an event loop: blocks the calling thread until it is set.
+
+        ``timeout``: seconds, None to wait for ever. TimeoutError if it is not set by then; SyncOnLoop on a thread whose
+        event loop runs. Ctrl-C ends the wait.
+
+        Example::
+
+            ready = Event()
+            ready.set()
+            ready.wait_blocking(timeout=1)
+        """
+
+    @property
+    def waiting(self) -> int:
+        """How many wait until it is set. Any thread; out of date at once."""
+
+@final
+class Latch:
+    """Waits until ``count`` things have happened, once. Java's ``CountDownLatch``.
+
+    It counts down and never up; at zero it is open for good. TypeError or ValueError unless ``count`` is a whole
+    number, 0 or more.
+
+    Example::
+
+        started = Latch(2)
+
+        async def work():
+            started.count_down()
+
+        go(work)
+        go(work)
+        await started.wait()
+        print(started.count)  # -> 0
+    """
+
+    def __init__(self, count: int) -> None: ...
+    def count_down(self, n: int = 1) -> int:
+        """Takes ``n`` off the count; at zero all waiters are woken. Any thread. Gives the count that is left.
+
+        ValueError if fewer are left, and then nothing is taken; TypeError or ValueError unless ``n`` is a whole number,
+        1 or more.
+
+        Example::
+
+            latch = Latch(2)
+            print(latch.count_down(), latch.count_down())  # -> 1 0
+        """
+
+    def wait(self) -> Op[None]:
+        """Waits until the count is zero; await it, or make it a case of ``select``, which gives None and True.
+
+        A cancel ends the wait only.
+
+        Example::
+
+            await Latch(0).wait()
+        """
+
+    def wait_blocking(self, timeout: float | None = None) -> None:
+        """``wait`` for threads without an event loop. As ``Event.wait_blocking``."""
+
+    @property
+    def count(self) -> int:
+        """How many things are still missing. Any thread; out of date at once."""
+
+    @property
+    def waiting(self) -> int:
+        """How many wait until the count is zero. Any thread; out of date at once."""
+
+@final
+class Int64:
+    """An int of 64 bits of which each change is one step. Go's ``atomic.Int64``.
+
+    All threads see its changes in one order, with the GIL and without it. TypeError for what is no int, OverflowError
+    for an int that is too large.
+
+    Example::
+
+        hits = Int64()
+        hits.add(2)
+        print(hits.add(1), hits.load())  # -> 3 3
+    """
+
+    def __new__(cls, value: int = 0) -> Self: ...
+    def load(self) -> int:
+        """The value. Any thread."""
+
+    def store(self, value: int) -> None:
+        """Sets it. Any thread."""
+
+    def add(self, delta: int) -> int:
+        """Adds ``delta``, which may be negative, and gives the new value; it wraps around, as Go's. Any thread.
+
+        Example::
+
+            print(Int64(5).add(-2))  # -> 3
+        """
+
+    def swap(self, value: int) -> int:
+        """Sets it, and gives the value that it had. Any thread."""
+
+    def compare_and_swap(self, old: int, new: int) -> bool:
+        """Sets it to ``new`` if it is ``old``: True if it did. Any thread.
+
+        Example::
+
+            owner = Int64()
+            print(owner.compare_and_swap(0, 7), owner.compare_and_swap(0, 8), owner.load())  # -> True False 7
+        """
+
+    def and_(self, mask: int) -> int:
+        """Keeps the bits of ``mask``, and gives the value that it had. Go's ``And``. Any thread."""
+
+    def or_(self, mask: int) -> int:
+        """Sets the bits of ``mask``, and gives the value that it had. Go's ``Or``. Any thread."""
+
+@final
+class Uint64:
+    """An int of 64 bits, 0 or more, of which each change is one step. Go's ``atomic.Uint64``.
+
+    All threads see its changes in one order, with the GIL and without it. TypeError for what is no int, OverflowError
+    for an int that is too large.
+
+    Example::
+
+        hits = Uint64()
+        hits.add(2)
+        print(hits.add(1), hits.load())  # -> 3 3
+    """
+
+    def __new__(cls, value: int = 0) -> Self: ...
+    def load(self) -> int:
+        """The value. Any thread."""
+
+    def store(self, value: int) -> None:
+        """Sets it. Any thread."""
+
+    def add(self, delta: int) -> int:
+        """Adds ``delta``, which may be negative, and gives the new value; it wraps around, as Go's. Any thread.
+
+        Example::
+
+            print(Uint64(5).add(-2))  # -> 3
+        """
+
+    def swap(self, value: int) -> int:
+        """Sets it, and gives the value that it had. Any thread."""
+
+    def compare_and_swap(self, old: int, new: int) -> bool:
+        """Sets it to ``new`` if it is ``old``: True if it did. Any thread.
+
+        Example::
+
+            owner = Uint64()
+            print(owner.compare_and_swap(0, 7), owner.compare_and_swap(0, 8), owner.load())  # -> True False 7
+        """
+
+    def and_(self, mask: int) -> int:
+        """Keeps the bits of ``mask``, and gives the value that it had. Go's ``And``. Any thread."""
+
+    def or_(self, mask: int) -> int:
+        """Sets the bits of ``mask``, and gives the value that it had. Go's ``Or``. Any thread."""
+
+@final
+class Bool:
+    """A truth value of which each change is one step. Go's ``atomic.Bool``.
+
+    TypeError for anything but True and False.
+
+    Example::
+
+        closed = Bool()
+        print(closed.swap(True), closed.swap(True))  # -> False True
+    """
+
+    def __new__(cls, value: bool = False) -> Self: ...
+    def load(self) -> bool:
+        """The value. Any thread."""
+
+    def store(self, value: bool) -> None:
+        """Sets it. Any thread."""
+
+    def swap(self, value: bool) -> bool:
+        """Sets it, and gives the value that it had. Any thread."""
+
+    def compare_and_swap(self, old: bool, new: bool) -> bool:
+        """Sets it to ``new`` if it is ``old``: True if it did. Any thread.
+
+        Example::
+
+            started = Bool()
+            print(started.compare_and_swap(False, True), started.compare_and_swap(False, True))  # -> True False
+        """
+
+@final
+class Ref(Generic[T]):
+    """A reference to any object, of which each change is one step. Go's ``atomic.Pointer`` and ``atomic.Value``.
+
+    ``compare_and_swap`` compares by identity (``is``), so numbers and strings are better kept in objects of one's own.
+
+    Example::
+
+        config = Ref({"debug": False})
+        config.store({"debug": True})  # readers see the old one or the new one, whole
+        print(config.load()["debug"])  # -> True
+    """
+
+    @overload
+    def __new__(cls) -> Ref[None]: ...
+    @overload
+    def __new__(cls, value: T) -> Self: ...
+    def load(self) -> T:
+        """The object. Any thread."""
+
+    def store(self, value: T) -> None:
+        """Sets it. Any thread."""
+
+    def swap(self, value: T) -> T:
+        """Sets it, and gives the object that it had. Any thread."""
+
+    def compare_and_swap(self, old: T, new: T) -> bool:
+        """Sets it to ``new`` if it is the very object ``old``: True if it did. Any thread.
+
+        Example::
+
+            empty = object()
+            slot = Ref(empty)
+            print(slot.compare_and_swap(empty, "mine"), slot.compare_and_swap(empty, "yours"))  # -> True False
+        """
+
+@final
+class Map(Generic[K, V]):
+    """A map that goroutines and threads change at the same time. Go's ``sync.Map``.
+
+    Each method is one step for all threads, with the GIL and without it. ``items``: a mapping, or pairs, to begin with.
+    TypeError for a key that cannot be hashed.
+
+    Example::
+
+        visits = Map()
+        print(visits.load_or_store("/", 1), visits.load_or_store("/", 2))  # -> (1, False) (1, True)
+        print(len(visits), "/" in visits)  # -> 1 True
+    """
+
+    def __new__(cls, items: Mapping[K, V] | Iterable[tuple[K, V]] = ()) -> Self: ...
+    @overload
+    def load(self, key: K) -> V | None:
+        """The value of ``key``, or ``default``. Any thread. Go's ``Load``.
+
+        Example::
+
+            print(Map({"a": 1}).load("a"), Map().load("a"))  # -> 1 None
+        """
+
+    @overload
+    def load(self, key: K, default: Else) -> V | Else: ...
+    def store(self, key: K, value: V) -> None:
+        """Sets the value of ``key``. Any thread. Go's ``Store``."""
+
+    def load_or_store(self, key: K, value: V) -> tuple[V, bool]:
+        """The value of ``key`` and True; if there is none, it sets ``value``, and gives that and False. Any thread.
+
+        Example::
+
+            m = Map()
+            value, loaded = m.load_or_store("a", 1)
+            print(value, loaded)  # -> 1 False
+        """
+
+    @overload
+    def load_and_delete(self, key: K) -> tuple[V | None, bool]:
+        """Deletes ``key``; its value and True, or ``default`` and False if there is none. Any thread.
+
+        Example::
+
+            m = Map({"a": 1})
+            print(m.load_and_delete("a"), m.load_and_delete("a"))  # -> (1, True) (None, False)
+        """
+
+    @overload
+    def load_and_delete(self, key: K, default: Else) -> tuple[V | Else, bool]: ...
+    def delete(self, key: K) -> None:
+        """Deletes ``key``, if it is there. Any thread."""
+
+    @overload
+    def swap(self, key: K, value: V) -> tuple[V | None, bool]:
+        """Sets the value of ``key``; the value before and True, or ``default`` and False if there was none. Any thread.
+
+        Example::
+
+            print(Map({"a": 1}).swap("a", 2))  # -> (1, True)
+        """
+
+    @overload
+    def swap(self, key: K, value: V, default: Else) -> tuple[V | Else, bool]: ...
+    def compare_and_swap(self, key: K, old: V, new: V) -> bool:
+        """Sets the value of ``key`` to ``new`` if it is there and equals ``old``: True if it did. Any thread.
+
+        Example::
+
+            m = Map({"a": 1})
+            print(m.compare_and_swap("a", 1, 2), m.compare_and_swap("a", 1, 3))  # -> True False
+        """
+
+    def compare_and_delete(self, key: K, old: V) -> bool:
+        """Deletes ``key`` if it is there and its value equals ``old``: True if it did. Any thread."""
+
+    def range(self) -> Iterator[tuple[K, V]]:
+        """An iterator over the pairs ``(key, value)``. Any thread. Go's ``Range``.
+
+        A key that is there all the time comes once; one that is stored or deleted meanwhile comes once or not at all.
+        The map may be changed meanwhile.
+
+        Example::
+
+            m = Map({"a": 1, "b": 2})
+            for key, value in m.range():
+                m.store(key.upper(), value)
+            print(sorted(key for key, _ in m.range()))  # -> ['A', 'B', 'a', 'b']
+        """
+
+    def clear(self) -> None:
+        """Deletes all keys. Any thread."""
+
+    def __len__(self) -> int: ...
+    def __contains__(self, key: object, /) -> bool: ...
 
 @final
 class Worker:
@@ -1772,10 +2875,37 @@ class Spawner:
                 print(await ex.go_thread(pow, 2, 10))  # -> 1024
         """
 
-class _Scope(Protocol):  # typing only
-    def _add(self, g: Goroutine[Any], /) -> object: ...
+@final
+class Nursery:
+    def __init__(
+        self,
+        on_failure: Callable[[Goroutine[Any]], object] | None = None,
+        slots: Weighted | None = None,
+        zero_is_end: bool = False,
+    ) -> None: ...
+    def go(self, fn: Callable[..., Any] | _Coro[Any], /, *args: Any, **kwargs: Any) -> Goroutine[Any]: ...
+    def try_go(self, fn: Callable[..., Any] | _Coro[Any], /, *args: Any, **kwargs: Any) -> Goroutine[Any] | None: ...
+    def adopt(self, g: Goroutine[Any]) -> bool: ...
+    def alive(self) -> list[Goroutine[Any]]: ...
+    def close(self) -> None: ...
+    def close_if_empty(self) -> bool: ...
+    def closing(self) -> Event: ...
+    def end(self) -> None: ...
+    def set_slots(self, slots: Weighted | None) -> bool: ...
+    def enter(self) -> None: ...
+    def hold(self) -> None: ...
+    def let_go(self) -> None: ...
+    def wait(self) -> Op[None]: ...
+    def wait_blocking(self, timeout: float | None, instead: str) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+    def __len__(self) -> int: ...
 
-current_scope: ContextVar[_Scope | None]
+current_scope: ContextVar[Nursery | None]
+
+def scope_opens() -> None: ...
+def scope_closes() -> None: ...
+
 current_program: ContextVar[Scheduler | None]
 
 def after_fork() -> None: ...
@@ -1788,9 +2918,269 @@ def panic_options(g: Goroutine[Any]) -> tuple[OnPanic | None, tuple[CodeType, in
 def program_of(g: Goroutine[Any]) -> Scheduler | None: ...
 def tell_panic(g: Goroutine[Any]) -> None: ...
 def given_up(g: Goroutine[Any]) -> None: ...
+
+@final
+class Bucket:
+    def __init__(self, limit: float, burst: float) -> None: ...
+    def take(self, n: float) -> bool: ...
+    def reserve(self, n: float, until: float) -> tuple[float, float, float] | None: ...
+    def give_back(self, n: float, when: float, limit: float) -> None: ...
+    def set(self, limit: float, burst: float) -> None: ...
+    def get(self) -> tuple[float, float, float]: ...
+
+def clock_now() -> float: ...
+def number_as_float(number: object, name: str, takes: str) -> float: ...
+
+@final
+class Conn:
+    """A connection: a stream of bytes each way. ``dial`` and ``Listener.accept`` give it. Go's ``net.Conn``.
+
+    ``read`` and ``write`` are operations: await them, or make them cases of ``select``. Several goroutines may use one
+    connection; those of one direction are served in the order in which they came. A read that is cancelled loses no
+    byte, and a write that is cancelled has sent none.
+
+    What the peer sends is buffered, up to 64 KiB; then the peer has to wait. When it has sent its last byte, reads give
+    what is there and then ``b""``. When it is lost, reads give what is there, then raise the error of the system, such
+    as ConnectionResetError, as writes do.
+
+    It is its loop's: the operations are for the goroutines and tasks of the loop that made it, and raise RuntimeError
+    on another. An accepted connection belongs to no loop until it is first read or written, so it may be sent to a
+    worker before. Close it when it is done: one that is forgotten is cut, with a ResourceWarning.
+
+    Example::
+
+        from goish import net
+
+        ours, theirs = net.pipe()
+        async with ours, theirs:
+            await ours.write(b"hello;")
+            print(await theirs.read_until(b";"))  # -> b'hello;'
+    """
+
+    def read(self, n: int = 65536) -> Op[bytes, bytes]:
+        """Up to ``n`` bytes: what is there, else what comes next; await it. ``b""`` at the end.
+
+        ``n``: a whole number of bytes, 1 or more. Raises ConnClosed, DeadlineExceeded, or the error with which the
+        connection was lost; TypeError or ValueError for another ``n``. A case of ``select`` gives the bytes and True.
+        Cancelled, it has taken nothing.
+
+        Example::
+
+            from goish import net
+
+            ours, theirs = net.pipe()
+            async with ours, theirs:
+                await theirs.write(b"abc")
+                print(await ours.read(2), await ours.read())  # -> b'ab' b'c'
+        """
+
+    def read_exactly(self, n: int) -> Op[bytes, bytes]:
+        """``n`` bytes, no more and no less; await it.
+
+        ``n``: a whole number, 0 or more. At an early end it raises ``asyncio.IncompleteReadError``, whose ``partial``
+        is what came. Otherwise as ``read``.
+
+        Example::
+
+            from goish import net
+
+            ours, theirs = net.pipe()
+            async with ours, theirs:
+                await theirs.write(b"abcd")
+                print(await ours.read_exactly(3))  # -> b'abc'
+        """
+
+    def read_until(self, sep: bytes = b"\n", limit: int = 65536) -> Op[bytes, bytes]:
+        """All up to and with the separator ``sep``, by default that of lines; await it.
+
+        ``sep``: bytes, one or more. ``limit``: a whole number of bytes, 1 or more, for the whole. Raises
+        ``asyncio.LimitOverrunError`` if there are more without a separator (they stay unread), and
+        ``asyncio.IncompleteReadError`` at an early end; its ``partial`` is what came. Otherwise as ``read``.
+
+        Example::
+
+            from goish import net
+
+            ours, theirs = net.pipe()
+            async with ours, theirs:
+                await theirs.write(b"one;two;")
+                print(await ours.read_until(b";"), await ours.read_until(b";"))  # -> b'one;' b'two;'
+        """
+
+    def read_into(self, buffer: _Writable) -> Op[int, int]:
+        """As many bytes as are there, into ``buffer``; await it. Gives how many: 0 at the end. Go's ``Read``.
+
+        ``buffer``: a bytearray, or another writable buffer of 1 byte or more, which must keep its size meanwhile.
+        TypeError or ValueError for others. Otherwise as ``read``.
+
+        Example::
+
+            from goish import net
+
+            ours, theirs = net.pipe()
+            buffer = bytearray(8)
+            async with ours, theirs:
+                await theirs.write(b"abc")
+                n = await ours.read_into(buffer)
+                print(bytes(buffer[:n]))  # -> b'abc'
+        """
+
+    def write(self, data: _Data | list[_Data] | list[bytes] | tuple[_Data, ...]) -> Op[int, int]:
+        """Hands all of ``data`` to the transport, or nothing; await it. Gives how many bytes they are.
+
+        It waits only while the transport has more than 64 KiB to send (or 64 KiB come before there is one). Small
+        writes that follow each other go out together.
+
+        ``data``: bytes, another bytes-like object, which is copied, or a list of these. Raises ConnClosed,
+        DeadlineExceeded, or the error with which the connection was lost; TypeError for other data. A case of
+        ``select`` gives the number and True. Cancelled, it has sent nothing.
+
+        Example::
+
+            from goish import net
+
+            ours, theirs = net.pipe()
+            async with ours, theirs:
+                print(await ours.write([b"head ", b"body"]))  # -> 9
+                print(await theirs.read_exactly(9))  # -> b'head body'
+        """
+
+    def try_write(self, data: _Data | list[_Data] | list[bytes] | tuple[_Data, ...]) -> bool:
+        """``write`` without waiting: True if it has happened, False if it would have to wait. Raises what ``write``
+        does.
+
+        Example::
+
+            from goish import net
+
+            ours, theirs = net.pipe()
+            async with ours, theirs:
+                print(ours.try_write(b"abc"), await theirs.read())  # -> True b'abc'
+        """
+
+    def close_write(self) -> None:
+        """Says to the peer that nothing more comes; it can still send. Writes that wait are sent first.
+
+        A second call does nothing. RuntimeError on another loop, or if the transport cannot do it (TLS). Go's
+        ``TCPConn.CloseWrite``.
+
+        Example::
+
+            from goish import net
+
+            ours, theirs = net.pipe()
+            async with ours, theirs:
+                ours.close_write()
+                print(await theirs.read())  # -> b''
+        """
+
+    def close(self) -> None:
+        """Closes it, both ways. What was written is still sent; what waits raises ConnClosed at once. Any thread.
+
+        A second call does nothing. Bytes that were not read are dropped.
+
+        Example::
+
+            from goish import net
+
+            ours, theirs = net.pipe()
+            ours.close()
+            print(ours.closed, await theirs.read())  # -> True b''
+            theirs.close()
+        """
+
+    def abort(self) -> None:
+        """Closes it without sending what was written. Any thread.
+
+        Example::
+
+            from goish import net
+
+            ours, theirs = net.pipe()
+            async with theirs:
+                ours.abort()
+                print(ours.closed)  # -> True
+        """
+
+    def set_deadline(self, when: float | None) -> None:
+        """Sets when reads and writes fail, those that wait and those that come; ``None``: never. Go's ``SetDeadline``.
+
+        ``when``: a time by the clock of the loop, as ``goish.time.now()`` gives it, in seconds. From then on they raise
+        DeadlineExceeded, which is a TimeoutError; after a new deadline the connection is usable again. Nothing is lost.
+        TypeError or ValueError for what is no time; RuntimeError on another loop. It costs a store.
+
+        Example::
+
+            from goish import net
+
+            ours, theirs = net.pipe()
+            async with ours, theirs:
+                ours.set_deadline(goish.time.now() + 0.001)
+                try:
+                    await ours.read()
+                except TimeoutError as error:
+                    print(error)  # -> the read deadline of the connection has passed
+        """
+
+    def set_read_deadline(self, when: float | None) -> None:
+        """Sets when reads fail; ``None``: never. As ``set_deadline``."""
+
+    def set_write_deadline(self, when: float | None) -> None:
+        """Sets when writes fail; ``None``: never. As ``set_deadline``."""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """What the transport knows by that name, such as ``"socket"``, ``"peercert"``; else ``default``.
+
+        As ``asyncio.BaseTransport.get_extra_info``. An accepted connection has a transport from its first read or write
+        on.
+        """
+
+    @property
+    def local_addr(self) -> Any:
+        """The address of this end: ``(host, port)``, a path, or None if it is not known."""
+
+    @property
+    def remote_addr(self) -> Any:
+        """The address of the peer: ``(host, port)``, a path, or None if it is not known."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close`` or ``abort`` was called. Any thread."""
+
+    def __aenter__(self) -> Op[Self]: ...
+    def __aexit__(self, type: object, value: object, traceback: object) -> Op[None]: ...
+    def __aiter__(self) -> Self: ...
+    def __anext__(self) -> Op[bytes, bytes]: ...
+    def __reduce_ex__(self, protocol: Any) -> NoReturn: ...
+
+_Data: TypeAlias = bytes | bytearray | memoryview  # typing only
+_Writable: TypeAlias = bytearray | memoryview | array[Any]  # typing only
+
+@final
+class Acceptor:
+    def __init__(self, text: str, wanted: Callable[[], object]) -> None: ...
+    def accept(self) -> Op[Conn, Conn]: ...
+    def accept_next(self) -> Op[Conn, Conn]: ...
+    def offer(self, conn: Conn) -> None: ...
+    def close(self) -> bool: ...
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def room(self) -> int: ...
+
+def conn_new(loop: asyncio.AbstractEventLoop) -> tuple[Conn, asyncio.Protocol]: ...
+def conn_accepted(sock: socket.socket, address: object, ssl: SSLContext | None) -> Conn: ...
+def conn_watch(conn: Conn, fn: Callable[[], object] | None) -> None: ...
+def conn_unsent(conn: Conn) -> int: ...
+def conn_close_posted(c: Conn, at_once: bool) -> None: ...
+def transport_end(transport: asyncio.BaseTransport | None, binding: asyncio.Future[Any] | None) -> None: ...
+def new_calling_timer(seconds: float, action: Callable[[], object]) -> Timer: ...
 def check_on_panic(on_panic: object) -> None: ...
 def interpreter_ends(begins: bool = False) -> bool: ...
 def check_plain(fn: object, verb: str, who: str, instead: str) -> None: ...
+FREE_THREADED: Final[bool]
+
+def build_facts() -> tuple[str, str, bool]: ...
 def publish_module(module: ModuleType) -> None: ...
 def set_own_files(directory: str, beginning: str) -> None: ...
 def go_thread_of(owner: object) -> GoThread: ...
@@ -1804,12 +3194,12 @@ def report_undelivered(ch: Chan[T], value: T) -> None: ...
 def report_interrupted(op: Op[Any, Any], result: object) -> None: ...
 def goroutine_end_channel(g: Goroutine[Any]) -> RecvChan[Any]: ...
 def flowvar_take(fv: FlowVar[T]) -> T: ...
-def outcome_of(p: Pool, future: concurrent.futures.Future[T], fn: object, context: Context | None) -> FlowVar[T]: ...
+def outcome_of(p: Pool, future: concurrent.futures.Future[T], fn: object, context: VarContext | None) -> FlowVar[T]: ...
 def foreign_goroutine(
     p: Pool,
     future: concurrent.futures.Future[T],
     fn: object,
-    context: Context | None = None,
+    context: VarContext | None = None,
     name: str | None = None,
 ) -> Goroutine[T]: ...
 
@@ -1817,17 +3207,17 @@ def foreign_goroutine(
 
 class Clock:
     def call_soon(
-        self, callback: Callable[..., object], *args: object, context: Context | None = None
+        self, callback: Callable[..., object], *args: object, context: VarContext | None = None
     ) -> asyncio.Handle: ...
     def call_soon_threadsafe(
-        self, callback: Callable[..., object], *args: object, context: Context | None = None
+        self, callback: Callable[..., object], *args: object, context: VarContext | None = None
     ) -> asyncio.Handle: ...
     def set_debug(self, enabled: bool) -> None: ...
     def call_later(
-        self, delay: float, callback: Callable[..., object], *args: object, context: Context | None = None
+        self, delay: float, callback: Callable[..., object], *args: object, context: VarContext | None = None
     ) -> asyncio.TimerHandle: ...
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: object, context: Context | None = None
+        self, when: float, callback: Callable[..., object], *args: object, context: VarContext | None = None
     ) -> asyncio.TimerHandle: ...
     def close(self) -> None: ...
 
@@ -1835,7 +3225,7 @@ class Clock:
 class Handle:
     def cancel(self) -> None: ...
     def cancelled(self) -> bool: ...
-    def get_context(self) -> Context | None: ...
+    def get_context(self) -> VarContext | None: ...
 
 @final
 class TimerHandle(Handle):
@@ -1863,7 +3253,7 @@ class Scheduler:
     def at_rest(self) -> bool: ...
     @property
     def timers(self) -> int: ...
-    def spawn(self, coro: Coroutine[Any, Any, T], name: str | None, context: Context | None) -> Goroutine[T]: ...
+    def spawn(self, coro: Coroutine[Any, Any, T], name: str | None, context: VarContext | None) -> Goroutine[T]: ...
     def goroutines(self) -> list[Goroutine[Any]]: ...
     def unretrieved(self) -> list[Goroutine[Any]]: ...
     def fail_wait(self, g: Goroutine[Any], exc: BaseException) -> bool: ...
@@ -1890,8 +3280,14 @@ def loop_thread(g: Goroutine[Any]) -> int: ...
 def wake_loops(fn: Callable[[], object]) -> None: ...
 def all_goroutines() -> list[Goroutine[Any]]: ...
 def parked_on(obj: object) -> list[Op[Any]]: ...
+def recv_rest(ch: Chan[T], most: int) -> list[T]: ...
+def tell_later(feed: Chan[Any], missed: int) -> None: ...
+def latest_of(b: Broadcast[T]) -> T: ...
+def broadcast_of_latest(value: T) -> Broadcast[T]: ...
+def holder_awaited(op: object) -> tuple[int, int] | None: ...
 def debug_extra_refs(obj: object) -> int: ...
 def set_max_spinners(threads: int) -> None: ...
+def set_worker_patience(seconds: float) -> float: ...
 def report_if_only_ref(known: weakref.ref[Goroutine[Any]]) -> None: ...
 def parked_threads() -> frozenset[int]: ...
 def panics() -> int:

@@ -21,9 +21,11 @@ from types import BuiltinFunctionType, FunctionType, GenericAlias, ModuleType
 from weakref import ref as weak_reference
 
 import atexit
+import errno
 import gc
 import os
 import sys
+import warnings
 # Before _asyncio, which imports parts of it: the other way round asyncio falls back to its Python tasks.
 import asyncio  # no-cython-lint
 
@@ -38,18 +40,20 @@ from asyncio.coroutines import iscoroutine as asyncio_iscoroutine
 from asyncio.format_helpers import _format_callback_source, extract_stack
 from asyncio.log import logger as asyncio_logger
 from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
-from contextvars import Context, ContextVar
+from contextvars import Context as VarContext
+from contextvars import ContextVar
 
-from goish.errors import ChanClosed, ChanFull, CloseOfClosed, CloseOfNil, FlavorError, SendOnClosed
+from goish.errors import Canceled, ChanClosed, ChanFull, CloseOfClosed, CloseOfNil, ConnClosed, DeadlineExceeded
+from goish.errors import Disconnected, FlavorError, Lagged, SendOnClosed
 from goish.errors import FlowVarConsumed, NotSpawned, PoolFull, PoolShutdown, SyncOnLoop
 from goish._runtime.many import recv_many, send_many
-from goish._runtime.values import EMPTY, ChanStatistics, Err, Flavor, Ok, Received
+from goish._runtime.values import EMPTY, ChanStatistics, Flavor, Reason, Received
 
 cimport cython
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from libc.math cimport ceil
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, floor, nextafter
 from libc.stdlib cimport qsort
 from libc.string cimport memset
 
@@ -77,6 +81,7 @@ cdef extern from "Python.h":
     PyObject* PyObject_Call(PyObject* fn, PyObject* args, PyObject* kwargs) noexcept
     PyObject* PyObject_CallMethodOneArg(PyObject* o, PyObject* name, PyObject* arg) noexcept
     int PyDict_SetItem(PyObject* d, PyObject* key, PyObject* value) noexcept
+    int PyDict_DelItem(PyObject* d, PyObject* key) noexcept
     PyObject* PyTuple_GET_ITEM(object t, Py_ssize_t i) noexcept
     PyObject* PyList_GET_ITEM(object l, Py_ssize_t i) noexcept
     void PyList_SET_ITEM(object l, Py_ssize_t i, PyObject* o) noexcept
@@ -84,6 +89,9 @@ cdef extern from "Python.h":
     void PyErr_SetNone(object type) noexcept
     void PyErr_Clear() noexcept
     PyObject* PyErr_Occurred() noexcept
+    PyObject* PyFloat_FromDouble(double value) noexcept
+    PyObject* PyLong_FromSsize_t(Py_ssize_t value) noexcept
+    void Py_XDECREF(PyObject* o) noexcept
     void PyErr_WriteUnraisable(PyObject* o) noexcept
     int PyException_SetTraceback(object error, object traceback) except -1
     bint PyErr_ExceptionMatches(object type) noexcept
@@ -104,15 +112,19 @@ class GoExit(BaseException):
     """Raised by ``goexit()``: ends the goroutine without a panic."""
 
 
-# data: queues and a heap, which know nothing of goroutines.
+# data: queues, a heap, atomic values and a map, which know nothing of goroutines.
 include "data/ring.pyx"
 include "data/waitq.pyx"
 include "data/heap.pyx"
+include "data/atomic.pyx"
+include "data/map.pyx"
 # host: what the core asks of Python and asyncio.
 include "host/host.pyx"
 include "host/python.pyx"
+include "host/number.pyx"
 include "host/coroutine.pyx"
 include "host/current.pyx"
+include "host/build.pyx"
 include "host/modules.pyx"
 # run: how goroutines run and wait.
 include "run/twin.pyx"
@@ -154,19 +166,29 @@ include "threads/worker.pyx"
 include "threads/thread_wait.pyx"
 include "threads/flowvar.pyx"
 include "threads/spawn.pyx"
-# chan: channels, select and wait groups.
+# chan: channels, select, wait groups, the members of groups, and contexts.
 include "chan/waitable.pyx"
+include "chan/counter.pyx"
 include "chan/waitgroup.pyx"
+include "chan/event.pyx"
 include "chan/gate.pyx"
+include "chan/nursery.pyx"
 include "chan/flavor.pyx"
 include "chan/transfer.pyx"
 include "chan/timer.pyx"
+include "chan/feed.pyx"
 include "chan/handoff.pyx"
 include "chan/batch.pyx"
 include "chan/view.pyx"
 include "chan/chan.pyx"
+include "chan/broadcast.pyx"
 include "chan/after.pyx"
+include "chan/ticker.pyx"
+include "chan/bucket.pyx"
+include "chan/context.pyx"
+include "chan/bind.pyx"
 include "chan/lock.pyx"
+include "chan/cond.pyx"
 include "chan/select.pyx"
 include "chan/instead.pyx"
 # aio: what asyncio sees of a goroutine and a loop.
@@ -174,10 +196,19 @@ include "aio/task.pyx"
 include "aio/call_soon.pyx"
 include "aio/clock.pyx"
 include "aio/factory.pyx"
+# net: connections.
+include "net/unread.pyx"
+include "net/home.pyx"
+include "net/read.pyx"
+include "net/write.pyx"
+include "net/ends.pyx"
+include "net/conn.pyx"
+include "net/acceptor.pyx"
 
 above = Above(
-    worker_feed, worker_awake, worker_idle, scheduler_of_worker_here, calls_in_pools, live_in_pools,
-    forget_parked_threads, wg_leave, end_channel_close, loops_call_later,
+    worker_feed, worker_awake, worker_idle, scheduler_of_worker_here, calls_in_pools, live_in_pools, forget_parked_threads,
+    wg_leave, nursery_member_ended, scope_add, end_channel_close, loops_call_later, context_due, context_awaited,
+    alarm_homeless, context_check_here, context_in_force, goroutine_bind, goroutine_unbound, checked_ctx, refused_by,
 )
 
 goish_install_slots(<PyTypeObject*>Op, op_step, op_await)
@@ -187,12 +218,14 @@ goish_take_attributes(<PyTypeObject*>Goroutine, <Py_ssize_t>&(<Goroutine>NULL).a
 goish_install_finalizer(<PyTypeObject*>Goroutine, is_unretrieved, report_unretrieved)
 goish_call_fast(<PyTypeObject*>Go, <Py_ssize_t>&(<Go>NULL).call)
 goish_method_fast(<PyTypeObject*>WaitGroup, "go", wg_go)
+goish_method_fast(<PyTypeObject*>Nursery, "go", nursery_go)
+goish_method_fast(<PyTypeObject*>Nursery, "try_go", nursery_try_go)
 goish_method_fast(<PyTypeObject*>Clock, "call_soon", loop_call_soon)
-goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, chan_ring)
+goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, <PyTypeObject*>Feed, chan_ring)
 for internal in (
-    Op, Goroutine, Scheduler, Waitable, Gate, RLocker, ChanView, SendChan, RecvChan, TaskWaiter, ThreadWaiter, Handle,
-    GoroutineCold, Wake, Step, Host, TimerHandle, ChanCold, Prioritized, Go,
-    GoThread, Call, Worker, FlowVar,
+    Op, Goroutine, Scheduler, Waitable, Counter, Gate, RLocker, Released, Feed, Subscription, ChanView, SendChan, RecvChan,
+    TaskWaiter, ThreadWaiter, Handle, GoroutineCold, Wake, Step, Host, TimerHandle, ChanCold, Beat, Prioritized, Go,
+    GoThread, Call, Worker, FlowVar, Ending, CancelFunc, Conn, ConnProtocol, Reading,
 ):
     goish_forbid_new(<PyTypeObject*>internal)
 del internal

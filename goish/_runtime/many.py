@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from goish._runtime import core
-from goish.errors import ChanFull, SendOnClosed
+from goish.errors import ChanFull, Lagged, SendOnClosed
 
 
 async def send_many(ch: core.Chan[Any], values: Iterable[Any]) -> int:
@@ -40,7 +40,7 @@ async def recv_many(ch: core.Chan[Any], most: int, linger: float) -> list[Any]:
     value, ok = await ch.recv_ok()
     if not ok:
         return []
-    values = [value, *ch.try_recv_many(most - 1)]
+    values = [value, *core.recv_rest(ch, most - 1)]
     if linger > 0.0:
         await _linger(ch, values, most, core.after(linger))
     return values
@@ -52,9 +52,11 @@ async def _linger(ch: core.Chan[Any], values: list[Any], most: int, alarm: core.
             index, value, ok = await core.select(ch.recv(), alarm.recv())
             if index == 1 or not ok:
                 return
-            values += [value, *ch.try_recv_many(most - len(values) - 1)]
+            values += [value, *core.recv_rest(ch, most - len(values) - 1)]
     except CancelledError as exc:
         core.cancel_later(exc)
+    except Lagged as exc:
+        core.tell_later(ch, exc.missed)
     except BaseException:  # as when its coroutine is closed: nobody gets them
         for value in values:
             core.report_undelivered(ch, value)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Generic, Literal, NamedTuple, TypeVar
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 
 class EmptyType(Enum):
@@ -34,36 +32,24 @@ class EmptyType(Enum):
     __str__ = __repr__
 
 
+class Reason(NamedTuple):
+    """One cancel of a context: its ``cause``, and ``where`` it was called, or the deadline set (None: not known).
+
+    Example::
+
+        from goish import context
+
+        ctx, cancel = context.with_cancel(context.background())
+        cancel()
+        print(ctx.reasons()[0].cause)  # -> context canceled
+    """
+
+    cause: BaseException
+    where: str | None
+
+
 #: What ``try_recv`` and ``peek_item`` give when there is nothing; it is false.
 EMPTY: Final = EmptyType.EMPTY
-
-
-@dataclass(frozen=True, slots=True)
-class Ok(Generic[T_co]):
-    """What ``outcome`` gives for a call that went well: its result is ``value``.
-
-    Example::
-
-        match sync(spawn(pow, 2, 3).outcome()):
-            case Ok(value):
-                print(value)  # -> 8
-    """
-
-    value: T_co
-
-
-@dataclass(frozen=True, slots=True)
-class Err:
-    """What ``outcome`` gives for a call that failed, or was cancelled: its exception is ``error``.
-
-    Example::
-
-        match sync(spawn([].index, 5).outcome()):
-            case Err(ValueError() as error):
-                print(type(error).__name__)  # -> ValueError
-    """
-
-    error: BaseException
 
 
 class Received(NamedTuple, Generic[T]):

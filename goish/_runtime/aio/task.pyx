@@ -53,6 +53,8 @@ cdef class Goroutine:
             print(g.cancelled())  # -> True
         """
         cdef int told
+        if msg is not None and goish_load_state(&self.state) != G_DONE:
+            note_canceller(self, msg)
         if self.sched is NO_LOOP and goish_load_state(&self.state) != G_DONE:
             told = cancel_pooled(self, msg)
             if told:
@@ -62,7 +64,7 @@ cdef class Goroutine:
                 goish_set_bits(&self.flags, GF_RETRIEVED)  # as asyncio has it: a caller that cancels it does not care
             return False
         if not is_here(self.sched):
-            if not sched_post(self.sched, self.cancel, (msg,), None):
+            if not sched_post(self.sched, _cancel_posted, (self, msg), None):
                 raise RuntimeError(f"the event loop of {self!r} is closed: it never runs again, so it cannot be cancelled")
             return True
         return goroutine_cancel(self, msg)
@@ -250,7 +252,12 @@ cdef class Goroutine:
 
     @property
     def waiting_on(self):
-        """The Op or asyncio future it waits for; None unless it waits."""
+        """The Op or asyncio future it waits for; None unless it waits.
+
+        For a function on a worker: the Op by which its thread is blocked.
+        """
+        if goish_load_state(&self.state) == G_RUNNING:
+            return blocked_op(self)
         return self.wait if goish_load_state(&self.state) == G_WAITING and in_sight(self) else None
 
     @property
@@ -499,3 +506,11 @@ cdef void move_joiners_up(GoroutineCold cold, Py_ssize_t place) noexcept:
         if not is_case(op) and (<Op>op).index > place:
             (<Op>op).index -= 1
         op = (<Op>op).next
+
+
+def _cancel_posted(Goroutine g, msg):
+    # A cancel from another thread. The loop may have been handed to a thread that is not this one.
+    if goish_load_state(&g.state) == G_DONE or not is_here(g.sched):
+        g.cancel(msg)
+    else:
+        goroutine_cancel(g, msg)

@@ -1,7 +1,8 @@
 /* atomics.h - small fields that several threads touch: states, flags, counters, numbers.
  *
- * Without the GIL each access is atomic; a state is acquired and released, a flag or a counter is relaxed and orders
- * nothing. With the GIL they are plain memory, because no other thread runs.
+ * Without the GIL each access is atomic. A state and a flag are acquired and released: what was written before they were set
+ * is seen behind them, on processors that reorder stores too. A counter is relaxed and orders nothing. With the GIL they are
+ * plain memory, because no other thread runs.
  *
  * C, because Cython has no atomics, and because the two builds differ.
  */
@@ -16,8 +17,8 @@ static inline int goish_swap_state(uint8_t *state, uint8_t from, uint8_t to) {
 }
 static inline uint8_t goish_load_state(uint8_t *state) { return __atomic_load_n(state, __ATOMIC_ACQUIRE); }
 static inline void goish_store_state(uint8_t *state, uint8_t to) { __atomic_store_n(state, to, __ATOMIC_RELEASE); }
-static inline void goish_set_bits(uint8_t *flags, uint8_t bits) { __atomic_fetch_or(flags, bits, __ATOMIC_RELAXED); }
-static inline void goish_clear_bits(uint8_t *flags, uint8_t bits) { __atomic_fetch_and(flags, (uint8_t)~bits, __ATOMIC_RELAXED); }
+static inline void goish_set_bits(uint8_t *flags, uint8_t bits) { __atomic_fetch_or(flags, bits, __ATOMIC_RELEASE); }
+static inline void goish_clear_bits(uint8_t *flags, uint8_t bits) { __atomic_fetch_and(flags, (uint8_t)~bits, __ATOMIC_RELEASE); }
 /* A number that one thread writes at a time, its own or under a lock, and any may read, a little late. */
 static inline void goish_count(Py_ssize_t *n, Py_ssize_t by) {
     __atomic_store_n(n, __atomic_load_n(n, __ATOMIC_RELAXED) + by, __ATOMIC_RELAXED);
@@ -38,6 +39,41 @@ static inline void goish_clear_bits(uint8_t *flags, uint8_t bits) { *flags &= (u
 static inline void goish_count(Py_ssize_t *n, Py_ssize_t by) { *n += by; }
 static inline Py_ssize_t goish_counted(Py_ssize_t *n) { return *n; }
 static inline void goish_count_anywhere(Py_ssize_t *n, Py_ssize_t by) { *n += by; }
+#endif
+
+/* The numbers of goish.sync: each call is atomic, and all threads see them in one order. Sums wrap around. */
+#ifdef Py_GIL_DISABLED
+static inline uint64_t goish_number(uint64_t *n) { return __atomic_load_n(n, __ATOMIC_SEQ_CST); }
+static inline uint64_t goish_number_swap(uint64_t *n, uint64_t to) { return __atomic_exchange_n(n, to, __ATOMIC_SEQ_CST); }
+static inline uint64_t goish_number_add(uint64_t *n, uint64_t by) { return __atomic_add_fetch(n, by, __ATOMIC_SEQ_CST); }
+static inline uint64_t goish_number_and(uint64_t *n, uint64_t bits) { return __atomic_fetch_and(n, bits, __ATOMIC_SEQ_CST); }
+static inline uint64_t goish_number_or(uint64_t *n, uint64_t bits) { return __atomic_fetch_or(n, bits, __ATOMIC_SEQ_CST); }
+static inline int goish_number_cas(uint64_t *n, uint64_t from, uint64_t to) {
+    return __atomic_compare_exchange_n(n, &from, to, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+#else
+static inline uint64_t goish_number(uint64_t *n) { return *n; }
+static inline uint64_t goish_number_swap(uint64_t *n, uint64_t to) {
+    uint64_t before = *n;
+    *n = to;
+    return before;
+}
+static inline uint64_t goish_number_add(uint64_t *n, uint64_t by) { return *n += by; }
+static inline uint64_t goish_number_and(uint64_t *n, uint64_t bits) {
+    uint64_t before = *n;
+    *n &= bits;
+    return before;
+}
+static inline uint64_t goish_number_or(uint64_t *n, uint64_t bits) {
+    uint64_t before = *n;
+    *n |= bits;
+    return before;
+}
+static inline int goish_number_cas(uint64_t *n, uint64_t from, uint64_t to) {
+    if (*n != from) return 0;
+    *n = to;
+    return 1;
+}
 #endif
 
 static uint64_t goish_last_id;

@@ -22,11 +22,24 @@
 static inline void goish_is_due(void) {}
 static inline void goish_has_come(void) {}
 static inline void goish_forget_due(void) {}
+static inline void goish_has_let_go(void) {}
+static inline int goish_waker_has_gil(void) { return 0; }
 #else
 static Py_ssize_t goish_due;
 static PyThread_type_lock goish_baton;
 static int goish_lending; /* a thread waits for the baton */
-static inline void goish_is_due(void) { goish_due++; }
+static uint32_t goish_let_go;  /* how often a thread of goish has let go of the GIL, in order to wait; atomic */
+static uint32_t goish_woke_at; /* ... when the last thread was woken; atomic */
+static inline void goish_is_due(void) {
+    goish_due++;
+    __atomic_store_n(&goish_woke_at, __atomic_load_n(&goish_let_go, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+}
+/* Without the GIL. */
+static inline void goish_has_let_go(void) { __atomic_add_fetch(&goish_let_go, 1, __ATOMIC_RELEASE); }
+/* Without the GIL, on a thread that was woken: whether its waker is likely to have the GIL still. */
+static inline int goish_waker_has_gil(void) {
+    return __atomic_load_n(&goish_let_go, __ATOMIC_ACQUIRE) == __atomic_load_n(&goish_woke_at, __ATOMIC_RELAXED);
+}
 static inline void goish_has_come(void) {
     if (goish_due > 0) goish_due--; /* in a forked child the parent's are forgotten */
     if (!goish_lending) return;
@@ -50,6 +63,7 @@ static void goish_await_baton(double seconds) {
     int came;
     goish_lending = 1;
     Py_BEGIN_ALLOW_THREADS
+    goish_has_let_go();
     came = PyThread_acquire_lock_timed(goish_baton, (PY_TIMEOUT_T)(seconds * 1e6), 0) == PY_LOCK_ACQUIRED;
     Py_END_ALLOW_THREADS
     if (came) return;
@@ -68,6 +82,7 @@ static void goish_lend(double seconds) {
         return;
     }
     Py_BEGIN_ALLOW_THREADS
+    goish_has_let_go();
     if (seconds > 0.0)
         nanosleep(&nap, NULL);
     else

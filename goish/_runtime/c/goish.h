@@ -12,6 +12,7 @@
 #define GOISH_DEBUG 0
 #endif
 
+#include "build.h"
 #include "refcount.h"
 #include "tls.h"
 #include "random.h"

@@ -8,7 +8,7 @@
 #ifndef GOISH_SPIN_H
 #define GOISH_SPIN_H
 
-#include "refcount.h"
+#include "gil.h"
 #include "clock.h"
 
 /* To fall asleep and be woken costs 20 to 60 us, more than the wait itself where two threads talk to each other. So, as Go's
@@ -29,6 +29,17 @@ static int goish_spinning;
 
 static int goish_is_set(void *flag) { return __atomic_load_n((uint8_t *)flag, __ATOMIC_ACQUIRE); }
 
+/* Without the GIL. A thread that spins sees at once that it was woken, while its waker has the GIL. If it asked for the GIL then, it
+ * would sleep until the waker wakes it again. So it stays awake until the waker, which often waits next, has let go of the GIL. It is
+ * not counted as spinning: the waker may want to spin. */
+static inline void goish_spin_behind_waker(void) {
+    double until;
+    if (!goish_waker_has_gil()) return;
+    until = goish_monotonic() + GOISH_SPIN;
+    while (goish_waker_has_gil() && goish_monotonic() < until)
+        for (int i = 0; i < 20; i++) goish_pause();
+}
+
 /* Without the GIL: whether the flag was set in time. */
 static int goish_spin(int (*come)(void *), void *what) {
     double until = goish_monotonic() + GOISH_SPIN;
@@ -37,6 +48,7 @@ static int goish_spin(int (*come)(void *), void *what) {
         while (!(seen = come(what)) && goish_monotonic() < until)
             for (int i = 0; i < 20; i++) goish_pause();
     __atomic_sub_fetch(&goish_spinning, 1, __ATOMIC_RELAXED);
+    if (seen) goish_spin_behind_waker();
     return seen;
 }
 
@@ -44,6 +56,7 @@ static int goish_spin(int (*come)(void *), void *what) {
 static int goish_spin_for(uint8_t *flag) {
     int seen;
     Py_BEGIN_ALLOW_THREADS
+    goish_has_let_go();
     seen = goish_spin(goish_is_set, flag);
     Py_END_ALLOW_THREADS
     return seen;

@@ -4,11 +4,12 @@
 # Not here: how an after() channel fires (timer.pyx), the end of a goroutine (end.pyx).
 
 def after(seconds):
-    """A channel that gives the loop's time once, ``seconds`` from now: a timeout as a case of ``select``.
+    """A channel that gives the time once, ``seconds`` from now: a timeout as a case of ``select``.
 
-    Go's ``time.After``. Returns a RecvChan, for ``select_blocking`` too: where no event loop runs it goes by the system's
-    monotonic clock. TypeError for no number, ValueError for NaN. Any thread. Zero or less fires at once. It is never closed.
-    No timer runs unless a waiter needs it, so an ``after`` whose select another case won costs nothing.
+    Go's ``time.After``. The time is that for which it was due, by ``goish.time.now``. Returns a RecvChan, for
+    ``select_blocking`` too: where no event loop runs it goes by the system's monotonic clock. TypeError for no number,
+    ValueError for NaN. Any thread. Zero or less fires at once. It is never closed. No timer runs unless a waiter
+    needs it, so an ``after`` whose select another case won costs nothing.
 
     Example::
 
@@ -16,21 +17,23 @@ def after(seconds):
         index, value, ok = await select(results.recv(), after(0.001).recv())
         print("timeout" if index == 1 else value)  # -> timeout
     """
-    cdef Chan ch = Chan.__new__(Chan)
-    cdef ChanCold cold = ChanCold.__new__(ChanCold)
     cdef double duration = checked_seconds(seconds, "after")
-    cdef Scheduler s = None
-    if goish_tls_sched != NULL or running_loop() is not None:
-        s = scheduler_here()
-    if s is None or (s.worker is not None and s.worker.kind == PLAIN):  # such a loop runs only as long as it has goroutines
-        cold.deadline = goish_monotonic() + max(duration, 0.0)
-    else:
-        cold.sched = s
-        cold.deadline = sched_clock(s) + max(duration, 0.0)
-    ch.capacity = 1
-    ch.flags = C_TIMER | C_MADE
-    ch.cold = cold
-    return recv_view(ch)
+    cdef Scheduler s = clock_here()
+    return recv_view(timer_new(s, timer_clock(s) + max(duration, 0.0), C_MADE))
+
+
+def at(when):
+    """A channel that gives the time once, at ``when`` by ``goish.time.now``: a deadline as a case of ``select``.
+
+    A time that has passed fires at once. Otherwise as ``goish.after``. crossbeam's ``at``.
+
+    Example::
+
+        deadline = goish.time.now() + 0.001
+        index, value, ok = await select(chan().recv(), goish.time.at(deadline).recv())
+        print(index, value == deadline)  # -> 1 True
+    """
+    return recv_view(timer_new(clock_here(), checked_seconds(when, "at"), C_MADE))
 
 
 # ---- the end of a goroutine ----

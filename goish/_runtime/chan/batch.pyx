@@ -56,9 +56,7 @@ cdef Py_ssize_t checked_max(object most, Py_ssize_t least) except -1:
 
 
 cdef double checked_linger(object linger) except? -1.0:
-    if not (hasattr(linger, "__float__") or hasattr(linger, "__index__")):
-        raise TypeError(f"linger is a number of seconds, got {linger!r} of type {type(linger).__name__}")
-    return linger
+    return float_of(linger, "linger", " is a number of seconds")
 
 
 cdef bint room_for(Chan ch, Py_ssize_t n) noexcept:
@@ -87,8 +85,19 @@ cdef bint room_for(Chan ch, Py_ssize_t n) noexcept:
 
 
 cdef list chan_try_recv_batch(Chan ch, object most):
-    # Receives in one critical section: the list is made before, because making it may run the collector, which runs user code.
     cdef Py_ssize_t limit = PY_SSIZE_T_MAX if most is None else checked_max(most, 0)
+    if ch.flags & C_FEED:
+        feed_tell(<Feed>ch)
+    return chan_recv_batch(ch, limit)
+
+
+def recv_rest(Chan ch, Py_ssize_t most):
+    """For ``recv_many``, which has values already: what else is there, but nothing behind a gap."""
+    return [] if ch.flags & C_FEED and (<Feed>ch).missed > 0 else chan_recv_batch(ch, most)
+
+
+cdef list chan_recv_batch(Chan ch, Py_ssize_t limit):
+    # Receives in one critical section: the list is made before, because making it may run the collector, which runs user code.
     cdef Py_ssize_t n = 0
     cdef AfterUnlock aside
     cdef PyObject* value = NULL
@@ -115,4 +124,6 @@ cdef list chan_try_recv_batch(Chan ch, object most):
     if n < limit:
         del values[n:]
     wake_chain(woken)
+    if ch.flags & C_FEED:
+        feed_taken(<Feed>ch)
     return values

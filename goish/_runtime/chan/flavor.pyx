@@ -152,14 +152,7 @@ cdef int raise_no_channel_copy() except -1:
 
 cdef Prioritized with_priority(PriorityChan ch, object value, object given):
     cdef Prioritized item = Prioritized.__new__(Prioritized)
-    cdef double priority
-    try:
-        priority = given
-    except TypeError:
-        raise TypeError(f"a priority is a number, got {given!r} of type {type(given).__name__}") from None
-    if priority != priority:
-        raise ValueError("a priority is a number, not NaN")
-    item.priority = priority
+    item.priority = float_of(int(given) if type(given) is bool else given, "a priority", " is a number")
     item.order = goish_next(&ch.order)
     item.value = value
     return item

@@ -47,12 +47,16 @@ cdef inline void gate_take(Gate gate, Py_ssize_t units, uint64_t holder) noexcep
 
 cdef inline uint64_t holder_behind(PyObject* op) noexcept:
     cdef PyObject* waiter = waiter_behind(op)
-    return (<Goroutine>waiter).id if goish_is(waiter, <PyObject*>Goroutine) else 0
+    if goish_is(waiter, <PyObject*>Goroutine):
+        return (<Goroutine>waiter).id
+    return <uint64_t>1 << HELD_BY_THREAD | (<ThreadWaiter>waiter).ident if goish_is(waiter, <PyObject*>ThreadWaiter) else 0
 
 
 cdef inline uint64_t holder_here() noexcept:
     cdef PyObject* g = running_here()
-    return (<Goroutine>g).id if g != NULL else 0
+    if g != NULL:
+        return (<Goroutine>g).id
+    return 0 if goish_tls_sched != NULL else <uint64_t>1 << HELD_BY_THREAD | PyThread_get_thread_ident()
 
 
 cdef bint gate_try(Gate gate, Py_ssize_t units) noexcept:
@@ -90,6 +94,30 @@ cdef void gate_look(Gate gate) noexcept:
     woken = gate_grant(gate)
     goish_unlock(&gate.lock)
     wake_chain(woken)
+
+
+# ---- debts ----
+
+# A coroutine that is closed while it waits for a Cond cannot wait for the lock, which it unlocks nevertheless as it is left. That
+# unlock must not be another's.
+
+cdef void gate_owe(Gate gate, Py_ssize_t units, Py_ssize_t* owed) noexcept:
+    # Takes the units, or has the next unlock, whose ever it is, change nothing.
+    goish_lock(&gate.lock)
+    if gate_admits(gate, units):
+        gate_take(gate, units, 0)
+    else:
+        owed[0] += 1
+    goish_unlock(&gate.lock)
+
+
+cdef bint gate_pay(Gate gate, Py_ssize_t* owed) noexcept:
+    cdef bint paid
+    goish_lock(&gate.lock)
+    paid = owed[0] > 0
+    owed[0] -= paid
+    goish_unlock(&gate.lock)
+    return paid
 
 
 # ---- the row of the table of waits ----
@@ -167,12 +195,35 @@ cdef void grant_case_left(Op op) noexcept:
 
 waits[<int>W_GRANT] = Wait(
     "sync", True, grant_attempt, grant_ready, grant_arm, grant_withdraw, finish_none, grant_drop, NULL, grant_detail, NULL,
-    grant_case_ready, grant_case_take, grant_queue, grant_case_left
+    grant_case_ready, grant_case_take, grant_queue, grant_case_left, False, NULL
 )
 
 
 cdef class Gate(Waitable):
     pass
+
+
+def holder_awaited(op):
+    """Of a wait for a lock that one alone holds: the holder, as ``(id of the goroutine, ident of the thread)``, 0 if unknown.
+
+    None for any other wait. Any thread; out of date at once.
+    """
+    cdef Gate gate
+    cdef uint64_t holder = 0
+    cdef bint alone
+    if type(op) is not Op or (<Op>op).kind != W_GRANT:
+        return None
+    gate = <Gate>(<Op>op).target
+    goish_lock(&gate.lock)
+    alone = gate.unused == 0 and type(gate) is not Weighted
+    if alone:
+        holder = gate.holder
+    goish_unlock(&gate.lock)
+    if not alone:
+        return None
+    if holder >> HELD_BY_THREAD:
+        return 0, holder & ~(<uint64_t>1 << HELD_BY_THREAD)
+    return holder, 0
 
 
 cdef Op grant_op(Gate gate, object units):
@@ -182,10 +233,27 @@ cdef Op grant_op(Gate gate, object units):
     return op
 
 
+cdef Op grant_enter(Gate gate, Py_ssize_t units):
+    # For an __aenter__, which is awaited at once: without an op of its own, if it need not wait.
+    global goish_tls_spent
+    if GOISH_LOCKS or goish_tls_spent >= BUDGET or not gate_try(gate, units):
+        return grant_op(gate, None if units == 1 else units)
+    goish_tls_spent += 1
+    return done_op()
+
+
+cdef Op settled_for_all = None
+
+
 cdef Op done_op():
-    # For an __aexit__, which has nothing to wait for.
-    cdef Op op = new_op(W_GOSCHED, None)
-    op.state = OP_SETTLED
+    # For an __aexit__, which has nothing to wait for. Without the GIL all threads would count its references.
+    global settled_for_all
+    cdef Op op = settled_for_all
+    if GOISH_LOCKS or op is None or op.state != OP_SETTLED:  # a throw by hand spends it
+        op = new_op(W_GOSCHED, None)
+        op.state = OP_SETTLED
+    if not GOISH_LOCKS:
+        settled_for_all = op
     return op
 
 

@@ -10,7 +10,9 @@
 cdef inline int recv_or_queue(Chan ch, PyObject* op, PyObject** value, AfterUnlock* aside) noexcept:
     # Takes a value, an owned reference. If there is none, the op joins the receivers, unless it is NULL.
     cdef int happened
-    if ch.flags & C_TIMER:
+    if ch.flags & (C_TIMER | C_FEED):
+        if ch.flags & C_FEED:
+            return feed_recv_or_queue(<Feed>ch, op, value, aside)
         timer_poll(ch)
     waitq_prune(ch, &ch.senders)
     goish_lock(&ch.lock)
@@ -38,6 +40,18 @@ cdef inline int send_or_queue(Chan ch, PyObject* op, PyObject* value, AfterUnloc
 cdef str DRAINED = "receive on a channel that is closed and drained"
 
 
+cdef inline bint is_cut_off(Chan ch) noexcept:
+    # Whether its end is an error, also of an iteration: its subscriber was disconnected.
+    return ch.flags & C_FEED and (<Feed>ch).disconnected
+
+
+cdef object closed_error(Chan ch):
+    error = ChanClosed(DRAINED)
+    if is_cut_off(ch):
+        error.__cause__ = Disconnected(ch.capacity)
+    return error
+
+
 cdef inline int op_give(Op op, PyObject* value, bint ok, PyObject** result) noexcept:
     # The result of a receive, in the shape its method promises; steals value (NULL when closed).
     if ok and (op.kind == W_RECV or op.kind == W_NEXT):
@@ -47,19 +61,24 @@ cdef inline int op_give(Op op, PyObject* value, bint ok, PyObject** result) noex
 
 
 cdef int op_give_other(Op op, PyObject* value, bint ok, PyObject** result) noexcept:
+    cdef bint raises
     received = None
     if ok:
         received = <object>value
         Py_DECREF(received)
-    elif op.kind == W_NEXT:
+    elif value != NULL:  # what a subscriber is told
+        goish_raise_here(value)
+        Py_DECREF(<object>value)
+        return -1
+    elif op.kind == W_NEXT and not is_cut_off(<Chan>op.target):
         PyErr_SetNone(StopAsyncIteration)
         return -1
     elif op.kind == W_CLOSED:
         return finish_none(op, result)
-    cdef bint raises = not ok and op.kind == W_RECV
+    raises = not ok and (op.kind == W_RECV or op.kind == W_NEXT)
     try:  # Python code runs here, and in it perhaps a signal handler that raises
         if raises:
-            shaped = ChanClosed(DRAINED)
+            shaped = closed_error(<Chan>op.target)
         else:
             shaped = (received, ok) if op.kind == W_RECV_OK else Received(received, ok, op.flags & F_WAITED != 0)
     except BaseException as exc:
@@ -95,10 +114,13 @@ cdef bint recv_arm(Op op) noexcept:
             timer_arm(ch)
         return True
     op.state = OP_DONE
-    if happened == HAPPENED:
+    if value != NULL:
         op.value = <object>value
         Py_DECREF(<object>value)
+    if happened == HAPPENED:
         op.flags |= F_OK
+    elif happened == LAGGED:
+        op.state = OP_FAILED
     chan_settle(ch, &aside)
     return False
 
@@ -141,7 +163,7 @@ cdef int receiving
 for receiving in (W_RECV, W_RECV_OK, W_RECV_INFO, W_CLOSED, W_NEXT):
     waits[receiving] = Wait(
         "chan receive", True, recv_attempt, op_recv_ready, recv_arm, recv_withdraw, recv_finish, recv_drop, NULL, nil_detail,
-        recv_due, NULL, NULL, NULL, NULL
+        recv_due, NULL, NULL, NULL, NULL, False, NULL
     )
 
 
@@ -227,7 +249,7 @@ cdef int send_finish(Op op, PyObject** result) noexcept:
 
 waits[<int>W_SEND] = Wait(
     "chan send", True, send_attempt, op_send_ready, send_arm, send_withdraw, send_finish, send_drop, NULL, nil_detail, NULL,
-    NULL, NULL, NULL, NULL
+    NULL, NULL, NULL, NULL, False, NULL
 )
 
 
@@ -274,6 +296,8 @@ cdef object chan_send_blocking(Chan ch, object value, object timeout):
 
 cdef object chan_next(Chan ch):
     value, ok = thread_block(recv_op(ch, W_RECV_OK), None, "iterating over a channel", "use async for")
+    if not ok and is_cut_off(ch):
+        raise closed_error(ch)
     if not ok:
         raise StopIteration
     return value
@@ -301,10 +325,12 @@ cdef object chan_try_recv(Chan ch, int kind):
         return EMPTY
     if happened == CLOSED:
         if kind == W_RECV:
-            raise ChanClosed(DRAINED)
+            raise closed_error(ch)
         return (None, False)
     received = <object>value
     Py_DECREF(received)
+    if happened == LAGGED:
+        raise received
     chan_settle(ch, &aside)
     return received if kind == W_RECV else (received, True)
 
@@ -351,8 +377,8 @@ cdef bint chan_close(Chan ch) except -1:
     cdef PyObject** last = &woken
     if ch.flags & C_NIL:
         raise CloseOfNil()
-    if ch.flags & C_TIMER:
-        raise TypeError("the channel of after() cannot be closed")
+    if ch.flags & C_TIMER and (<ChanCold>ch.cold).ctx is None:
+        raise TypeError("a channel that fires cannot be closed")
     goish_lock(&ch.lock)
     if ch.closed:
         goish_unlock(&ch.lock)
@@ -377,8 +403,14 @@ cdef Chan closing_of(Chan ch):
     # `closed` and `closing` change under one lock: either the thread that closes sees this channel, or it is closed here.
     cdef Chan closing
     cdef bint closed
-    fresh = Chan()
+    cdef Chan fresh = Chan()
     cold = ChanCold.__new__(ChanCold)
+    if ch.flags & C_TIMER and (<ChanCold>ch.cold).ctx is not None:  # it needs the alarm, too
+        timed = ChanCold.__new__(ChanCold)
+        (<ChanCold>timed).ctx = (<ChanCold>ch.cold).ctx
+        (<ChanCold>timed).deadline = (<ChanCold>ch.cold).deadline
+        fresh.cold = timed
+        fresh.flags |= C_TIMER
     goish_lock(&ch.lock)
     if ch.cold is None:
         ch.cold = cold

@@ -21,6 +21,9 @@ cdef dict INSTEAD = {
     ("try_recv", "timeout"): f"it does not wait; await recv() does: {TIMEOUT}",
     ("try_recv_ok", "timeout"): f"it does not wait; await recv() does: {TIMEOUT}",
     ("wait", "timeout"): "asyncio.timeout(seconds) around the await; on a thread wait_blocking(timeout=seconds)",
+    ("lock", "timeout"): f"{ON_A_THREAD} it is lock_blocking(timeout=seconds)",
+    ("rlock", "timeout"): f"{ON_A_THREAD} it is rlock_blocking(timeout=seconds)",
+    ("acquire", "timeout"): f"{ON_A_THREAD} it is acquire_blocking(n, timeout=seconds)",
     ("recv_many", "timeout"): "linger=seconds is how long it waits for more than one; asyncio.timeout(seconds) ends the await",
 }
 INSTEAD.update({
@@ -57,7 +60,7 @@ cdef int explain_all() except -1:
     names = {name for name, _keyword in INSTEAD}
     for called in (select, try_select, select_blocking, chan, Chan, PriorityChan):
         goish_explain(<PyObject*>called, explain_keywords)
-    for cls in (Chan, PriorityChan, ChanView, SendChan, RecvChan, WaitGroup):
+    for cls in (Chan, PriorityChan, ChanView, SendChan, RecvChan, WaitGroup, Event, Latch, Mutex, RWMutex, RLocker, Weighted):
         for name in names & vars(cls).keys():
             method = vars(cls)[name]
             goish_explain(<PyObject*>method, explain_keywords)

@@ -6,6 +6,14 @@
 cdef object ALL = PY_SSIZE_T_MAX  # the units of a lock for readers: more readers than there can be
 
 
+cdef int mutex_unlock(Mutex mu) except -1:
+    if mu.owed != 0 and gate_pay(mu, &mu.owed):
+        return 0
+    if not gate_release(mu, 1):
+        raise RuntimeError("unlock of a Mutex that is not locked")
+    return 0
+
+
 cdef class Mutex(Gate):
     """Mutex()\n--\n\n\
     A lock for goroutines, asyncio tasks on any loops, and threads. Go's ``sync.Mutex``.
@@ -20,8 +28,8 @@ cdef class Mutex(Gate):
             print(mu.locked())  # -> True
     """
 
-    def __init__(self):
-        pass
+    def __init__(self, *given):
+        refuse_arguments(given, "Mutex() takes no arguments: it starts unlocked; a lock for n at a time is semaphore.Weighted(n)")
 
     def __cinit__(self):
         self.units = self.unused = 1
@@ -73,31 +81,51 @@ cdef class Mutex(Gate):
             mu.unlock()
             print(mu.locked())  # -> False
         """
-        if not gate_release(self, 1):
-            raise RuntimeError("unlock of a Mutex that is not locked")
+        mutex_unlock(self)
 
     def locked(self):
         """Whether it is locked. Any thread; out of date at once."""
         return self.unused == 0
 
+    @property
+    def waiting(self):
+        """How many wait for the lock. Any thread; out of date at once."""
+        return self.waiters.count
+
     def __aenter__(self):
-        return grant_op(self, None)
+        return grant_enter(self, 1)
 
     def __aexit__(self, type, value, traceback):
-        self.unlock()
+        mutex_unlock(self)
         return done_op()
 
     def __enter__(self):
         thread_block(grant_op(self, None), None, "with", "use async with")
 
     def __exit__(self, type, value, traceback):
-        self.unlock()
+        mutex_unlock(self)
 
     def __repr__(self):
         return f"<Mutex {'locked' if self.unused == 0 else 'unlocked'} waiting={self.waiters.count}>"
 
     def __reduce_ex__(self, protocol):
         no_copy(self)
+
+
+cdef int writer_unlock(RWMutex rw) except -1:
+    if rw.owed != 0 and gate_pay(rw, &rw.owed):
+        return 0
+    if rw.unused != 0 or not gate_release(rw, PY_SSIZE_T_MAX):
+        raise RuntimeError("unlock of an RWMutex that no writer has locked; a reader gives it back by runlock()")
+    return 0
+
+
+cdef int reader_unlock(RWMutex rw) except -1:
+    if rw.owed_by_readers != 0 and gate_pay(rw, &rw.owed_by_readers):
+        return 0
+    if rw.unused == 0 or not gate_release(rw, 1):
+        raise RuntimeError("runlock of an RWMutex that no reader has locked; a writer gives it back by unlock()")
+    return 0
 
 
 cdef class RWMutex(Gate):
@@ -115,8 +143,8 @@ cdef class RWMutex(Gate):
             print(rw.try_rlock(), rw.try_lock())  # -> True False
     """
 
-    def __init__(self):
-        pass
+    def __init__(self, *given):
+        refuse_arguments(given, "RWMutex() takes no arguments: it starts unlocked")
 
     def __cinit__(self):
         self.units = self.unused = PY_SSIZE_T_MAX
@@ -163,13 +191,11 @@ cdef class RWMutex(Gate):
 
     def unlock(self):
         """Unlocks it for writing. Any thread. RuntimeError if no writer has it."""
-        if self.unused != 0 or not gate_release(self, PY_SSIZE_T_MAX):
-            raise RuntimeError("unlock of an RWMutex that no writer has locked; a reader gives it back by runlock()")
+        writer_unlock(self)
 
     def runlock(self):
         """Gives back what ``rlock`` took. Any thread. RuntimeError if no reader has it."""
-        if self.unused == 0 or not gate_release(self, 1):
-            raise RuntimeError("runlock of an RWMutex that no reader has locked; a writer gives it back by unlock()")
+        reader_unlock(self)
 
     def locked(self):
         """Whether a writer has it. Any thread; out of date at once."""
@@ -193,18 +219,23 @@ cdef class RWMutex(Gate):
         view.rw = self
         return view
 
+    @property
+    def waiting(self):
+        """How many wait for the lock, readers and writers. Any thread; out of date at once."""
+        return self.waiters.count
+
     def __aenter__(self):
-        return grant_op(self, ALL)
+        return grant_enter(self, PY_SSIZE_T_MAX)
 
     def __aexit__(self, type, value, traceback):
-        self.unlock()
+        writer_unlock(self)
         return done_op()
 
     def __enter__(self):
         thread_block(grant_op(self, ALL), None, "with", "use async with")
 
     def __exit__(self, type, value, traceback):
-        self.unlock()
+        writer_unlock(self)
 
     def __repr__(self):
         state = "locked" if self.unused == 0 else f"readers={self.units - self.unused}"
@@ -236,20 +267,20 @@ cdef class RLocker:
 
     def unlock(self):
         """As ``RWMutex.runlock``."""
-        self.rw.runlock()
+        reader_unlock(self.rw)
 
     def __aenter__(self):
-        return grant_op(self.rw, None)
+        return grant_enter(self.rw, 1)
 
     def __aexit__(self, type, value, traceback):
-        self.rw.runlock()
+        reader_unlock(self.rw)
         return done_op()
 
     def __enter__(self):
         thread_block(grant_op(self.rw, None), None, "with", "use async with")
 
     def __exit__(self, type, value, traceback):
-        self.rw.runlock()
+        reader_unlock(self.rw)
 
     def __repr__(self):
         return f"<RLocker of {self.rw!r}>"
@@ -262,6 +293,12 @@ cdef object checked_units(Weighted gate, object n):
     if n < 0:
         raise ValueError(f"n is a number of units, 0 or more; got {n}")
     return None if n == 1 else min(n, ALL)
+
+
+cdef int weighted_release(Weighted sem, Py_ssize_t units, object given) except -1:
+    if not gate_release(sem, units):
+        raise ValueError(f"release of {given} units, but {sem.units - sem.unused} are taken")
+    return 0
 
 
 cdef class Weighted(Gate):
@@ -324,8 +361,7 @@ cdef class Weighted(Gate):
     def release(self, n=1):
         """Gives ``n`` units back. Any thread. ValueError if fewer are taken. Go's ``Release``."""
         units = checked_units(self, n)
-        if not gate_release(self, 1 if units is None else units):
-            raise ValueError(f"release of {n} units, but {self.units - self.unused} are taken")
+        weighted_release(self, 1 if units is None else units, n)
 
     @property
     def size(self):
@@ -337,18 +373,23 @@ cdef class Weighted(Gate):
         """How many units are not taken. Any thread; out of date at once."""
         return self.unused
 
+    @property
+    def waiting(self):
+        """How many wait for units, but for those that want more than ``size``. Any thread; out of date at once."""
+        return self.waiters.count
+
     def __aenter__(self):
-        return self.acquire()
+        return self.acquire() if self.units == 0 else grant_enter(self, 1)
 
     def __aexit__(self, type, value, traceback):
-        self.release()
+        weighted_release(self, 1, 1)
         return done_op()
 
     def __enter__(self):
         self.acquire_blocking()
 
     def __exit__(self, type, value, traceback):
-        self.release()
+        weighted_release(self, 1, 1)
 
     def __repr__(self):
         return f"<Weighted size={self.units} free={self.unused} waiting={self.waiters.count}>"

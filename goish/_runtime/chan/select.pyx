@@ -139,13 +139,23 @@ cdef enum:
     RAISED = -2
     TAKEN = -3
 
+cdef enum:
+    ERRED = -1          # beside HAPPENED and the rest (chan.pxd)
+
 
 cdef inline int case_take(Op case, PyObject** value, AfterUnlock* aside) noexcept:
     if case.kind == W_SEND:
         return chan_put(<Chan>case.target, <PyObject*>case.value, aside)
     if on_channel(<PyObject*>case):
+        if (<Chan>case.target).flags & C_FEED:
+            return feed_take(<Feed>case.target, value, aside)
         return chan_take(<Chan>case.target, value, aside)
     return HAPPENED if waits[case.kind].case_take(case) else WOULD_BLOCK
+
+
+cdef int case_give(Op case, PyObject** value) noexcept:
+    # Of a case that can be done without a lock, since only this thread does it.
+    return HAPPENED if waits[case.kind].attempt(case, value) == 1 else ERRED
 
 
 cdef Py_ssize_t take_ready(Op sel, bint wait, PyObject** value, int* happened) noexcept:
@@ -178,7 +188,14 @@ cdef Py_ssize_t take_ready(Op sel, bint wait, PyObject** value, int* happened) n
         return NONE_READY
     if on_channel(<PyObject*>case):
         chan_settle(<Chan>case.target, &aside)
-    if happened[0] < 0:
+        if (<Chan>case.target).flags & C_FEED:
+            feed_taken(<Feed>case.target)
+    elif waits[case.kind].case_gives:
+        happened[0] = case_give(case, value)
+    if happened[0] == LAGGED:
+        error = lagged_error(aside.missed)
+        goish_raise_here(<PyObject*>error)
+    if happened[0] < 0 or happened[0] == LAGGED:
         return RAISED
     return chosen
 
@@ -271,8 +288,7 @@ cdef bint select_arm(Op sel) noexcept:
         return False
     index = take_ready(sel, True, &value, &happened)
     if index == NONE_READY:
-        if not waiters[waiter_kind(<PyObject*>sel.owner)].polls:
-            arm_timers(<tuple>sel.target)
+        cases_wait(sel, <tuple>sel.target)
         return True
     if index != RAISED and select_result(sel, index, value, happened, &result) == 1:
         sel.value = <object>result
@@ -322,13 +338,18 @@ cdef inline WaitQueue* case_queue(PyObject* case) noexcept:
     return &(<Chan>target).receivers if on_channel(case) else waits[(<Op>case).kind].queue(<Op>case)
 
 
-cdef void arm_timers(tuple cases) noexcept:
+cdef void cases_wait(Op sel, tuple cases) noexcept:
+    cdef bint polls = waiters[waiter_kind(<PyObject*>sel.owner)].polls
     cdef PyObject* case
     cdef Py_ssize_t i
     for i in range(len(cases)):
         case = PyTuple_GET_ITEM(cases, i)
-        if case != <PyObject*>None and (<Waitable>(<Op>case).target).flags & C_TIMER:
+        if case == <PyObject*>None:
+            continue
+        if (<Waitable>(<Op>case).target).flags & C_TIMER and not polls:
             timer_arm(<Chan>(<Op>case).target)
+        elif waits[(<Op>case).kind].case_waits != NULL:
+            waits[(<Op>case).kind].case_waits(<Op>case)
 
 
 # ---- pass 3 ----
@@ -370,11 +391,20 @@ cdef bint select_withdraw(Op sel) noexcept:
     return True
 
 
+cdef int case_finish(Op sel, Op case, PyObject** result) noexcept:
+    cdef PyObject* value = NULL
+    cdef int r = waits[case.kind].finish(case, &value)
+    case.flags &= ~F_OK
+    return r if r < 0 else select_result(sel, sel.index, value, HAPPENED, result)
+
+
 cdef int select_finish(Op sel, PyObject** result) noexcept:
     cdef Op case = <Op>PyTuple_GET_ITEM(sel.target, sel.index)
     cdef PyObject* value = NULL
     cdef bint ok = case.flags & F_OK or not on_channel(<PyObject*>case)
     select_leave(sel)
+    if waits[case.kind].case_gives:
+        return case_finish(sel, case, result)
     case.flags &= ~F_OK
     if W_RECV <= case.kind <= W_CLOSED and ok:
         value = <PyObject*>case.value
@@ -419,7 +449,7 @@ cdef double select_due(Op sel) noexcept:
 
 waits[<int>W_SELECT] = Wait(
     "select", True, select_attempt, select_ready, select_arm, select_withdraw, select_finish, select_drop, NULL, select_detail,
-    select_due, NULL, NULL, NULL, NULL
+    select_due, NULL, NULL, NULL, NULL, False, NULL
 )
 
 
@@ -481,7 +511,7 @@ cdef object not_a_case(object case):
         return TypeError(f"select takes its cases one by one, select(*cases); got {case!r} of type {type(case).__name__}")
     return TypeError(
         "select takes channel operations (ch.recv(), ch.recv_ok(), ch.recv_info(), ch.send(v), ch.wait_closed(), ended(g)), "
-        "locks (mu.lock()), wg.wait(), "
+        "locks (mu.lock()), wg.wait(), conn.read(), conn.write(data), "
         f"None or NIL; got {case!r} of type {type(case).__name__}; a timeout is after(seconds).recv()"
     )
 
@@ -492,6 +522,10 @@ cdef dict NO_CASES = {
     <int>W_JOIN: "the await of a goroutine: its end is ended(g)",
     <int>W_NEXT: "anext(ch): ch.recv()",
     <int>W_SELECT: "a select: give its cases to this one",
+    <int>W_BROADCAST: "the send of a Broadcast, which needs room at every subscriber: b.try_send(v), or ended(go(...)) of a "
+    "goroutine that awaits it",
+    <int>W_READ_NEXT: "anext(conn): conn.read()",
+    <int>W_ACCEPT_NEXT: "anext(listener): listener.accept()",
 }
 
 
@@ -572,6 +606,8 @@ cdef void case_undo(Op case, object value) noexcept:
     if W_RECV <= case.kind <= W_CLOSED:
         value_undelivered(<PyObject*>case.target, value)
     elif not on_channel(<PyObject*>case) and waits[case.kind].drop != NULL:
+        if waits[case.kind].case_gives:
+            case.value = value
         case.flags |= F_OK
         waits[case.kind].drop(case)
         case.flags &= ~F_OK

@@ -1,5 +1,5 @@
-# view.pyx - the two ends of a channel, Go's chan<- and <-chan: views that are equal to their channel. Also CancelToken, a channel
-# that is closed to stop others, and parked_on(), for leaks.
+# view.pyx - the two ends of a channel, Go's chan<- and <-chan: views that are equal to their channel. Also
+# parked_on(), for leaks.
 #
 # Threads: any.
 
@@ -188,87 +188,28 @@ cdef class RecvChan(ChanView):
         return chan_repr(self.chan, "RecvChan")
 
 
-@cython.final
-cdef class CancelToken:
-    """CancelToken()\n--\n\n\
-    Tells many goroutines and functions at once to stop, whichever thread they are on.
-
-    A function that computes calls ``check`` from time to time; a goroutine takes ``token.done().recv()`` as a case of
-    ``select``. Any thread may use it. A deadline is ``loop.call_later(seconds, token.cancel)``.
-
-    Example::
-
-        def search(token):
-            while True:
-                token.check()
-
-        token = CancelToken()
-        g = go_thread(search, token)
-        token.cancel("enough")
-        try:
-            await g
-        except asyncio.CancelledError as error:
-            print(error)  # -> enough
-    """
-
-    def __cinit__(self):
-        self.chan = Chan()
-
-    def __init__(self, *given, **named):
-        if given or named:
-            raise TypeError("CancelToken() takes no arguments; a deadline is loop.call_later(seconds, token.cancel)")
-
-    def cancel(self, reason=None):
-        """Cancels it, for good; False if it was cancelled before. ``reason`` is what the CancelledError says.
-
-        Example::
-
-            token = CancelToken()
-            print(token.cancel(), token.cancel())  # -> True False
-        """
-        if not self.chan.closed:
-            self.reason = reason
-        return chan_close(self.chan)
-
-    def check(self):
-        """Raises CancelledError once it is cancelled; a few hundredths of a microsecond otherwise.
-
-        Example::
-
-            CancelToken().check()
-        """
-        if goish_load_state(&self.chan.closed):
-            raise cancelled_error(self.reason)
-
-    def cancelled(self):
-        """Whether the token was cancelled."""
-        return goish_load_state(&self.chan.closed) != 0
-
-    def done(self):
-        """A channel that is closed when it is cancelled, as Go's ``ctx.Done()``: a case of ``select``.
-
-        Example::
-
-            token = CancelToken()
-            token.cancel()
-            print(await select(chan().recv(), token.done().recv()))  # -> (1, None, False)
-        """
-        return recv_view(self.chan)
-
-    def __repr__(self):
-        return f"<CancelToken{' cancelled' if self.chan.closed else ''}>"
+def channel_of(obj):
+    """The Chan behind an end of it, or itself. TypeError for anything else."""
+    cdef Chan ch = base_of(obj)
+    if ch is None:
+        raise TypeError(f"a channel is asked for, got {obj!r} of type {type(obj).__name__}")
+    return ch
 
 
 def parked_on(obj):
-    """The operations that wait on a channel (receivers first), on a goroutine's end or on a wait group."""
+    """The operations that wait on a channel (receivers first), on a goroutine's end, on a counter, a lock or a signal."""
     cdef Chan ch = base_of(obj)
     cdef GoroutineCold cold
     cdef list found = []
     if ch is not None:
         list_waiters(&ch.receivers, &ch.lock, found)
         list_waiters(&ch.senders, &ch.lock, found)
-    elif type(obj) is WaitGroup:
-        list_waiters(&(<WaitGroup>obj).waiters, &(<WaitGroup>obj).lock, found)
+    elif isinstance(obj, Counter):
+        list_waiters(&(<Counter>obj).waiters, &(<Counter>obj).lock, found)
+    elif isinstance(obj, Gate):
+        list_waiters(&(<Gate>obj).waiters, &(<Gate>obj).lock, found)
+    elif isinstance(obj, Notifier):
+        list_waiters(&(<Notifier>obj).waiters, &(<Notifier>obj).lock, found)
     elif type(obj) is Goroutine:
         cold = cold_made(<Goroutine>obj)
         if cold is not None:

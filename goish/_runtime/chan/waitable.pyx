@@ -7,6 +7,26 @@ cdef class Waitable:
     pass
 
 
+cdef int refuse_arguments(tuple given, str why) except -1:
+    if given:
+        raise TypeError(why)
+    return 0
+
+
+cdef bint waitable_withdraw(Op op) noexcept:
+    # Of waits that have a queue, and where no other waiter's turn comes when one leaves.
+    return op_unlink(op, waits[op.kind].queue(op), &(<Waitable>op.target).lock)
+
+
+cdef void waitq_wake_all(Waitable on, WaitQueue* q) noexcept:
+    # Decides all that wait, without F_OK.
+    cdef PyObject* woken
+    goish_lock(&on.lock)
+    woken = claim_chain(q)
+    goish_unlock(&on.lock)
+    wake_chain(woken)
+
+
 # ---- waiters of a loop that is closed ----
 
 # Nothing notices that a loop closes. A waiter of another loop is checked before it is given anything: a value for a closed

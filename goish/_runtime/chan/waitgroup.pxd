@@ -1,6 +1,5 @@
 # Go's sync.WaitGroup.
 
 @cython.final
-cdef class WaitGroup(Waitable):
-    cdef WaitQueue waiters
-    cdef Py_ssize_t n
+cdef class WaitGroup(Counter):
+    pass

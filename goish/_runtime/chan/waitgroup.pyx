@@ -1,70 +1,17 @@
-# waitgroup.pyx - waits until a counter is back at zero. Go's sync.WaitGroup.
+# waitgroup.pyx - Go's sync.WaitGroup, as programs see it.
 #
-# Invariants: n >= 0; n == 0 implies that there are no waiters.
-# Threads: `lock` guards both fields.
+# Not here: how it waits for zero (counter.pyx).
+# Threads: any.
 
 cdef int wg_add(WaitGroup wg, Py_ssize_t n) except -1:
-    cdef PyObject* woken = NULL
-    cdef PyObject** last = &woken
-    goish_lock(&wg.lock)
-    if wg.n + n < 0:
-        goish_unlock(&wg.lock)
+    if counter_add(wg, n) < 0:
+        if n > 0:
+            raise OverflowError(f"a WaitGroup counts to 2**63 - 1: the counter is {wg.n} and {n} are added")
         raise ValueError(
-            f"negative WaitGroup counter: the counter is {wg.n} and {-n} done; call add() (or go()) before the work starts, "
-            "and done() once for each"
+            f"negative WaitGroup counter: the counter is {wg.n} and {-<object>n} done; call add() (or go()) before the work "
+            "starts, and done() once for each"
         )
-    wg.n += n
-    if wg.n == 0:
-        last = claim_all(&wg.waiters, last)
-    last[0] = NULL
-    goish_unlock(&wg.lock)
-    wake_chain(woken)
     return 0
-
-
-cdef int wg_attempt(Op op, PyObject** result) noexcept:
-    cdef WaitGroup wg = <WaitGroup>op.target
-    cdef bint waits
-    goish_lock(&wg.lock)  # also to see what was done before the last done()
-    waits = wg.n != 0
-    goish_unlock(&wg.lock)
-    if waits:
-        return 0
-    Py_INCREF(None)
-    result[0] = <PyObject*>None
-    return 1
-
-
-cdef bint wg_arm(Op op) noexcept:
-    cdef WaitGroup wg = <WaitGroup>op.target
-    cdef bint linked
-    goish_lock(&wg.lock)
-    linked = wg.n != 0
-    if linked:
-        waitq_push(&wg.waiters, op)
-    else:
-        op.state = OP_DONE
-    goish_unlock(&wg.lock)
-    return linked  # not read from the op: once unlocked, another thread may have woken it
-
-
-cdef bint wg_withdraw(Op op) noexcept:
-    cdef WaitGroup wg = <WaitGroup>op.target
-    return op_unlink(op, &wg.waiters, &wg.lock)
-
-
-cdef bint wg_at_zero(Op op) noexcept:
-    return (<WaitGroup>op.target).n == 0
-
-
-cdef WaitQueue* wg_queue(Op op) noexcept:
-    return &(<WaitGroup>op.target).waiters
-
-
-waits[<int>W_WAITGROUP] = Wait(
-    "wait group", True, wg_attempt, NULL, wg_arm, wg_withdraw, finish_none, NULL, NULL, NULL, NULL,
-    wg_at_zero, wg_at_zero, wg_queue, NULL
-)
 
 
 cdef int wg_leave(object wg) except -1:
@@ -91,14 +38,16 @@ cdef class WaitGroup:
     """
 
     def __init__(self, *given):
-        if given:
-            raise TypeError("WaitGroup() takes no arguments: it starts at zero; wg.add(n) counts up, and so does wg.go(fn)")
+        refuse_arguments(
+            given, "WaitGroup() takes no arguments: it starts at zero; wg.add(n) counts up, and so does wg.go(fn)"
+        )
 
     def add(self, n=1):
         """Adds ``n`` to the counter; ``n`` may be negative. At zero every waiter is woken. Any thread.
 
         ValueError if the counter would become negative; it then stays as it is. Call it before the work starts, not in
-        it.
+        it: goroutines whose ``wait`` is over, but that have not run yet, do not wait for what comes then (in debug mode a
+        RuntimeWarning says so).
 
         Example::
 
@@ -109,6 +58,8 @@ cdef class WaitGroup:
         """
         if not isinstance(n, int) and not hasattr(n, "__index__"):
             raise TypeError(f"add() takes a whole number, got {n!r} of type {type(n).__name__}")
+        if self.noted is not None and n > 0:
+            counter_tell(self)
         wg_add(self, n)
 
     def done(self):
@@ -162,6 +113,11 @@ cdef class WaitGroup:
         """The counter: how many ``done`` calls are still missing."""
         return self.n
 
+    @property
+    def waiting(self):
+        """How many wait until the counter is zero. Any thread; out of date at once."""
+        return self.waiters.count
+
     def __repr__(self):
         return f"<WaitGroup count={self.n} waiting={self.waiters.count}>"
 
@@ -171,6 +127,8 @@ cdef class WaitGroup:
 
 cdef PyObject* wg_go(PyObject* self, PyObject** args, size_t n, PyObject* kwnames) noexcept:
     try:
+        if (<WaitGroup>self).noted is not None:
+            counter_tell(<WaitGroup>self)
         g = go_start(args, <Py_ssize_t>n, kwnames, None, <object>self)
         wg_add(<WaitGroup>self, 1)
     except BaseException as exc:

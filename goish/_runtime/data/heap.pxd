@@ -1,4 +1,4 @@
-# The waits for a time at one scheduler: a binary heap, earliest first, behind a single loop timer.
+# The waits for a time at one scheduler: a heap, earliest first, behind a single loop timer.
 
 cdef struct Alarm:
     double when          # loop time, seconds

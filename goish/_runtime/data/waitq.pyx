@@ -81,3 +81,11 @@ cdef PyObject** claim_all(WaitQueue* q, PyObject** last) noexcept:
         last = &(<Op>op).next
         op = waitq_claim(q)
     return last
+
+
+cdef PyObject* claim_chain(WaitQueue* q) noexcept:
+    # All of them as one chain, or NULL: for wake_chain(), once the lock is free.
+    cdef PyObject* first = NULL
+    cdef PyObject** last = claim_all(q, &first)
+    last[0] = NULL
+    return first

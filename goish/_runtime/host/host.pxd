@@ -17,5 +17,8 @@ cdef class Host:
     cdef public object with_children      # (fn, cancels, is_async) -> fn that ends with the goroutines that it has started
     # _threads/default.py
     cdef public object make_default_pool  # (): when a call needs it, and there is none
+    # _context/: blocks, and deadlines that no loop looks after.
+    cdef public object make_scope         # (ctx) -> a Scope
+    cdef public object watch_deadline     # (ctx): has a worker's loop cancel it in time. Any thread
 
 cdef Host host

@@ -11,9 +11,11 @@ def set_own_files(str directory, str beginning):
 
 
 def publish_module(module):
-    """Makes each object that a public module exports name that module as its own."""
+    """Makes each object that a public module exports name that module as its own, unless ``goish`` exports it too."""
     for name in module.__all__:
         exported = getattr(module, name)
+        if module.__name__ != "goish" and getattr(exported, "__module__", None) == "goish":
+            continue
         if getattr(exported, "__name__", None) != name or not isinstance(exported, (type, FunctionType, BuiltinFunctionType)):
             continue
         if not isinstance(exported, type) or goish_is_heap_type(<PyObject*>exported):

@@ -130,4 +130,4 @@ cdef object checked_context(object context):
 
 cdef inline object own_context(Scheduler s):
     # The Context of a callback. Where the loop is run from within, the one of the callback that does so is entered already.
-    return Context() if s.nests else s.base
+    return VarContext() if s.nests else s.base

@@ -44,6 +44,23 @@ cdef void set_cancel_message(Goroutine g, object msg) except *:
     goish_unlock(end_lock(g))
 
 
+cdef void note_canceller(Goroutine g, object msg) except *:
+    # For dumps: the caller, with what it says.
+    cdef int lasti
+    cdef PyObject* code = goish_user_frame(&lasti)
+    cdef GoroutineCold cold
+    cdef object where = None
+    if code != NULL:
+        where = <object>code
+        Py_DECREF(where)
+    set_cancel_message(g, msg)
+    cold = cold_of(g)
+    goish_lock(end_lock(g))
+    where, cold.canceller = cold.canceller, where  # dropped after unlocking
+    cold.cancel_lasti = lasti
+    goish_unlock(end_lock(g))
+
+
 cdef object cancelled_error_of(Goroutine g):
     return cancelled_error(cancel_message(g))
 
@@ -67,15 +84,45 @@ def cancel_later(exc):
     if type(task) is Goroutine:
         goroutine_must_cancel(<Goroutine>task, msg, True)
     elif task is not None:
-        running_loop().call_soon(_cancel_again, task, msg)
+        cancel_task_later(scheduler_of(running_loop()), task, msg)
 
 
-def _cancel_again(task, msg):
+cdef void cancel_task_later(Scheduler s, object task, object msg) except *:
+    if s.late is None:
+        s.late = {}
+    s.late[id(task)] = (task, msg)
+    s.loop.call_soon(_cancel_again, s, task)
+
+
+def _cancel_again(Scheduler s, task):
     # The cancel lost against a commit and was swallowed; while its scope has not taken it back it is still due. cancel()
     # and uncancel() together leave the count as it was.
-    if not task.done() and task.cancelling() > 0:
-        task.cancel(msg)
+    entry = s.late.pop(id(task), None)
+    if entry is not None and not task.done() and task.cancelling() > 0:
+        task.cancel(entry[1])
         task.uncancel()
+
+
+def cancel_is_due(task):
+    """Whether a cancel of ``task``, the running one, has come that it has not met yet."""
+    cdef Scheduler s
+    if type(task) is Goroutine:
+        return (<Goroutine>task).flags & GF_MUST_CANCEL != 0
+    s = scheduler_of(running_loop())
+    return getattr(task, "_must_cancel", False) or (s.late is not None and id(task) in s.late)
+
+
+cdef bint late_cancel_fails(Scheduler s, Op op) except -1:
+    # The running task is about to wait for the op, and its late cancel is due before that: with a value in each turn of the loop
+    # _cancel_again() would come too late each time. True: the op has failed, and is to be woken.
+    task = asyncio_current_task()
+    entry = s.late.pop(id(task), None)
+    if entry is None or task.cancelling() == 0:
+        return False
+    op_drop(op)
+    op.value = cancelled_error(entry[1])
+    op.state = OP_FAILED
+    return True
 
 
 # ---- withdrawing what it waits for ----

@@ -1,7 +1,7 @@
 # cold.pyx - what few goroutines need: a name, joiners, callbacks, a cancel's message, a fate. Also the Call behind a goroutine
 # that is on no loop, and tasks that nothing owns.
 #
-# `cold` of a goroutine is None, TASK, the WaitGroup that it reports to, or a GoroutineCold, which stays once it is made.
+# `cold` of a goroutine is None, TASK, the WaitGroup or Nursery that it reports to, or a GoroutineCold, which stays once made.
 # Threads: any; end_lock() guards `cold` and the fields that other threads change.
 
 # The `cold` of a goroutine of the task factory that needs no other: to asyncio's libraries it is a task in all it does.

@@ -35,7 +35,7 @@ cdef void goroutine_finish(Scheduler s, Goroutine g, object outcome, bint failed
         task_unregister(g)
     cold = goroutine_end(g, outcome, GF_FAILED if failed else 0)
     try:
-        if failed and not goish_load_state(&g.flags) & (GF_CANCELLED | GF_RETRIEVED) and not is_task(g):
+        if failed and not (goish_load_state(&g.flags) & (GF_CANCELLED | GF_RETRIEVED) or is_task(g) or nursery_takes(cold)):
             keep_failed(s, g, cold)
         elif cold is not None:
             leave_wait_group(g)
@@ -90,11 +90,15 @@ cdef void goroutine_notify(Scheduler s, Goroutine g, GoroutineCold cold) except 
     cdef PyObject* woken
     cdef uint32_t called_back = 0
     cdef object error = None
+    cdef object bound
     goish_lock(end_lock(g))
     callback, context = cold.callback, cold.callback_context
     callbacks = cold.callbacks
     cold.callback = cold.callback_context = cold.callbacks = None
+    bound, cold.bound = cold.bound, None
     goish_unlock(end_lock(g))
+    if bound is not None:
+        above.unbound(g, bound)
     if cold.end_channel is not None:
         above.close(cold.end_channel)
     if context is None and callbacks is None:

@@ -108,6 +108,11 @@ cdef class Op:
             task_waiter.callbacks = [(fn, context)]
             task_waiter.held = self
             self.owner = task_waiter
+            if self.state == OP_YIELDED and self.kind >= W_SEND and task_waiter.sched.late and late_cancel_fails(
+                task_waiter.sched, self
+            ):
+                task_waiter_wake(self, <PyObject*>task_waiter)
+                return
             # Not of a receive: the value that its twin has, and nobody retrieves, can be reported as undelivered.
             if self.state == OP_NEW and (self.kind <= W_SEND or self.flags & F_DEFAULT) and op_attempted(self):
                 task_waiter_wake(self, <PyObject*>task_waiter)

@@ -7,8 +7,8 @@
 cdef void give_up_on(Goroutine g, Op op) noexcept:
     # An await of `g`, by `op` unless that is None, ends without its outcome; so a failure is a matter for the log. Any thread.
     cdef Fate fate
-    cdef uint8_t flags = goish_load_state(&g.flags)
-    if goish_load_state(&g.state) == G_DONE and flags & (GF_FAILED | GF_CANCELLED | GF_RETRIEVED) != GF_FAILED:
+    # Until it is done only its own thread looks at the flags, and writes them without ado.
+    if goish_load_state(&g.state) == G_DONE and not is_failed_unseen(g):
         return
     try:
         fate = fate_made(g)
@@ -16,6 +16,10 @@ cdef void give_up_on(Goroutine g, Op op) noexcept:
             note_place(g, fate_of(g), place_here() if op is None else place_of_await(op))
     except BaseException as exc:
         logger.error("an await of %r was given up, which could not be noted", g, exc_info=exc_info(exc))
+
+
+cdef inline bint is_failed_unseen(Goroutine g) noexcept:
+    return goish_load_state(&g.flags) & (GF_FAILED | GF_CANCELLED | GF_RETRIEVED) == GF_FAILED
 
 
 cdef void note_place(Goroutine g, Fate fate, tuple place) noexcept:

@@ -3,9 +3,33 @@
 # Threads: go() on one whose loop runs, or on a worker (scheduler_here, registry.pyx); current_goroutine() on any.
 # Not here: making a goroutine (goroutine.pyx), go_thread() (spawn.pyx).
 
+# The Nursery of the sync_scope that this code is in: copied with the context, so what is started in it belongs to it too.
+current_scope = ContextVar("goish.scope", default=None)
+
+
+cdef Py_ssize_t scopes_open = 0  # while there is none, go() need not ask for one
+
+
+def scope_opens():
+    """Counts a sync_scope that is entered; ``scope_closes`` counts it off. Any thread."""
+    goish_count_anywhere(&scopes_open, 1)
+
+
+def scope_closes():
+    goish_count_anywhere(&scopes_open, -1)
+
+
 cdef Goroutine go_start(PyObject** args, Py_ssize_t n, PyObject* kwnames, object context, object cold):
     # go(*args) as the interpreter hands a call over: `n` positional arguments, behind them those named in `kwnames`.
-    cdef Scheduler s = scheduler_here()
+    cdef Goroutine g = go_begin(scheduler_here(), args, n, kwnames, context, cold)
+    if scopes_open > 0:
+        scope = current_scope.get()
+        if scope is not None:
+            above.scope_add(scope, g)
+    return g
+
+
+cdef inline Goroutine go_begin(Scheduler s, PyObject** args, Py_ssize_t n, PyObject* kwnames, object context, object cold):
     cdef bint bare = n == 1 and kwnames == NULL
     coro = None
     if n == 0:
@@ -77,6 +101,7 @@ cdef class Go:
     cdef object name
     cdef object context
     cdef object on_panic
+    cdef object ctx
     cdef void* call
 
     def __cinit__(self):
@@ -86,14 +111,15 @@ cdef class Go:
         return PyVectorcall_Call(self, args, kwargs)
 
     @cython.embedsignature(False)  # which would show `unknown`
-    def options(self, *, name=None, context=None, on_panic=None, **unknown):
-        """options($self, /, *, name=None, context=None, on_panic=None)\n--\n\n\
+    def options(self, *, name=None, context=None, ctx=None, on_panic=None, **unknown):
+        """options($self, /, *, name=None, context=None, ctx=None, on_panic=None)\n--\n\n\
         A ``go`` with options.
 
-        ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. ``on_panic``: what the
-        goroutine's exception does if nobody awaits it, or if each await of it was given up: ``"crash"``, ``"log"`` or a
-        function that takes ``(goroutine, exception)``. ``run`` has the same for all other goroutines.
-        TypeError or ValueError for anything else.
+        ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. ``ctx``: the
+        goish.context.Context whose cancel cancels the goroutine, with the cause as the message; it is
+        ``context.current()`` in there. ``on_panic``: what the goroutine's exception does if nobody awaits it, or if
+        each await of it was given up: ``"crash"``, ``"log"`` or a function that takes ``(goroutine, exception)``.
+        ``run`` has the same for all other goroutines. TypeError or ValueError for anything else.
 
         Example::
 
@@ -103,11 +129,12 @@ cdef class Go:
             print(await go.options(name="fetcher")(who))  # -> fetcher
         """
         cdef Go configured = Go.__new__(Go)
-        check_options("go", "name, context and on_panic", unknown)
+        check_options("go", "name, context, ctx and on_panic", unknown)
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a str, got {type(name).__name__}")
         configured.name = name
         configured.context = None if context is None else checked_context(context)
+        configured.ctx = above.checked_ctx(ctx)
         configured.on_panic = checked_on_panic(on_panic)
         return configured
 
@@ -132,7 +159,12 @@ cdef PyObject* go_call(PyObject* self, PyObject** args, size_t nargsf, PyObject*
         if (<Go>self).name is not None:
             cold = new_cold()
             cold.name = (<Go>self).name
-        g = go_start(args, PyVectorcall_NARGS(nargsf), kwnames, (<Go>self).context, cold)
+        context = (<Go>self).context
+        if (<Go>self).ctx is not None:
+            context = above.in_force((<Go>self).ctx, context)
+        g = go_start(args, PyVectorcall_NARGS(nargsf), kwnames, context, cold)
+        if (<Go>self).ctx is not None:
+            above.bind(<Goroutine>g, (<Go>self).ctx)
         if (<Go>self).on_panic is not None:
             fate_of(g).on_panic = (<Go>self).on_panic
         if (<Goroutine>g).sched.worker is not None:

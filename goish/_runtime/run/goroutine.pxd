@@ -37,7 +37,7 @@ cdef class Goroutine:
     cdef object ctx
     cdef Scheduler sched
     cdef object wait         # see the states
-    cdef object cold        # None, the WaitGroup it reports to, TASK, or a GoroutineCold
+    cdef object cold        # None, the WaitGroup or Nursery it reports to, TASK, or a GoroutineCold
     cdef object code         # where go() was called: code object ...
     cdef Link link
     cdef PyObject* all_prev  # the registry of live goroutines, which owns a reference
@@ -69,8 +69,11 @@ cdef class GoroutineCold:
     # The fields that few goroutines need.
     cdef object name
     cdef object cancel_msg
+    cdef object canceller    # where its last cancel() with a message was called: a code object ...
+    cdef int cancel_lasti    # ... and instruction; for dumps
     cdef object throw        # an exception to throw at the next step
-    cdef object wg           # the WaitGroup it reports to
+    cdef object wg           # the WaitGroup or Nursery it reports to
+    cdef object scope        # None, or the Nursery of the sync_scope in which it was started
     cdef object callback     # the first done callback and its Context, or None and None: nearly always the only one
     cdef object callback_context
     cdef list callbacks      # further ones, of (callback, context)
@@ -78,6 +81,7 @@ cdef class GoroutineCold:
     cdef object end_channel  # None, or the channel that its end closes (after.pyx)
     cdef object source       # where it was made, a stack summary: tasks in asyncio's debug mode
     cdef Fate fate           # or None
+    cdef object bound        # None, or the Context whose cancel cancels it (bind.pyx)
     cdef bint is_task        # made by the task factory
     cdef bint ends_quietly   # ... and its destruction while it waits is not logged
     cdef bint is_unowned     # ... and what it waits for owns it, not the registry

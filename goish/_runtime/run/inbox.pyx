@@ -34,7 +34,7 @@ cdef bint inbox_push(Scheduler s, PyObject* item) noexcept:
     goish_store_state(&s.inbox.came, 1)
     post = not s.inbox.posted
     s.inbox.posted = True
-    goish_count(&s.inbox.callers, post)
+    s.inbox.callers += post
     if post:
         inbox_due(s)
     goish_unlock(&s.inbox.lock)
@@ -51,7 +51,7 @@ cdef void inbox_poke(Scheduler s) noexcept:
     if post:
         s.inbox.posted = True
         inbox_due(s)
-        goish_count(&s.inbox.callers, 1)
+        s.inbox.callers += 1
     goish_unlock(&s.inbox.lock)
     if post:
         inbox_call(s)
@@ -93,7 +93,7 @@ cdef bint inbox_call(Scheduler s) noexcept:
 
 cdef void inbox_caller_leaves(Scheduler s, bint in_vain) noexcept:
     goish_lock(&s.inbox.lock)
-    goish_count(&s.inbox.callers, -1)
+    s.inbox.callers -= 1
     if in_vain:
         s.inbox.posted = False  # the next thread that pushes tries again
     goish_unlock(&s.inbox.lock)
@@ -141,8 +141,17 @@ cdef void inbox_seal(Scheduler s) except *:
     goish_lock(&s.inbox.lock)
     s.inbox.shut = True
     goish_unlock(&s.inbox.lock)
-    while goish_counted(&s.inbox.callers) > 0 and goish_monotonic() < end:
+    while inbox_has_callers(s) and goish_monotonic() < end:
         nap(0.0001)
+
+
+cdef bint inbox_has_callers(Scheduler s) noexcept:
+    # Under the lock, which orders what a caller did inside of the loop before the loop's end.
+    cdef bint some
+    goish_lock(&s.inbox.lock)
+    some = s.inbox.callers > 0
+    goish_unlock(&s.inbox.lock)
+    return some
 
 
 cdef void inbox_unseal(Scheduler s) noexcept:

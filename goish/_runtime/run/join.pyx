@@ -144,5 +144,5 @@ cdef list awaiters_of(Goroutine g):
 
 waits[<int>W_JOIN] = Wait(
     "goroutine", True, join_attempt, NULL, join_arm, join_withdraw, join_finish, join_drop, NULL, NULL, NULL,
-    NULL, NULL, NULL, NULL
+    NULL, NULL, NULL, NULL, False, NULL
 )

@@ -41,15 +41,26 @@ cdef enum:
     W_SLEEP
     W_JOIN
     W_WAITGROUP
+    W_EVENT
+    W_LATCH
     W_SEND
     W_RECV
     W_RECV_OK
     W_RECV_INFO
     W_CLOSED         # the end of a channel: its target is one in which there never is anything
     W_GRANT          # a lock, or units of a semaphore
+    W_BROADCAST      # a value for every subscriber
+    W_SIGNAL         # of a Cond
     W_NEXT           # async for
     W_SELECT
+    W_READ           # of a Conn
+    W_READ_NEXT      # async for over what a Conn reads
+    W_WRITE
+    W_ACCEPT         # of a listener
+    W_ACCEPT_NEXT    # async for over a listener
     W_TIMER          # the alarm of an after() channel: never awaited
+    W_DEADLINE       # the alarm of a context: never awaited
+    W_CONN_ALARM     # ... of a Conn's deadlines
     N_WAITS
 
 cdef struct Wait:
@@ -69,6 +80,8 @@ cdef struct Wait:
     bint (*case_take)(Op op) noexcept                    # does it; False: it would have to wait after all
     WaitQueue* (*queue)(Op op) noexcept
     void (*case_left)(Op op) noexcept                    # its select has withdrawn it from the queue, undecided
+    bint case_gives                                      # as a case it gives what its await gives; else None
+    void (*case_waits)(Op op) noexcept                   # its select begins to wait, and holds no lock. NULL: no matter
 
 cdef Wait[N_WAITS] waits
 

@@ -180,18 +180,35 @@ cdef void remind_of_failed(Scheduler s) except *:
         look_at_failed(s)
 
 
+cdef bint nursery_takes(object cold) noexcept:
+    # Whether the failure of the goroutine that had this `cold` at its end goes to its group.
+    if type(cold) is GoroutineCold:
+        return takes_failure((<GoroutineCold>cold).wg) or takes_failure((<GoroutineCold>cold).scope)
+    return takes_failure(cold)
+
+
+cdef bint takes_failure(object owner) noexcept:
+    return type(owner) is Nursery and (<Nursery>owner).on_failure is not None
+
+
 cdef void leave_wait_group(Goroutine g) except *:
-    # Takes a finished goroutine off its wait group.
+    # Takes a finished goroutine off its wait group, or tells its nursery; and its scope.
     cdef object wg
+    cdef object scope = None
     goish_lock(end_lock(g))
     if type(g.cold) is GoroutineCold:
         wg = (<GoroutineCold>g.cold).wg
-        (<GoroutineCold>g.cold).wg = None
+        scope = (<GoroutineCold>g.cold).scope
+        (<GoroutineCold>g.cold).wg = (<GoroutineCold>g.cold).scope = None
     else:
         wg = g.cold
-        if type(wg) is WaitGroup:
+        if type(wg) is WaitGroup or type(wg) is Nursery:
             g.cold = None
     goish_unlock(end_lock(g))
+    if scope is not None:
+        above.member_ended(scope, g)
+    if type(wg) is Nursery:
+        above.member_ended(wg, g)
     if type(wg) is not WaitGroup:
         return
     try:

@@ -85,7 +85,7 @@ cdef Scheduler new_scheduler(object loop):
     s.loop_close = loop.close
     s.drain_callback = s._drain
     s.turn_callback = s._turn
-    s.base = Context()
+    s.base = VarContext()
     s.nests = is_nestable(s)
     for base in type(loop).__mro__:
         s.coarse_timers |= base.__module__.startswith("uvloop")

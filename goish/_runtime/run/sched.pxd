@@ -10,8 +10,19 @@ cdef struct Above:
     Py_ssize_t (*live)() except? -1             # how many
     void (*forget_threads)() noexcept           # in a forked child
     int (*leave)(object wait_group) except -1   # a goroutine that it counts has ended
+    void (*member_ended)(object nursery, Goroutine g) noexcept
+    void (*scope_add)(object nursery, Goroutine g) noexcept   # it was started in a sync_scope
     void (*close)(object channel) noexcept      # the channel that the end of a goroutine closes
     object (*call_later)(object loop)           # the loop's own, where call_later() is goish's
+    double (*due)(object ctx) noexcept          # seconds until the deadline of a context, which is cancelled if it has passed
+    void (*awaited)(object ctx) noexcept        # a waiter on this loop needs its alarm
+    void (*homeless)(Op alarm) noexcept         # the loop of a timer, or of a deadline, is closed
+    int (*check)() except -1                    # raises if the context in force here is cancelled
+    object (*in_force)(object ctx, object context)   # a contextvars.Context with that context in force
+    int (*bind)(Goroutine g, object ctx) except -1   # the cancel of the context cancels the goroutine
+    void (*unbound)(object g, object ctx) noexcept   # ... which has ended
+    object (*checked_ctx)(object ctx)
+    object (*refused_by)(object ctx)            # the message if the context is over, or None
 
 cdef Above above
 
@@ -61,4 +72,5 @@ cdef class Scheduler:
     cdef public object on_idle
     cdef list failed             # finished with an exception that was not retrieved yet
     cdef bint failed_watched     # a reminder is on its way
+    cdef dict late               # by id: asyncio tasks whose cancel lost against a commit, with the message; None: never any
     cdef Worker worker           # whose loop this is, or None

@@ -118,6 +118,14 @@ def scheduler_for(loop):
     return scheduler_of(loop)
 
 
+def scheduler_on(thread):
+    """The Scheduler whose loop runs on the thread with that id, or None. Any thread; out of date at once."""
+    for s in all_schedulers():
+        if (<Scheduler>s).thread == thread and s.loop.is_running():
+            return s
+    return None
+
+
 # ---- all loops ----
 
 cdef object by_id = attrgetter("id")
@@ -194,6 +202,6 @@ def debug_extra_refs(obj):
     if type(obj) is Goroutine:
         g = <Goroutine>obj
         return 0 if g.state == G_DONE or task_is_unowned(g) else 1 + (g.flags & GF_REGISTERED != 0 and registers_strongly)
-    if type(obj) is Op and (<Op>obj).kind != W_SLEEP and (<Op>obj).kind != W_TIMER:
+    if type(obj) is Op and (<Op>obj).kind not in (W_SLEEP, W_TIMER, W_DEADLINE, W_CONN_ALARM):
         return 1 if (<Op>obj).flags & F_LINKED else 0
     return 0

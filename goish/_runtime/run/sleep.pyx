@@ -1,4 +1,4 @@
-# sleep.pyx - gosched() and sleep(): waits for nothing but time.
+# sleep.pyx - gosched() and sleep(): waits for nothing but time. Also which clock a thread goes by.
 #
 # Threads: the scheduler's own.
 # Not here: the alarms (timers.pyx), channels that fire (chan/timer.pyx).
@@ -50,26 +50,18 @@ cdef void sleep_fire(Op op) noexcept:
 
 waits[<int>W_GOSCHED] = Wait(
     "gosched", False, must_wait, never_ready, never_waits, never_withdrawn, finish_none, NULL, NULL, NULL, NULL,
-    NULL, NULL, NULL, NULL
+    NULL, NULL, NULL, NULL, False, NULL
 )
 
 
 waits[<int>W_SLEEP] = Wait(
     "sleep", False, must_wait, never_ready, sleep_arm, sleep_withdraw, finish_none, NULL, sleep_fire, NULL, NULL,
-    NULL, NULL, NULL, NULL
+    NULL, NULL, NULL, NULL, False, NULL
 )
 
 
-cdef double checked_seconds(object seconds, str name) except? -1.0:
-    try:
-        duration = float(seconds) if not isinstance(seconds, str) else None
-    except TypeError:
-        duration = None
-    if duration is None:
-        raise TypeError(f"{name}() takes a number of seconds, got {seconds!r} of type {type(seconds).__name__}")
-    if duration != duration:
-        raise ValueError(f"{name}() takes a number of seconds, not NaN")
-    return duration
+cdef inline double checked_seconds(object seconds, str name) except? -1.0:
+    return float_of(seconds, name, "() takes a number of seconds")
 
 
 def gosched():
@@ -91,8 +83,8 @@ def gosched():
 def sleep(seconds):
     """Waits for ``seconds``, never less; await it. Zero or less is ``gosched()``. Go's ``time.Sleep``, but in seconds.
 
-    Gives None. ValueError for NaN. A cancel ends it at once and leaves no timer behind. Needs an event loop on this
-    thread.
+    Gives None. TypeError for no number, ValueError for NaN or more than a float holds. A cancel ends it at once and leaves no
+    timer behind. Needs an event loop on this thread.
 
     Example::
 
@@ -105,3 +97,18 @@ def sleep(seconds):
     op = new_op(W_SLEEP, None)
     op.value = duration
     return op
+
+
+cdef Scheduler clock_here():
+    # The scheduler by whose clock this thread's waits go; None: by the monotonic clock. So do those of a plain worker, whose loop
+    # runs only as long as it has goroutines.
+    cdef Scheduler s = None
+    if goish_tls_sched != NULL or running_loop() is not None:
+        s = scheduler_here()
+    return None if s is not None and s.worker is not None and s.worker.kind == PLAIN else s
+
+
+def clock_now():
+    """The time by the clock of this thread's event loop, or else by the monotonic one."""
+    cdef Scheduler s = clock_here()
+    return goish_monotonic() if s is None else sched_clock(s)

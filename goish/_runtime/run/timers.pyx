@@ -1,9 +1,9 @@
-# timers.pyx - the alarms of a loop: sleeps, after() channels and the timers of asyncio's libraries.
+# timers.pyx - the alarms of a loop: sleeps, channels that fire and the timers of asyncio's libraries.
 #
 # Invariants: a loop timer is armed for the earliest alarm (alarm_handle, alarm_at) whenever the heap is not empty; for an alarm
 #   that another thread has added, as soon as the loop has its call (sched_post). It may be earlier than needed: taking out the
 #   earliest leaves it, so that a loop of select(..., after(60)) does not arm a loop timer each time round.
-# Threads: the scheduler's own; timers_add() from any.
+# Threads: the scheduler's own; timers_add() and timers_announce() from any.
 # Not here: the heap (data/heap.pyx), call_later of a goish loop (clock.pyx).
 
 # ---- clocks ----
@@ -40,36 +40,18 @@ cdef enum:
 
 cdef bint timers_add(Scheduler s, PyObject* waiter, double when) noexcept:
     # False: no memory.
-    cdef Timers* t = &s.alarms
-    cdef Alarm* heap
-    cdef Alarm alarm
-    cdef Py_ssize_t size
-    goish_lock(&t.lock)
-    if t.count == t.size:
-        size = 16 if t.size == 0 else 2 * t.size
-        heap = <Alarm*>PyMem_Realloc(t.heap, <size_t>size * sizeof(Alarm))
-        if heap == NULL:
-            goish_unlock(&t.lock)
-            return False
-        t.heap = heap
-        t.size = size
-    alarm.when = when
-    alarm.order = t.order
-    alarm.waiter = waiter
-    t.order += 1
-    t.count += 1
-    Py_INCREF(<object>waiter)
-    if goish_is(waiter, <PyObject*>Op):
-        (<Op>waiter).flags = (<Op>waiter).flags | F_LINKED
-    else:
-        (<Handle>waiter).linked = True
-    sift_up(t.heap, t.count - 1, alarm)
-    goish_unlock(&t.lock)
+    if not timers_insert(&s.alarms, waiter, when):
+        return False
+    timers_announce(s)
+    return True
+
+
+cdef inline void timers_announce(Scheduler s) noexcept:
+    # After an insertion: the loop timer may have to go off earlier.
     if is_here(s):
         set_alarm(s)
     else:
         sched_post(s, s._rearm, (), None)
-    return True
 
 
 cdef void set_alarm(Scheduler s) noexcept:
@@ -108,9 +90,12 @@ cdef void drop_alarms(Scheduler s) noexcept:
     # The loop is closed: no alarm goes off any more. A sleeper in a foreign task stays so until that task is cancelled.
     cdef PyObject* waiter
     while timers_pop(&s.alarms, INFINITY, &waiter):
-        if not goish_is(waiter, <PyObject*>Op):
-            handle_dropped(<Handle>waiter)
-        Py_DECREF(<object>waiter)
+        dropped = <object>waiter
+        Py_DECREF(dropped)
+        if type(dropped) is not Op:
+            handle_dropped(<Handle>dropped)
+        elif (<Op>dropped).kind != W_SLEEP:
+            above.homeless(<Op>dropped)  # waiters on other loops may need it
     clear_alarm(s)
 
 

@@ -34,8 +34,9 @@ def check_cancel():
     """Raises CancelledError if the running goroutine or ``go_thread`` call was cancelled; for code that computes.
 
     A function on a worker thread cannot be interrupted while it computes: it looks from time to time. A goish call that
-    blocks (``recv_blocking``, ``sync`` ...) looks by itself. After the CancelledError the cancel
-    counts as delivered. Elsewhere it does nothing. Any thread may call it; it takes a fraction of a microsecond.
+    blocks (``recv_blocking``, ``sync`` ...) looks by itself. After the CancelledError the cancel of a goroutine
+    counts as delivered. Raises also while the context that is in force here (``context.current()``) is cancelled. Elsewhere it
+    does nothing. Any thread may call it; it takes a fraction of a microsecond.
 
     Example::
 
@@ -54,6 +55,7 @@ def check_cancel():
     if g != NULL and goish_load_state(&(<Goroutine>g).flags) & GF_MUST_CANCEL:
         goish_clear_bits(&(<Goroutine>g).flags, GF_MUST_CANCEL)
         raise cancelled_error_of(<Goroutine>g)
+    above.check()
 
 
 cdef bint waits_now(Op op, Scheduler pumped):
@@ -119,14 +121,20 @@ cdef bint set_inner(Goroutine g, Goroutine inner) noexcept:
 
 # ---- from any thread ----
 
-cdef str blocked_by(Goroutine g):
-    # Gives what the thread of a plain call is blocked by, in Go's words; None: by nothing of goish. Any thread.
+cdef Op blocked_op(Goroutine g):
+    # Gives the op by which the thread of a plain call is blocked, or None. Any thread.
     cdef Call call = call_of(g)
     cdef Op op = None
     if call is not None:
         goish_lock(end_lock(g))
         op = call.waits
         goish_unlock(end_lock(g))
+    return op
+
+
+cdef str blocked_by(Goroutine g):
+    # Gives what the thread of a plain call is blocked by, in Go's words; None: by nothing of goish. Any thread.
+    cdef Op op = blocked_op(g)
     return None if op is None else (<bytes>waits[op.kind].reason).decode()
 
 

@@ -145,26 +145,6 @@ cdef void call_discard(Goroutine g) except *:
     goroutine_end(g, None, GF_CANCELLED | GF_FAILED)
 
 
-# The sync_scope that this code is in: copied with the context, so what a call spawns belongs to it too.
-current_scope = ContextVar("goish.scope", default=None)
-
-
-cdef int join_scope(Goroutine g, object scope, object at_limit) except -1:
-    # Joins the scope when the call is queued, or runs, and not before: the scope may claim, cancel and join what it knows.
-    cdef Call call
-    if scope is None:
-        return 0
-    call = call_of(g)
-    try:
-        scope._add(g)
-    except BaseException:
-        # Deep in a recursion even a cancel may fail.
-        if call is not None and claim_call(call.pool, g):
-            end_claimed(call.pool, g, at_limit, GF_FAILED | GF_CANCELLED)
-        raise
-    return 0
-
-
 # ---- over ----
 
 cdef void end_claimed(Pool p, Goroutine g, object error, int flags) except *:
@@ -198,6 +178,9 @@ cdef void call_finish(Pool p, Goroutine g, object outcome, int flags) except *:
     cold = goroutine_end(g, outcome, flags)
     alone = flags & GF_FAILED and not (type(cold) is GoroutineCold and is_awaited(<GoroutineCold>cold))
     try:
+        if cold is not None:
+            alone = alone and not nursery_takes(cold)
+            leave_wait_group(g)
         if type(cold) is GoroutineCold:
             goroutine_notify(NO_LOOP, g, <GoroutineCold>cold)
         if alone:
@@ -279,7 +262,8 @@ def foreign_goroutine(Pool p, future, fn, context=None, name=None):
     calls_push(&p.active, <PyObject*>g)
     goish_unlock(&p.lock)
     future.add_done_callback(_Conclude(g))
-    join_scope(g, scope, None)  # it runs: no thread claims it
+    if scope is not None:
+        above.scope_add(scope, g)
     return g
 
 

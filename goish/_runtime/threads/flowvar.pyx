@@ -154,7 +154,8 @@ async def flowvar_await(FlowVar fv, Goroutine g):
 
 
 cdef object value_here(Goroutine g):
-    # The outcome of a goroutine that is done.
+    # The outcome of a goroutine that is done. Its types are imported here, as few programs need them, and dataclasses.
+    from goish._runtime.outcome import Err, Ok
     try:
         return Ok(result_of(g))
     except (Exception, CancelledError) as exc:
@@ -208,6 +209,7 @@ cdef int await_blocking(Goroutine g, object timeout, str what, int help) except 
     # Waits until `g` is done, helping meanwhile. Raises only exceptions of the wait, not of `g`.
     cdef Goroutine other
     cdef Call call = call_of(g) if timeout is None and help != HELP_NONE else None
+    checked_timeout(timeout)
     look_for_cancel()
     if call is not None and call.where == ANYWHERE and call.kind == PLAIN and claim_call(call.pool, g):
         run_call(g)

@@ -11,7 +11,6 @@ cdef bint pool_push(Pool p, Goroutine g, bint offered=False) except -1:
     # is only offered is left to the caller by a pool that is full: False.
     # The scope comes first: it may fail, as anything deep in a recursion.
     scope = current_scope.get()
-    at_limit = None if scope is None else cancelled_error(None)
     cdef Call call = pooled_call(<PyObject*>g)
     cdef int why = try_push(p, g)
     if why == 2 and p.on_full == FULL_BLOCK and not offered and running_loop() is None:
@@ -23,7 +22,8 @@ cdef bint pool_push(Pool p, Goroutine g, bint offered=False) except -1:
         if offered and why != 1:
             return False
         raise_refused(p, why, call)
-    join_scope(g, scope, at_limit)
+    if scope is not None:  # not before: a scope may claim, cancel and join what it knows
+        above.scope_add(scope, g)
     return True
 
 

@@ -28,6 +28,16 @@ def set_default_pool(pool, others=None):
     default_of_others = others
 
 
+def cancelled_call(message):
+    # What a worker runs in the place of a call whose context was over before.
+    raise cancelled_error(message)
+
+
+cdef void discard_work(object fn) except *:
+    if is_coro(fn):
+        fn.close()
+
+
 @cython.final
 cdef class GoThread:
     """``go_thread(fn, *args, **kwargs)`` runs a call on a worker thread and returns its ``Goroutine``, as ``go`` does.
@@ -57,35 +67,48 @@ cdef class GoThread:
     cdef int children  # -1: as the executor says
     cdef object owner  # held, as a bound method holds its object: an Executor, a foreign one; None: the default one
     cdef object on_panic
+    cdef object ctx
 
     def __call__(self, fn=..., /, *args, **kwargs):
         cdef Pool p
         cdef int children
         if fn is ...:
             raise TypeError("go_thread() needs a positional argument: a function (def or async def), or a coroutine")
+        context = self.context
+        if self.ctx is not None:
+            context = above.in_force(self.ctx, context)
+            refused = above.refused_by(self.ctx)
+            if refused is not None:
+                discard_work(fn)
+                fn, args, kwargs = cancelled_call, (refused,), {}
         others = others_by_default(fn, ON_WORKER) if self.owner is None else self.owner
         if others is not None and not isinstance(others, Spawner):
             if self.children >= 0:
                 raise TypeError(f"children= is for the workers of goish; {others!r} runs calls elsewhere")
-            g = others._go_thread(fn, args, kwargs, self.name, self.context)
+            g = others._go_thread(fn, args, kwargs, self.name, context)
+            if self.ctx is not None:
+                above.bind(g, self.ctx)
             if self.on_panic is not None:
                 fate_of(g).on_panic = self.on_panic
             return g
         p = pool_by_default() if self.owner is None else (<Spawner>self.owner).pool
         children = p.children if self.children < 0 else self.children
-        g = call_new(p, fn, args, kwargs, self.context, self.name, ON_WORKER, children, self.on_panic)
+        g = call_new(p, fn, args, kwargs, context, self.name, ON_WORKER, children, self.on_panic)
         pool_push(p, g)
+        if self.ctx is not None:
+            above.bind(g, self.ctx)
         return g
 
     def __cinit__(self):
         self.children = -1
 
     @cython.embedsignature(False)  # which would show `unknown`
-    def options(self, *, name=None, context=None, children=None, on_panic=None, **unknown):
-        """options($self, /, *, name=None, context=None, children=None, on_panic=None)\n--\n\n\
+    def options(self, *, name=None, context=None, ctx=None, children=None, on_panic=None, **unknown):
+        """options($self, /, *, name=None, context=None, ctx=None, children=None, on_panic=None)\n--\n\n\
         A ``go_thread`` with options.
 
-        ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in.
+        ``name``: a str for logs and dumps. ``context``: the contextvars.Context to run in. ``ctx``: the goish.context.Context
+        whose cancel cancels the call, as for ``go.options``.
         ``children``: what becomes of the goroutines that the call has started by ``go`` and that live when it is over, see
         ``Executor``; None: what its executor says. ``on_panic``: what an exception that
         nobody takes does: as for ``go.options``. A function is called on the thread of the loop of ``run``; without a program,
@@ -99,13 +122,14 @@ cdef class GoThread:
             print(await go_thread.options(name="cruncher")(who))  # -> cruncher
         """
         cdef GoThread configured = GoThread.__new__(GoThread)
-        check_options("go_thread", "name, context, children and on_panic", unknown)
+        check_options("go_thread", "name, context, ctx, children and on_panic", unknown)
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a str, got {type(name).__name__}")
         configured.name = name
         configured.context = None if context is None else checked_context(context)
         configured.children = -1 if children is None else checked_children(children)
         configured.owner = self.owner
+        configured.ctx = above.checked_ctx(ctx)
         configured.on_panic = checked_on_panic(on_panic)
         return configured
 

@@ -65,17 +65,9 @@ cdef void thread_unlist(ThreadWaiter thread_waiter, bint decided) noexcept:
 
 cdef double checked_timeout(object timeout) except -1.0:
     # Gives seconds; infinite for None, zero for less.
-    cdef double seconds
     if timeout is None:
         return INFINITY
-    if type(timeout) is bool or not (hasattr(timeout, "__float__") or hasattr(timeout, "__index__")):
-        raise TypeError(
-            f"timeout is a number of seconds or None (wait for ever), got {timeout!r} of type {type(timeout).__name__}"
-        )
-    seconds = float(timeout)
-    if seconds != seconds:
-        raise ValueError("timeout is a number of seconds or None (wait for ever), not NaN")
-    return max(seconds, 0.0)
+    return max(float_of(timeout, "timeout", " is a number of seconds or None (wait for ever)"), 0.0)
 
 
 cdef object thread_block(Op op, object timeout, str call, str instead):
@@ -135,14 +127,15 @@ cdef void thread_park_cancellable(Op op, ThreadWaiter thread_waiter, double seco
 
 
 # Seconds. A signal that comes between the check for signals and the wait, or while the thread spins, does not interrupt the wait:
-# the thread looks again after this time.
+# the thread looks again after this time, and then each time after twice as long.
 cdef double FIRST_WAIT = 0.05
 
 
 cdef void thread_park(Op op, ThreadWaiter thread_waiter, double seconds, str call) except *:
     # Waits until the op is decided; otherwise withdraws it, and raises the reason.
     cdef double deadline = goish_monotonic() + seconds
-    cdef double left = min(seconds, FIRST_WAIT)
+    cdef double pause = FIRST_WAIT
+    cdef double left = min(seconds, pause)
     cdef int woken
     cdef bint for_ever = seconds == INFINITY and (waits[op.kind].due == NULL or waits[op.kind].due(op) == INFINITY)
     while True:
@@ -163,6 +156,8 @@ cdef void thread_park(Op op, ThreadWaiter thread_waiter, double seconds, str cal
             if thread_give_up(op, thread_waiter):
                 raise TimeoutError(f"{call}: not within {seconds:g} s")
             return
+        pause *= 2.0
+        left = min(left, pause)
 
 
 cdef bint thread_give_up(Op op, ThreadWaiter thread_waiter) noexcept:
@@ -181,7 +176,7 @@ cdef void thread_unpark(Op op, ThreadWaiter thread_waiter, object exc) except *:
     if not thread_give_up(op, thread_waiter):
         if goish_load_state(&op.state) == OP_FAILED and plain_here() != NULL:  # a cancel was first: it comes later
             goish_set_bits(&(<Goroutine>plain_here()).flags, GF_MUST_CANCEL)
-        if op.kind == W_SEND and op.flags & F_OK:
+        if (op.kind == W_SEND or op.kind == W_BROADCAST) and op.flags & F_OK:
             add_note(exc, "goish: the value had been sent when this was raised")
         op_drop(op)
         op.owner = op.value = None

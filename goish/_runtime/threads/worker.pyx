@@ -96,6 +96,13 @@ cdef void stop_keeping(Worker w) noexcept:
 cdef double PATIENCE = 0.02
 
 
+def set_worker_patience(double seconds):
+    """Sets that time, for tests; gives the one before."""
+    global PATIENCE
+    before, PATIENCE = PATIENCE, seconds
+    return before
+
+
 cdef void call_settles(Goroutine g, Scheduler s) noexcept:
     # On the thread of its loop, once. Other threads may read either value: they only ask whether it is their own scheduler.
     # A function of its own, which tests/tsan.supp names.

@@ -1,5 +1,9 @@
 """Go's package ``semaphore``: a semaphore of which each waiter takes as many units as it needs."""
 
-from ._runtime.core import Weighted
+import sys
+
+from ._runtime.core import Weighted, publish_module
 
 __all__ = ["Weighted"]
+
+publish_module(sys.modules[__name__])

@@ -1,0 +1,1 @@
+"""Goroutines that belong together: what stands behind ``goish.errgroup`` and ``goish.singleflight``."""

@@ -1,0 +1,1 @@
+"""Streams: pipelines on channels."""

@@ -1,0 +1,1 @@
+"""What ``goish.http`` is made of, in plain Python on the connections of ``goish.net``."""

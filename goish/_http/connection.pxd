@@ -1,0 +1,27 @@
+from .head cimport Fields
+from .parser cimport RequestParser
+from .request cimport Request
+from .status cimport HeadMaker
+from .writer cimport ResponseWriter
+
+
+cdef class Connection:
+    cdef public object conn
+    cdef public HeadMaker heads
+    cdef public bint hijacked
+    cdef public object kept
+    cdef public bint persists
+    cdef public Request request
+    cdef object _began
+    cdef bint _body_open
+    cdef object _cancel
+    cdef bint _continues
+    cdef object _goroutine
+    cdef bint _left
+    cdef object _member
+    cdef RequestParser _parser
+    cdef Py_ssize_t _received
+    cdef Py_ssize_t _served
+    cdef object _shared
+    cdef bint _timed
+    cdef object _variables

@@ -1,0 +1,38 @@
+cimport cython
+
+cdef dict _lower
+cdef set _checked
+
+
+@cython.freelist(64)
+cdef class Headers:
+    cdef dict _by_name
+    cdef int _state
+
+    cdef _prepare(self, name)
+
+    @cython.locals(copied=Headers)
+    cpdef Headers copy(self)
+
+
+cpdef seal(Headers headers)
+
+
+@cython.locals(shown=Headers)
+cpdef Headers view_of(Headers headers)
+
+
+cpdef str lower_name(name)
+
+
+cpdef str check_value(name, value)
+
+
+cpdef bint has_any(Headers headers, frozenset names)
+
+
+cpdef list entries_of(Headers headers)
+
+
+@cython.locals(made=Headers)
+cpdef Headers headers_of(pairs)

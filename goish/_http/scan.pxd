@@ -1,0 +1,17 @@
+cimport cython
+
+cdef bytes IN_TOKEN, IN_TARGET, IN_VALUE, FIRST_LETTER
+cdef int CR, LF, COLON
+
+
+@cython.locals(table=bytes)
+cpdef Py_ssize_t end_of_token(bytes buffer, Py_ssize_t at)
+
+
+@cython.locals(table=bytes)
+cpdef Py_ssize_t end_of_target(bytes buffer, Py_ssize_t at)
+
+
+@cython.locals(at=Py_ssize_t, end=Py_ssize_t, begin=Py_ssize_t, colon=Py_ssize_t, name=bytes, found=list, in_token=bytes,
+               in_value=bytes, first_letter=bytes)
+cpdef list scan_fields(bytes block)

@@ -4,11 +4,13 @@ Running goroutines: ``run``, ``go``, ``go_thread``, ``Goroutine``, ``gosched``, 
 ``num_goroutine``, ``current_goroutine``. Channels: ``chan``, ``Chan``, ``PriorityChan``, ``SendChan``, ``RecvChan``,
 ``NIL``, ``EMPTY`` and its ``EmptyType``, ``after``, ``select``, ``try_select``, ``select_blocking``. Waiting for many:
 ``WaitGroup``, ``wait_all``, ``wait_any``, ``ended``. Stopping: ``CancelToken``, ``check_cancel``. With asyncio:
-``new_event_loop``, ``task_factory``. What can go wrong: the errors, all of them ``GoishError`` but ``Panic``.
+``new_event_loop``, ``task_factory``. For a bug report: ``build_info``. What can go wrong: the errors, all of them
+``GoishError`` but ``Panic``.
 
-Modules: ``goish.parallel`` (executors, ``spawn`` and ``sync``, parallel loops), ``goish.sync`` (Go's package),
-``goish.runtime``, ``goish.debug``, ``goish.loops``, ``goish.errors``, ``goish.anyio``. Import from these and from
-``goish``; all other modules begin with an underscore and are private.
+Modules: ``goish.parallel`` (executors, ``spawn`` and ``sync``, parallel loops); Go's packages ``goish.sync``,
+``goish.context``, ``goish.errgroup``, ``goish.semaphore``, ``goish.singleflight``, ``goish.rate``, ``goish.time`` and
+``goish.signal``; ``goish.streams`` (pipelines), ``goish.runtime``, ``goish.debug``, ``goish.loops``, ``goish.errors``,
+``goish.anyio``. Import from these and from ``goish``; all other modules begin with an underscore and are private.
 
 ``NIL`` is Go's nil channel: a send or receive on it waits for ever (a cancel ends it), a case of ``select`` on it is
 never ready, and closing it raises ``CloseOfNil``.
@@ -16,14 +18,16 @@ never ready, and closing it raises ``CloseOfNil``.
 
 import os as _os
 import sys as _sys
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
 
-from goish import debug as debug
 from goish import errors as errors
 from goish import loops as loops
-from goish import parallel as parallel
-from goish import runtime as runtime
-from goish import semaphore as semaphore
-from goish import sync as sync
+
+# These two give the core what it needs of them.
+from goish._context import after as _after  # noqa: F401  # pyright: ignore[reportUnusedImport]
+from goish._context import scope as _scope  # noqa: F401  # pyright: ignore[reportUnusedImport]
+from goish._inspect.build import build_info
 from goish._program.run import goexit, run
 from goish._runtime.core import (
     NIL,
@@ -95,6 +99,7 @@ __all__ = [
     "SendOnClosed",
     "WaitGroup",
     "after",
+    "build_info",
     "chan",
     "check_cancel",
     "current_goroutine",
@@ -117,5 +122,45 @@ __all__ = [
 ]
 
 _set_own_files(_os.path.join(_os.path.dirname(__file__), ""), _workers.__file__)
-for _module in (parallel, sync, semaphore, runtime, debug, loops, _sys.modules[__name__]):
-    _publish(_module)
+_publish(_sys.modules[__name__])
+
+if TYPE_CHECKING:
+    from goish import context as context
+    from goish import debug as debug
+    from goish import errgroup as errgroup
+    from goish import parallel as parallel
+    from goish import rate as rate
+    from goish import runtime as runtime
+    from goish import semaphore as semaphore
+    from goish import signal as signal
+    from goish import singleflight as singleflight
+    from goish import streams as streams
+    from goish import sync as sync
+    from goish import time as time
+else:
+    _LAZY = (
+        "context",
+        "debug",
+        "errgroup",
+        "parallel",
+        "rate",
+        "runtime",
+        "semaphore",
+        "signal",
+        "singleflight",
+        "streams",
+        "sync",
+        "time",
+    )
+
+    def __getattr__(name: str) -> object:
+        """Import a module when it is asked for: together they take longer than all that a program needs to start."""
+        if name in _LAZY:
+            return _import_module(f"goish.{name}")
+        raise AttributeError(f"module 'goish' has no attribute {name!r}", name=name, obj=_sys.modules[__name__])
+
+    def __dir__() -> list[str]:
+        return [*globals(), *_LAZY]
+
+
+del TYPE_CHECKING

@@ -6,7 +6,8 @@ import asyncio
 import sys
 from typing import cast
 
-from ._runtime.core import Clock, task_factory
+from ._runtime.core import Clock, publish_module, task_factory
+from ._runtime.loop_type import best_loop_type
 
 __all__ = ["new_event_loop", "task_factory"]
 
@@ -27,21 +28,9 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
         with asyncio.Runner(loop_factory=goish.new_event_loop) as runner:
             print(runner.run(main()))  # -> Goroutine
     """
-    loop = _with_clock(_best_loop())()
+    loop = _with_clock(best_loop_type())()
     loop.set_task_factory(task_factory)
     return loop
-
-
-def _best_loop() -> type[asyncio.AbstractEventLoop]:
-    try:
-        import uvloop
-    except ImportError:
-        pass
-    else:
-        return uvloop.Loop
-    if sys.platform == "win32":
-        return asyncio.ProactorEventLoop
-    return asyncio.SelectorEventLoop
 
 
 _with_clocks: dict[type, type[asyncio.AbstractEventLoop]] = {}
@@ -53,3 +42,6 @@ def _with_clock(base: type[asyncio.AbstractEventLoop]) -> type[asyncio.AbstractE
         made = type(base.__name__, (Clock, base), {"__module__": base.__module__})
         _with_clocks[base] = cast("type[asyncio.AbstractEventLoop]", made)
     return _with_clocks[base]
+
+
+publish_module(sys.modules[__name__])

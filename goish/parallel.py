@@ -6,8 +6,10 @@ cut a loop into pieces. An ``Executor`` is a pool of its own; ``adopt`` makes on
 ``concurrent.futures.Executor``.
 """
 
-from ._runtime.core import FlowVar, Pending, as_goroutine, spawn, submit, sync
-from ._runtime.values import Err, Ok
+import sys
+
+from ._runtime.core import FlowVar, Pending, as_goroutine, publish_module, spawn, submit, sync
+from ._runtime.outcome import Err, Ok
 from ._threads.adopted import AdoptedExecutor, AnyExecutor, adopt
 from ._threads.default import default_executor, set_default_executor
 from ._threads.executor import Executor, ExecutorStatistics
@@ -38,3 +40,5 @@ __all__ = [
     "sync_any",
     "sync_scope",
 ]
+
+publish_module(sys.modules[__name__])

@@ -1,5 +1,7 @@
 """The program and its goroutines: ``run`` starts and ends it; what goroutines there are, and how many workers."""
 
+import sys
+
 from ._program.run import goexit, run
 from ._runtime.core import (
     current_goroutine,
@@ -7,6 +9,7 @@ from ._runtime.core import (
     goroutines,
     gosched,
     num_goroutine,
+    publish_module,
     seed,
 )
 from ._threads.default import set_workers
@@ -22,3 +25,5 @@ __all__ = [
     "seed",
     "set_workers",
 ]
+
+publish_module(sys.modules[__name__])

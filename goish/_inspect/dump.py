@@ -10,13 +10,13 @@ import gc
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from traceback import FrameSummary, StackSummary
 from types import CodeType, FrameType
 from typing import Any, Final, TypeAlias
 
-from .._runtime.core import Goroutine, loop_thread
-from .names import is_own, label, origin, title
+from .._runtime.core import Goroutine, cancel_reason, loop_thread
+from .names import held_by, is_own, label, origin, title
 
 __all__ = ["describe", "describe_thread"]
 
@@ -26,31 +26,45 @@ _Place: TypeAlias = tuple[str, int, str]  # file, line, function
 
 def describe(gs: Iterable[Goroutine[Any]], find_thread: FindThread) -> str:
     """The text of a dump of these goroutines, oldest first; empty if there are none."""
-    groups: dict[tuple[tuple[object, ...], tuple[_Place, ...]], list[Goroutine[Any]]] = {}
-    for g in sorted(gs, key=lambda g: g.id):
-        groups.setdefault(((_doing(g), g.created_by), _stack(g, find_thread)), []).append(g)
-    return "\n\n".join(_describe_group(group, stack) for (_, stack), group in groups.items())
+    groups: dict[tuple[tuple[str, object, object], tuple[_Place, ...]], list[Goroutine[Any]]] = {}
+    by_id = {g.id: g for g in gs}
+    for g in sorted(by_id.values(), key=lambda g: g.id):
+        alike = _doing(g, by_id), g.created_by, _why_cancelled(g)
+        groups.setdefault((alike, _stack(g, find_thread)), []).append(g)
+    return "\n\n".join(_describe_group(group, alike[0], stack) for (alike, stack), group in groups.items())
 
 
 _SHOWN_IDS: Final = 5  # enough to find them in a log
 
 
-def _describe_group(group: Sequence[Goroutine[Any]], stack: Iterable[_Place]) -> str:
+def _describe_group(group: Sequence[Goroutine[Any]], doing: str, stack: Iterable[_Place]) -> str:
     first = group[0]
     if len(group) == 1:
         who = title(first)
     else:
         more = ", ..." if len(group) > _SHOWN_IDS else ""
         who = f"{len(group)} goroutines ({', '.join(label(g) for g in group[:_SHOWN_IDS])}{more})"
-    lines = [f"{who} [{_doing(first)}{_waiting_time(group)}]:"]
+    lines = [f"{who} [{doing}{_waiting_time(group)}]:"]
     lines += (line.rstrip("\n") for line in _source_lines(stack))
+    if why := _why_cancelled(first):
+        lines.append(f"  {why}")
     if created := origin(first):
         lines.append(f"  {created}")
     return "\n".join(lines)
 
 
-def _doing(g: Goroutine[Any]) -> str:
-    return g.wait_reason or g.state
+def _doing(g: Goroutine[Any], others: Mapping[int, Goroutine[Any]]) -> str:
+    doing, holder = g.wait_reason or g.state, held_by(g, others)
+    return doing if holder is None else f"{doing}, {holder}"
+
+
+def _why_cancelled(g: Goroutine[Any]) -> str | None:
+    """What a goroutine was cancelled for, and from where; None if it was not."""
+    reason = cancel_reason(g)
+    if reason is None:
+        return None
+    why = f": {reason.cause}" if str(reason.cause) else ""
+    return f"cancelled{why}" if reason.where is None else f"cancelled by {reason.where}{why}"
 
 
 def _waiting_time(group: Sequence[Goroutine[Any]]) -> str:

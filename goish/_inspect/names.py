@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import CodeType
 from typing import Any, Final
 
-from .._runtime.core import Goroutine, function_name
+from .._runtime.core import Goroutine, function_name, holder_awaited
 
-__all__ = ["exc_info", "is_own", "label", "log_names", "name_of", "origin", "title"]
+__all__ = ["exc_info", "held_by", "is_own", "label", "log_names", "name_of", "origin", "title"]
 
 _PACKAGE: Final = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
 _SHOWN: Final = 20  # are named; the rest are counted
@@ -30,6 +30,19 @@ def title(g: Goroutine[Any]) -> str:
 
 def label(g: Goroutine[Any]) -> str:
     return str(g.id) if g.name == f"goroutine-{g.id}" else f"{g.id} ({g.name})"
+
+
+def held_by(g: Goroutine[Any], others: Mapping[int, Goroutine[Any]]) -> str | None:
+    """The holder of the lock that the goroutine waits for; None if it waits for no lock, or that is not known."""
+    found = holder_awaited(g.waiting_on)
+    if found is None or found == (0, 0):
+        return None
+    number, thread = found
+    if number:
+        return f"held by {title(others[number])}" if number in others else f"held by goroutine {number}"
+    return next(
+        (f"held by thread {one.name}" for one in threading.enumerate() if one.ident == thread), "held by a thread"
+    )
 
 
 def origin(g: Goroutine[Any]) -> str | None:

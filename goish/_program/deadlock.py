@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import _thread
 import asyncio
+import concurrent.futures
 import gc
 import os
 import signal
@@ -35,7 +36,6 @@ from asyncio.base_events import BaseEventLoop
 from asyncio.selector_events import BaseSelectorEventLoop
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import thread as thread_pool
 from time import thread_time
 from types import BuiltinMethodType, MethodType
 from typing import Any, Final, cast
@@ -116,8 +116,9 @@ class Detector:
         before = threads_woken()
         loops = running_loops()
         busy = bool(loops) and self._round is not None and self._round.is_ignored()
-        source = "a worker that does not answer" if busy else self.wake_source(set(loops))
         first = self._woken != before
+        look = self.wake_source if first else self.last_source
+        source = "a worker that does not answer" if busy else look(set(loops))
         self._woken = before if source is None else -1
         if source is None and first:
             self._arm(FIRST_LOOK)
@@ -142,6 +143,10 @@ class Detector:
             or _loop_source(self._loop, self._is_own_handle)
         )
 
+    def last_source(self, still: set[int]) -> str | None:
+        """The same, with what is too dear to be asked unless a verdict hangs on it."""
+        return self.wake_source(still) or ("a call that a worker has taken" if _has_taken_call() else None)
+
     def _is_own_handle(self, handle: object) -> bool:
         """Whether a timer of the loop is this detector's or the scheduler's (which reports its timers itself)."""
         return handle is self._timer or _is_of(handle, self._sched)
@@ -158,7 +163,7 @@ class Detector:
         if answered is not self._round or self._timer is None or not sched.at_rest or sched.steps != self._steps:
             answered.release()
         elif not answered.holds:
-            self._ask(answered.loops, hold=max(HOLD, 2 * answered.spent * len(answered.loops)))
+            self._ask(answered.loops, hold=max(HOLD, 4 * answered.spent))
         else:
             self._judge(answered)
 
@@ -174,7 +179,7 @@ class Detector:
             self._found(report)
 
     def _is_silent(self, held: StopWorld) -> bool:
-        source = self.wake_source(held.threads) or next(filter(None, map(_source_still, held.loops)), None)
+        source = self.last_source(held.threads) or next(filter(None, map(_source_still, held.loops)), None)
         everyone = set(running_loops().values()) == set(held.loops)
         return source is None and everyone and self._sched.at_rest and threads_woken() == self._woken
 
@@ -257,21 +262,34 @@ def _is_idle_worker(thread: threading.Thread) -> bool:
     """Whether all workers of this thread's ThreadPoolExecutor wait for work: then none acts before it is given some."""
     if (idle_in_goish := is_idle(thread)) is not None:
         return idle_in_goish
-    if getattr(thread, "_target", None) is not getattr(thread_pool, "_worker", None):
+    if getattr(thread, "_target", None) is not _of_thread_pools("_worker"):
         return False
     arguments = getattr(thread, "_args", ())
     executor = arguments[0]() if arguments else None
-    if not isinstance(executor, thread_pool.ThreadPoolExecutor):
+    if not isinstance(executor, concurrent.futures.ThreadPoolExecutor):
         return False
-    idle: int = executor._idle_semaphore._value  # up to 3.11 it counts too many, where calls had to wait
-    return executor._work_queue.empty() and idle >= len(executor._threads) and _waits_for_work(executor._threads)
+    # Not the executor's count of its idle threads: it counts too many up to 3.11, and from 3.12 on too few as well.
+    return executor._work_queue.empty() and _waits_for_work(executor._threads)
+
+
+def _of_thread_pools(name: str) -> object:
+    """A private part of ThreadPoolExecutor's module; None where the program has not imported it."""
+    return getattr(sys.modules.get("concurrent.futures.thread"), name, None)
 
 
 def _waits_for_work(workers: Iterable[threading.Thread]) -> bool:
     """Whether all are where the workers of a ThreadPoolExecutor take their next call."""
     frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
-    at = getattr(getattr(thread_pool, "_worker", None), "__code__", None)
+    at = getattr(_of_thread_pools("_worker"), "__code__", None)
     return all((frame := frames.get(one.ident or 0)) is not None and frame.f_code is at for one in workers)
+
+
+def _has_taken_call() -> bool:
+    """Whether a worker of a ThreadPoolExecutor may have taken a call that it has not begun: its frame does not tell."""
+    kind = _of_thread_pools("_WorkItem")
+    items: Iterable[Any] = gc.get_referrers(kind) if isinstance(kind, type) else ()
+    # Those that have begun or will not begin may be left in garbage for as long as it pleases the collector.
+    return any(type(item) is kind and not (item.future.running() or item.future.done()) for item in items)
 
 
 def _may_call_back(thread_id: str) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import sysconfig
 import threading
 import time
 import traceback
@@ -19,6 +18,7 @@ from typing import Any, Final, Literal, NoReturn, TypeAlias
 
 from .._inspect.names import exc_info, origin, title
 from .._runtime.core import (
+    FREE_THREADED,
     Goroutine,
     install_host,
     panic_options,
@@ -235,7 +235,6 @@ def _dealt_with(g: Goroutine[Any], exc: BaseException) -> bool:
 
 REMIND_AFTER: Final = 1.0  # seconds
 AT_ONCE: Final = 0.05  # seconds; reminders due within them are logged together
-FREE_THREADED: Final = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 GLANCE: Final = 0.01  # seconds
 
 _lock = threading.Lock()  # guards the next two
@@ -269,8 +268,10 @@ def watch(g: Goroutine[Any]) -> None:
         _reminding = True
     try:
         threading.Thread(target=_keep_reminding, name="goish-reminder", daemon=True).start()
-    except RuntimeError:  # the interpreter ends, which reports them; or there is no further thread
-        _reminding = False
+    except BaseException as exc:
+        _reminding = False  # the next failure starts it, or the end of the interpreter reports what is unseen
+        if not isinstance(exc, Exception):
+            raise
 
 
 def _keep_reminding() -> None:

@@ -17,7 +17,6 @@ import inspect
 import logging
 import math
 import signal
-import sys
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
@@ -41,10 +40,12 @@ from .._runtime.core import (
     scheduler_for,
     tell_panic,
 )
+from .._runtime.loop_type import best_loop_type
 from .._threads.workers import end_goroutines, thread_of
 from ..errors import DeadlockError, SyncOnLoop
 from .deadlock import Detector
 from .panics import OnPanic, Panics, write_error
+from .signals import forget
 
 __all__ = ["goexit", "run"]
 
@@ -104,7 +105,7 @@ def run(
     factory = _loop_factory(loop)
     check_on_panic(on_panic)
     check_choice("deadlock", deadlock, ("raise", "log", "off"))
-    check_seconds("grace", grace)
+    grace = check_seconds("grace", grace)
     check_flag("debug", debug)
     _check_no_loop_runs(main)
     with asyncio.Runner(debug=debug, loop_factory=factory) as runner:
@@ -155,17 +156,11 @@ def _loop_factory(loop: Loop) -> Callable[[], asyncio.AbstractEventLoop]:
     if callable(loop):
         return loop
     check_choice("loop", loop, ("auto", "uvloop", "asyncio"), "or a function that makes a loop")
-    if loop != "asyncio":
-        try:
-            import uvloop
-        except ImportError:
-            if loop == "uvloop":
-                raise
-        else:
-            return uvloop.new_event_loop
-    if sys.platform == "win32":
-        return asyncio.ProactorEventLoop
-    return asyncio.SelectorEventLoop
+    if loop == "uvloop":
+        import uvloop
+
+        return uvloop.new_event_loop
+    return best_loop_type() if loop == "auto" else asyncio.SelectorEventLoop
 
 
 def _check_no_loop_runs(main: object) -> None:
@@ -318,6 +313,7 @@ class _Program(Generic[T]):
         finally:
             if signal.getsignal(signal.SIGINT) == handler:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
+            forget(signal.SIGINT, handler, signal.default_int_handler)
 
     def on_interrupt(self, signum: int, frame: FrameType | None) -> None:
         # Beware: runs between any two bytecodes of any goroutine; so the cancel itself is left to the loop.
@@ -360,8 +356,7 @@ class _Program(Generic[T]):
         """Cancel what still lives and wait for its end; the names of goroutines that were not ready in time."""
         deadline = self.loop.time() + self.grace
         while rest := self.sched.goroutines():
-            for g in rest:
-                _cancelled(g, "main is over")
+            _cancel_all(rest, "main is over")
             if not self.ended_by(deadline, rest):
                 return [name_of(g) for g in self.sched.goroutines()]
         return []
@@ -399,6 +394,12 @@ class _Program(Generic[T]):
             if timer is not None:
                 timer.cancel()
         return True
+
+
+def _cancel_all(rest: list[Goroutine[Any]], why: str) -> None:
+    # In a frame of its own: on 3.12 the frames below a goroutine that fails outlive it, with all that they name.
+    for g in rest:
+        _cancelled(g, why)
 
 
 def _cancelled(g: Goroutine[Any], why: str) -> bool:

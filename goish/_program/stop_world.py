@@ -25,7 +25,7 @@ from .._threads.workers import thread_of
 
 __all__ = ["HOLD", "StopWorld"]
 
-HOLD: Final = 0.05  # seconds; longer where the heap is so large that the loops take longer to answer
+HOLD: Final = 0.05  # seconds; longer where the loops take longer to answer: the heap is large, or the machine is loaded
 
 
 class StopWorld:
@@ -51,8 +51,9 @@ class StopWorld:
         self.holds: Final = hold > 0.0
         self._patience = hold
         self.over = False
-        self.spent = 0.0  # seconds that the slowest has taken to answer
+        self.spent = 0.0  # seconds that it has taken until the last has answered
         self.used = 0.0  # ... of a processor's time
+        self._began = perf_counter()
         self._asker = asker
         self._source = source
         self._heard = heard
@@ -88,11 +89,11 @@ class StopWorld:
         one.loop.call_soon(self._answer, one)
 
     def _answer(self, one: Scheduler) -> None:
-        started, used = perf_counter(), thread_time()
+        used = thread_time()
         source = "the round is over" if self.over else self._source(one)
         text = describe(one.goroutines(), thread_of) if self.holds and source is None else ""
         with self._lock:
-            self.spent = max(self.spent, perf_counter() - started)
+            self.spent = perf_counter() - self._began
             self.used = max(self.used, thread_time() - used)
             self.unanswered.discard(one)
             self.threads.add(threading.get_native_id())

@@ -35,7 +35,7 @@ from .._runtime.core import (
     sync,
 )
 
-__all__ = ["Handle", "ended", "joint_waits", "sync_all", "sync_any", "wait_all", "wait_any"]
+__all__ = ["Handle", "call_on", "end_of_handle", "ended", "joint_waits", "sync_all", "sync_any", "wait_all", "wait_any"]
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -132,7 +132,7 @@ def sync_all(*handles: Any, timeout: float | None = None) -> tuple[Any, ...]:
 
 def _join_all(handles: Sequence[Handle[Any]], timeout: float | None) -> None:
     """Wait until all are done, taking nothing."""
-    check_timeout(timeout)
+    timeout = check_timeout(timeout)
     deadline = _deadline(timeout)
     key = id(handles)
     joint_waits[key] = _are_behind, handles
@@ -165,7 +165,7 @@ def _is_late(exc: BaseException, deadline: float) -> bool:
 
 
 def _join(future: asyncio.Future[Any], timeout: float | None) -> None:
-    waiting = go_thread(_end_of, future)
+    waiting = go_thread(end_of_handle, future)
     try:
         join_helping(waiting, timeout)
     except BaseException:
@@ -250,7 +250,7 @@ def sync_any(*handles: Any, timeout: float | None = None) -> tuple[int, Any]:
     _check(handles, "sync_any")
     _check_not_empty(handles, "sync_any")
     check_no_loop("sync_any()", "await wait_any(...)")
-    check_timeout(timeout)
+    timeout = check_timeout(timeout)
     deadline = _deadline(timeout)
     first = go_thread(_first, handles)
     try:
@@ -319,7 +319,7 @@ async def wait_all(*handles: Any, **unknown: Never) -> tuple[Any, ...]:
     try:
         for handle in handles:
             if not _is_over(handle):
-                await _end_of(handle)
+                await end_of_handle(handle)
     except BaseException:
         _give_up(handles)
         raise
@@ -427,7 +427,7 @@ def _end_of_future(future: asyncio.Future[Any]) -> RecvChan[Any]:
     elif future.get_loop() is asyncio._get_running_loop():
         future.add_done_callback(end)
     else:
-        _call_on(future.get_loop(), future.add_done_callback, end)
+        call_on(future.get_loop(), future.add_done_callback, end)
     with contextlib.suppress(AttributeError):  # of a class with __slots__
         future._goish_ended = over  # type: ignore[attr-defined]
     return over.receiver
@@ -446,7 +446,7 @@ async def _first(handles: Sequence[Handle[Any]]) -> int:
         for handle in handles:
             behind = _behind(handle)
             if not isinstance(behind, Goroutine):
-                behind = go(_end_of, behind)
+                behind = go(end_of_handle, behind)
                 watchers.append(behind)
             watched.append(behind)
         return (await select(*[goroutine_end_channel(g).wait_closed() for g in watched], biased=True))[0]
@@ -463,7 +463,7 @@ def _sync(handle: Handle[T]) -> T:
     return handle.result()
 
 
-async def _end_of(handle: Handle[Any]) -> None:
+async def end_of_handle(handle: Handle[Any]) -> None:
     """Wait until it is done. Does not consume the result; cancelling the waiter does not cancel it."""
     behind = _behind(handle)
     if isinstance(behind, Goroutine):
@@ -478,11 +478,11 @@ async def _end_of(handle: Handle[Any]) -> None:
         def tell(_: asyncio.Future[Any]) -> None:
             over.try_send(None)
 
-        _call_on(behind.get_loop(), behind.add_done_callback, tell)
+        call_on(behind.get_loop(), behind.add_done_callback, tell)
         await over.recv()
 
 
-def _call_on(loop: asyncio.AbstractEventLoop, fn: Callable[..., object], *args: object) -> None:
+def call_on(loop: asyncio.AbstractEventLoop, fn: Callable[..., object], *args: object) -> None:
     """Call ``fn`` on ``loop``, not by ``call_soon_threadsafe``, which is unsafe beside the loop's ``close``."""
     if not scheduler_for(loop).post(fn, *args):
         raise RuntimeError(f"{loop!r} is closed")

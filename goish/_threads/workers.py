@@ -18,7 +18,6 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from contextvars import Context
 from time import monotonic
 from typing import Any, Final, TypeVar
@@ -42,11 +41,9 @@ from .._runtime.core import (
     set_max_spinners,
     tell_panic,
 )
+from .._runtime.loop_type import best_loop_type
+from ..errors import PoolShutdown
 from .cpus import cpu_count
-
-with suppress(ImportError):
-    # Not when a worker makes its loop: a fork in the midst of an import leaves its lock taken in the child.
-    import uvloop as _uvloop  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
 __all__ = ["Threads", "end_goroutines", "is_idle", "running_loops", "thread_of"]
 
@@ -82,6 +79,9 @@ class Threads:
         self._last: Chan[None] | None = None  # closed when the last thread is gone; made when a joined() needs it
         self._count = itertools.count(1)
         pool._set(name, self._start)
+        # uvloop is imported now, not when a worker makes its loop: a fork in the midst of an import leaves the lock of
+        # that taken in the child.
+        best_loop_type()
         _all.add(self)
 
     def forget(self) -> None:
@@ -115,8 +115,11 @@ class Threads:
                 self.gone(thread)
                 raise
             return True
-        except BaseException:
+        except BaseException as error:
             self.gone(thread)
+            if "at interpreter shutdown" in str(error):  # on 3.12 in an atexit handler, of whatever module
+                interpreter_ends(True)
+                raise PoolShutdown(f"the interpreter ends, and with it {self.pool!r}: it takes no more work") from None
             raise
         return False
 
@@ -183,11 +186,7 @@ def _cancel_goroutines(sched: Any) -> None:
 
 def new_worker_loop() -> asyncio.AbstractEventLoop:
     """Make uvloop's loop where it is installed, else asyncio's."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.SelectorEventLoop()
-    return uvloop.new_event_loop()
+    return best_loop_type()()
 
 
 # ── a plain worker's own loop ──
@@ -360,13 +359,22 @@ def _goroutines(mine: Callable[[Goroutine[Any]], bool], deadline: float) -> list
 def _on_its_thread(sched: Any, mine: Callable[[Goroutine[Any]], bool], deadline: float) -> list[Goroutine[Any]]:
     found: list[Goroutine[Any]] = []
     looked = threading.Event()
+    given_up = threading.Event()
+    lock = threading.Lock()
 
     def look() -> None:
-        found.extend(filter(mine, sched.goroutines()))
-        looked.set()
+        goroutines: list[Goroutine[Any]] = list(filter(mine, sched.goroutines()))
+        with lock:
+            if not given_up.is_set():
+                found.extend(goroutines)
+                looked.set()
+                return
+        for g in goroutines:  # the loop was busy for longer than anybody has waited: they end all the same
+            g.cancel("main is over")
 
-    if not sched.live or not sched.post(look) or not looked.wait(max(0.0, deadline - monotonic())):
-        return []
+    if sched.live and sched.post(look) and not looked.wait(max(0.0, deadline - monotonic())):
+        with lock:
+            given_up.set()
     return found
 
 

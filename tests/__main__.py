@@ -11,6 +11,7 @@ import contextlib
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from typing import IO
 
 SHARDS = 2 * len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4
 SUMMARY = re.compile(r"\d+ (passed|deselected).* in [\d.]+s")
+AS_IT_SHOULD = re.compile(r"\S+::.* (PASSED|SKIPPED|XFAIL)\b.*%\]$")
 NOTHING_TO_RUN = 5  # pytest's exit code
 CHOICES = ("-k", "-m", "--lf", "--ff", "--co", "--pdb")
 
@@ -28,7 +30,7 @@ def is_choice(argument: str) -> bool:
 
 
 def pytest(*arguments: str) -> list[str]:
-    return [sys.executable, *flags(), "-m", "pytest", "-q", *arguments]
+    return [sys.executable, *flags(), "-m", "pytest", *arguments]
 
 
 def flags() -> list[str]:
@@ -38,9 +40,9 @@ def flags() -> list[str]:
 
 def main(arguments: list[str]) -> int:
     if any(map(is_choice, arguments)):
-        return subprocess.call(pytest(*arguments))
+        return subprocess.call(pytest("-q", *arguments))
     os.environ.setdefault("GOISH_SEED", str(random.SystemRandom().randrange(2**32)))
-    return run_shards(arguments) or subprocess.call(pytest("-m", "serial", *arguments))
+    return run_shards(arguments) or subprocess.call(pytest("-q", "-m", "serial", *arguments))
 
 
 def run_shards(arguments: list[str]) -> int:
@@ -54,7 +56,7 @@ def run_shards(arguments: list[str]) -> int:
 
 
 def start(output: IO[bytes], i: int, arguments: list[str]) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
-    command = pytest("-m", "not serial", f"--shard={i}/{SHARDS}", *arguments)
+    command = pytest("-v", "-m", "not serial", f"--shard={i}/{SHARDS}", *arguments)
     return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT), output
 
 
@@ -65,6 +67,9 @@ def show(process: subprocess.Popen[bytes], output: IO[bytes]) -> int:
     lines = output.read().decode(errors="replace").splitlines()
     if code in (0, NOTHING_TO_RUN):
         lines, code = [line for line in lines if SUMMARY.search(line)], 0
+    lines = [line for line in lines if not AS_IT_SHOULD.match(line)]  # the test in which a process died is in sight
+    if code < 0:
+        lines.append(f"killed by {signal.Signals(-code).name}")
     print(*lines, sep="\n", flush=True)
     return abs(code)
 

@@ -22,6 +22,7 @@ import inspect
 import logging
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -29,7 +30,7 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 import pytest
-from helpers import LOOPS, REAL_LOOPS, SEED, patience, unhurried
+from helpers import HANGS, LOOPS, REAL_LOOPS, SEED, patience, unhurried
 from parties import until
 
 import goish
@@ -40,6 +41,7 @@ Main = Callable[..., Coroutine[Any, Any, T]]
 Handle = Goroutine[Any] | asyncio.Task[Any]
 
 ROLES = ("goroutine", "task", "mixed")
+LOOP_AND_ROLE = re.compile(rf"\b({'|'.join(REAL_LOOPS)})\b|\b({'|'.join(ROLES)})\b")
 DRIVERS = ("drive", "run", "run_foreign", "virtual")
 
 FAILED = pytest.StashKey[bool]()
@@ -52,6 +54,7 @@ STDERR = pytest.StashKey[int]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the slow tests too")
     parser.addoption("--million", action="store_true", help="run the tests with a million of something too")
+    parser.addoption("--fast", action="store_true", help="run each test on one loop in one role, drawn by the seed")
     parser.addoption("--shard", metavar="I/N", help="run only the I-th of N parts, as python -m tests does")
     parser.addoption("--seed", type=int, help="seed of all random choices (default: GOISH_SEED, or a new one)")
 
@@ -64,7 +67,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "patience(seconds): how long the test may take before it counts as hanging")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as where a shell runs the tests in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.stash[STDERR] = os.dup(2)  # as long as it is not captured: a hanging test ends the process
+    config.stash[STDERR] = os.dup(2)  # as long as it is not captured
+    watch(config, HANGS)
+
+
+def watch(config: pytest.Config, seconds: float) -> None:
+    """Unless it is called again by then, end the process, showing where each thread stands.
+
+    Not by a signal handler: a handler might wake a goroutine, so with one the deadlock detector has nothing to say.
+    """
+    faulthandler.dump_traceback_later(seconds, exit=True, file=config.stash[STDERR])
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -75,6 +87,8 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     off = {name for name in ("slow", "million") if not config.getoption(f"--{name}")}
     wanted = [item for item in items if not any(mark.name in off for mark in item.iter_markers())]
+    if config.getoption("--fast"):
+        wanted = one_of_each(wanted, config.stash[SEED])
     if shard := config.getoption("--shard"):
         i, n = map(int, shard.split("/"))
         wanted = wanted[i - 1 :: n]  # neighbours, which are alike, go to different ones
@@ -84,10 +98,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = wanted
 
 
+def one_of_each(items: list[pytest.Item], seed: int) -> list[pytest.Item]:
+    """Of those that differ only in loop and role, one."""
+    alike: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        alike.setdefault(LOOP_AND_ROLE.sub("", item.nodeid), []).append(item)
+    return [random.Random(f"{seed} {name}").choice(group) for name, group in alike.items()]
+
+
 def pytest_collection_finish() -> None:
     """Many tests collect garbage, and need not go through ten thousand tests each time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """What comes after a failure may hang, too; pytest's own plugin has just ended the watch."""
+    watch(node.config, HANGS)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The process may hang in its end, too."""
+    watch(session.config, HANGS)
 
 
 # ── drivers ──
@@ -244,14 +278,9 @@ def no_hurry() -> Generator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_hang(request: pytest.FixtureRequest) -> Generator[None]:
-    """Ends the process, showing where it stands, when a test takes far too long.
-
-    Not by a signal handler: a handler might wake a goroutine, so with one the deadlock detector has nothing to say.
-    """
-    faulthandler.dump_traceback_later(patience(request.node), exit=True, file=request.config.stash[STDERR])
-    yield
-    faulthandler.cancel_dump_traceback_later()
+def no_hang(request: pytest.FixtureRequest) -> None:
+    """A test that takes far too long ends the process, as does what comes between it and the next one."""
+    watch(request.config, patience(request.node))
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ import goish
 from goish._runtime import core
 
 STUB: Final = Path(goish.__file__).parent / "_runtime" / "core.pyi"
-MODULES: Final = ("goish", "goish.parallel", "goish.sync", "goish.runtime", "goish.debug", "goish.loops")
+MODULES: Final = ("goish", "goish.net", "goish.loops", *(f"goish.{name}" for name in goish._LAZY))
 WIDTH: Final = 120
 QUOTES: Final = '"""'
 # What the stub divides for the type checkers' sake: whose methods stand there.
@@ -32,6 +32,7 @@ PARTS: Final[dict[str, type]] = {
     "Spawner": core.Spawner,
     "Go": core.Go,
     "GoThread": core.GoThread,
+    "Notifier": core.Notifier,
 }
 CALLED: Final[dict[str, object]] = {"Go": core.go, "GoThread": core.go_thread}
 

@@ -362,10 +362,10 @@ async def test_cycle_of_a_failed_task_is_collected_and_logged_once(drive: Citize
     await settle()
     del task
     gc.collect()
+    assert len(drive.heard) == 1
+    drive.heard.clear()  # it has the task; from 3.15 on, the weak reference is cleared no sooner than the task goes
     gc.collect()
     assert ref() is None
-    assert len(drive.heard) == 1
-    drive.heard.clear()
 
 
 async def test_handler_may_keep_the_dying_task(drive: Citizen) -> None:

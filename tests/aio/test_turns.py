@@ -389,7 +389,8 @@ ASKERS = list(itertools.product(("callback", "join"), repeat=4))
 async def told_of_an_end(askers: tuple[str, ...], forgotten: int | None) -> list[int]:
     """Four ask in turn to hear of the end of a task, one may think better of it: the order in which they hear."""
     told: list[int] = []
-    task = asyncio.create_task(asyncio.sleep(LEAST_DELAY / 7))
+    all_have_asked = asyncio.Event()
+    task = asyncio.create_task(all_have_asked.wait())
 
     async def join(i: int) -> None:
         await task
@@ -405,6 +406,7 @@ async def told_of_an_end(askers: tuple[str, ...], forgotten: int | None) -> list
             task.add_done_callback(callbacks[i])
     if forgotten is not None:
         assert task.remove_done_callback(callbacks[forgotten]) == 1
+    all_have_asked.set()
     await asyncio.gather(task, *joins)
     await asyncio.sleep(0)
     return told

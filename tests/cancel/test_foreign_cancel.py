@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 import sys
 import threading
@@ -20,7 +21,7 @@ import pytest
 from citizens import CONTROL, FACTORY, citizens
 from helpers import assert_conserved, in_one_callback, outcome, settle, turn, until, waiting
 
-from goish import Chan, chan, gosched, select
+from goish import Chan, chan, go, gosched, select
 
 if TYPE_CHECKING:
     from citizens import Citizen
@@ -118,6 +119,13 @@ async def by_task_group() -> AsyncIterator[Callable[[], None]]:
 
 
 @contextlib.asynccontextmanager
+async def by_task_group_cancel() -> AsyncIterator[Callable[[], None]]:
+    group: Any = asyncio.TaskGroup()
+    async with group:
+        yield group.cancel
+
+
+@contextlib.asynccontextmanager
 async def by_asyncio_timeout() -> AsyncIterator[Callable[[], None]]:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LONG) as scope:
@@ -153,7 +161,15 @@ async def by_uncancel() -> AsyncIterator[Callable[[], None]]:
         this.uncancel()
 
 
-SCOPES = [by_task_group, by_asyncio_timeout, by_anyio_scope, by_anyio_group, by_uncancel]
+from_3_15 = pytest.mark.skipif(sys.version_info < (3, 15), reason="TaskGroup.cancel() is new in 3.15")
+SCOPES = [
+    by_task_group,
+    pytest.param(by_task_group_cancel, marks=from_3_15),
+    by_asyncio_timeout,
+    by_anyio_scope,
+    by_anyio_group,
+    by_uncancel,
+]
 any_scope = pytest.mark.parametrize("scope", SCOPES, ids=lambda fn: fn.__name__)
 
 
@@ -306,6 +322,75 @@ async def test_message_of_a_cancel_that_comes_later_is_kept(drive: Citizen) -> N
     await in_one_callback(lambda: ch.try_send("it"), lambda: w.cancel("whose"))
     assert w.cancelled()
     assert log == ["it", ("whose",)]
+
+
+@pytest.mark.parametrize("how", ["recv", "send", "select", "async for"])
+async def test_cancel_gets_through_although_an_operation_happens_in_each_turn(drive: Citizen, how: str) -> None:
+    """It loses once, and is raised at the next wait, before that takes anything."""
+    ch: Chan[int] = chan(1)
+    done: list[int] = []
+    peer_did: list[int] = []
+
+    async def worker() -> None:
+        if how == "async for":
+            async for value in ch:
+                done.append(value)
+        for value in itertools.count():
+            if how == "send":
+                await ch.send(value)
+            else:
+                value = await ch.recv() if how == "recv" else (await select(ch.recv()))[1]
+            done.append(value)
+
+    async def peer() -> None:
+        for value in itertools.count():
+            await asyncio.sleep(0)
+            peer_did.append(await ch.recv() if how == "send" else value)
+            if how != "send":
+                await ch.send(value)
+
+    p = go(peer)
+    w = drive.spawn(worker)
+    await settle()
+    w.cancel("enough")
+    had = len(done)
+    await settle()
+    ended = w.done()
+    p.cancel()
+    await outcome(p)
+    assert ended and w.cancelled(), "it loses against each value"
+    assert len(done) <= had + 2
+    assert w.cancelling() == 1
+    received = [*(peer_did if how == "send" else done), *ch.try_recv_many()]
+    assert received == list(range(len(received)))
+    assert how != "send" or len(received) == len(done)
+
+
+async def test_scope_that_has_left_takes_its_late_cancel_along(drive: Citizen) -> None:
+    """The next wait, for which a value is there in its turn, has that value."""
+    ch: Chan[int] = chan()
+
+    async def worker() -> list[int]:
+        scope = asyncio.timeout(LONG)
+        async with scope:
+            began.append(scope)
+            got = [await ch.recv()]
+        return [*got, await ch.recv(), await ch.recv()]
+
+    began: list[asyncio.Timeout] = []
+    w = drive.spawn(worker)
+    await settle()
+
+    def end() -> None:
+        ch.try_send(0)
+        w.cancel()
+        w.uncancel()
+
+    await in_one_callback(end)
+    for value in (1, 2):
+        await until(lambda: waiting(ch) == (0, 1))
+        ch.try_send(value)
+    assert await w == [0, 1, 2]
 
 
 # ── rule 4: whoever loses a select is untouched ──

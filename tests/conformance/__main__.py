@@ -15,24 +15,15 @@ import json
 import os
 import subprocess
 import sys
-import sysconfig
-import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
-import goish
-
+from .needed import HERE, OWN, PYTHON, VENV, Skipped, folder_of, link_goish, make_venv
 from .servers import SERVERS, MissingServer
 from .suites import CPYTHON, EXPECTED, LIBRARIES, Library
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-BUILD = ROOT / "build" / "conformance"
-PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}{'t' if sysconfig.get_config_var('Py_GIL_DISABLED') else ''}"
-OWN = BUILD / PYTHON  # what belongs to this Python
-VENV = OWN / "venv" / "bin" / "python"
 RUNS = ("control", "goish")
 
 
@@ -69,61 +60,6 @@ class Place:
 
     folder: Path
     server: dict[str, str]  # variables that tell it where its server is
-
-
-class Skipped(Exception):
-    """A suite cannot be run here; the message says why."""
-
-
-# ---- what is needed ----
-
-
-def command(*args: object, cwd: Path = ROOT) -> str:
-    done = subprocess.run([str(a) for a in args], cwd=cwd, stdout=subprocess.PIPE, text=True, check=True)
-    return done.stdout.strip()
-
-
-def make_venv() -> None:
-    done = OWN / "venv" / "done"
-    if done.exists() and done.stat().st_mtime > (ROOT / "pyproject.toml").stat().st_mtime:
-        return
-    command(sys.executable, "-m", "venv", OWN / "venv")
-    command(VENV, "-m", "pip", "install", "-q", "-U", "pip>=25.1")
-    command(VENV, "-m", "pip", "install", "-q", "--group", "conformance")
-    done.touch()
-
-
-def link_goish() -> Path:
-    """A folder in which there is goish and nothing else."""
-    link = OWN / "path" / "goish"
-    link.parent.mkdir(parents=True, exist_ok=True)
-    link.unlink(missing_ok=True)
-    link.symlink_to(Path(goish.__file__).resolve().parent)
-    return link.parent
-
-
-def folder_of(library: Library) -> Path:
-    if library.where == "installed":
-        return OWN
-    version = command(VENV, "-c", f"import importlib.metadata as m; print(m.version({library.name!r}))")
-    stem = f"{library.name}-{version}"
-    if library.where == "archive":
-        return unpack(library, stem)
-    checkout = BUILD / "checkout" / stem
-    if not checkout.exists():
-        raise Skipped(f"no archive has its tests: put its repository, at {version}, at {checkout.relative_to(ROOT)}")
-    return checkout
-
-
-def unpack(library: Library, stem: str) -> Path:
-    archives = BUILD / "sdist"
-    if not (archives / f"{stem}.tar.gz").exists():
-        what = ("--no-deps", "--no-binary", library.name, stem.replace("-", "=="))
-        command(VENV, "-m", "pip", "download", "-q", "-d", archives, *what)
-    with tarfile.open(archives / f"{stem}.tar.gz") as archive:
-        wanted = tuple(f"{stem}/{file}" for file in library.files)
-        archive.extractall(OWN, [m for m in archive.getmembers() if m.name.startswith(wanted)], filter="data")
-    return OWN / stem
 
 
 # ---- running ----
@@ -245,12 +181,13 @@ def main() -> int:
     known = {"cpython", *CPYTHON, *(s.name for s in LIBRARIES)}
     if unknown := set(ARGS.suites) - known:
         sys.exit(f"no such suite: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
-    make_venv()
+    wanted = list(jobs(ARGS.suites, ARGS.loops))
+    make_venv(libraries=any(job.library is not None for job in wanted))
     print(f"CPython {sys.version.split()[0]}{' free-threaded' if PYTHON.endswith('t') else ''}\n")
     print("| suite | loop | run | control fails | goish fails | goish alone | goroutines |")
     print("|---|---|---:|---:|---:|---|---:|", flush=True)
     bad = []
-    for job in jobs(ARGS.suites, ARGS.loops):
+    for job in wanted:
         try:
             row, alone = compare(job)
         except Skipped as why:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import random
 import sysconfig
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
@@ -13,7 +15,7 @@ from typing import Any, TypeVar
 import pytest
 from virtual_clock import VirtualClockLoop
 
-from goish import Chan
+from goish import NIL, Chan
 from goish._runtime.core import scheduler_for
 
 T = TypeVar("T")
@@ -32,6 +34,7 @@ REAL_LOOPS = sorted(set(LOOPS) - {"virtual"})
 SEED = pytest.StashKey[int]()  # in the stash of pytest's config: what all random choices come from
 
 TURNS = 6  # more than the longest chain of wake-ups that a single event starts in these tests
+HANGS = 180.0  # seconds: no test takes as long, but for those that are marked
 PATIENCE = 20_000  # turns in which nothing happens, after which something that should have happened will not
 
 
@@ -39,7 +42,7 @@ def patience(node: pytest.Item) -> float:
     """Seconds that this test does not take unless it hangs."""
     if mark := node.get_closest_marker("patience"):
         return float(mark.args[0])
-    return 900.0 if any(node.get_closest_marker(mark) for mark in ("slow", "million")) else 180.0
+    return 5 * HANGS if any(node.get_closest_marker(mark) for mark in ("slow", "million")) else HANGS
 
 
 def unhurried(record: logging.LogRecord) -> bool:
@@ -119,3 +122,51 @@ def collector(into: list[T]) -> Callable[[T], T]:
         return item
 
     return collect
+
+
+async def cancel_storm(
+    spawn: Callable[..., Any],
+    party: Callable[[], Awaitable[Any]],
+    rng: random.Random,
+    *,
+    crowd: int,
+    rounds: int,
+    also: Callable[[], object] = lambda: None,
+) -> None:
+    """Keep a crowd of parties going, of which one is cancelled in each round, with ``also()``; in the end all are."""
+    parties = [spawn(party) for _ in range(crowd)]
+    for _ in range(rounds):
+        rng.choice(parties[-crowd:]).cancel()
+        also()
+        await asyncio.sleep(0)
+        parties.append(spawn(party))
+    for one in parties:
+        one.cancel()
+    for one in parties:
+        await outcome(one)
+
+
+# ── what members of groups do ──
+
+
+async def forever() -> None:
+    await NIL.recv()
+
+
+async def give(value: Any) -> Any:
+    await asyncio.sleep(0)
+    return value
+
+
+async def fail(error: BaseException) -> None:
+    await asyncio.sleep(0)
+    raise error
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -23,6 +23,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import goish._program.run
+import goish._threads.workers
 import goish.loops
 
 START = 1000.0  # not 0: a time that is taken for a delay, or the other way round, must show
@@ -89,7 +91,8 @@ def be_patient(replace: Callable[[Any, str, object], object] = setattr) -> None:
         modules.append(uvloop)
     for module in modules:
         replace(module, "new_event_loop", PatientLoop)
-    replace(goish.loops, "_best_loop", lambda: PatientLoop)
+    for user in (goish.loops, goish._program.run, goish._threads.workers):
+        replace(user, "best_loop_type", lambda: PatientLoop)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import graphlib
 import importlib
 import inspect
 import re
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +19,7 @@ PACKAGE = Path(__file__).parents[2] / "goish"
 RUNTIME = PACKAGE / "_runtime"
 
 CONTENTS = re.findall(r'include "(\w+)/(\w+)\.pyx"', (RUNTIME / "core.pyx").read_text())
-ORDER_OF_FLOORS = ["data", "host", "run", "threads", "chan", "aio"]
+ORDER_OF_FLOORS = ["data", "host", "run", "threads", "chan", "aio", "net"]
 PARTS = [name for _, name in CONTENTS]
 FLOORS = {name: ORDER_OF_FLOORS.index(floor) for floor, name in CONTENTS}
 # Types are declared in the headers (*.pxd), which all parts may read; functions of a part further down may not.
@@ -27,6 +29,7 @@ DECLARED = set(
 KNOWN = {
     ("registry", "Clock"),  # asks whether a loop is one of goish's
     ("handoff", "chan"),  # a parameter
+    ("current", "current"),  # a local name
 }
 
 DEFINITION = re.compile(
@@ -42,7 +45,7 @@ def code(name: str, suffix: str = "pyx") -> str:
 
 
 def defined(name: str) -> set[str]:
-    return set(DEFINITION.findall(code(name))) - {"enum"}
+    return set(DEFINITION.findall(code(name))) - {"enum", "from"}
 
 
 def test_the_table_of_contents_lists_every_part_floor_by_floor() -> None:
@@ -169,8 +172,14 @@ def test_a_module_says_what_it_exports(name: str) -> None:
 
 
 def test_a_public_name_is_exported_by_one_module_beside_the_package() -> None:
-    exported = [name for module in PUBLIC if module != "goish" for name in importlib.import_module(module).__all__]
-    assert sorted(exported) == sorted(set(exported))
+    """Go's packages share names: a Group of errgroup, one of singleflight. Each thing has one home."""
+    homes = [
+        (id(getattr(importlib.import_module(module), name)), name)
+        for module in PUBLIC
+        if module != "goish"
+        for name in importlib.import_module(module).__all__
+    ]
+    assert sorted(homes) == sorted(set(homes))
 
 
 @pytest.mark.parametrize("name", sorted(PUBLIC))
@@ -183,7 +192,20 @@ def test_what_a_public_module_exports_says_that_it_is_public(name: str) -> None:
             assert getattr(home, exported.__name__) is exported
 
 
-ORDER = ["goish._program", "goish._threads", "goish._inspect", "goish._checks", "goish._runtime", "goish.errors"]
+ORDER = [
+    "goish._http",
+    "goish._net",
+    "goish._context",
+    "goish._program",
+    "goish._group",
+    "goish._streams",
+    "goish._threads",
+    "goish._inspect",
+    "goish._sync",
+    "goish._checks",
+    "goish._runtime",
+    "goish.errors",
+]
 
 
 def place(module: str) -> int:
@@ -200,6 +222,34 @@ def test_a_module_imports_only_what_stands_below_it(name: str) -> None:
 def test_no_circle_of_imports() -> None:
     graph = {name: imported(path) - {name} for name, path in MODULES.items()}
     tuple(graphlib.TopologicalSorter(graph).static_order())
+
+
+def test_a_module_is_an_attribute_and_imported_when_it_is_asked_for() -> None:
+    """Together they take longer than all that a program needs to start. What they share with goish stays goish's."""
+    code = """
+import sys, goish
+assert goish.run.__module__ == goish.WaitGroup.__module__ == "goish"
+for name in goish._LAZY:
+    assert f"goish.{name}" not in sys.modules and name in dir(goish)
+assert goish.streams.map.__module__ == "goish.streams"
+from goish import runtime, streams
+assert streams is goish.streams is sys.modules["goish.streams"]
+assert runtime.run.__module__ == goish.sync.WaitGroup.__module__ == "goish"
+try:
+    goish.stream
+except AttributeError as error:
+    assert (str(error), error.name) == ("module 'goish' has no attribute 'stream'", "stream")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_import_goish_leaves_out_what_few_programs_need() -> None:
+    """Each costs a millisecond or more; what asyncio imports, which takes most of the time, is there anyhow."""
+    costly = {"dataclasses", "uvloop", "sysconfig", "concurrent.futures.thread", "importlib.metadata", "platform"}
+    code = f"import asyncio, sys; had = set(sys.modules); import goish; print(*({costly!r} & set(sys.modules) - had))"
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 # ── names ──

@@ -18,9 +18,13 @@ import subprocess
 import sys
 import threading
 import time
+import types
 import weakref
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
+from decimal import Decimal
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +46,7 @@ from goish import (
     WaitGroup,
     after,
     chan,
+    context,
     current_goroutine,
     go,
     go_thread,
@@ -52,7 +57,9 @@ from goish import (
     sleep,
     try_select,
 )
-from goish.parallel import Executor, spawn, submit
+from goish.parallel import Executor, spawn, submit, sync, sync_all, sync_any
+from goish.semaphore import Weighted
+from goish.sync import Mutex, RWMutex
 
 if TYPE_CHECKING:
     from conftest import Driver
@@ -155,6 +162,11 @@ KEYWORDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "wait_closed": (lambda ch: ch.wait_closed(timeout=1), "select_blocking(ch.wait_closed(), timeout=seconds)"),
     "wait_closed, view": (lambda ch: ch.sender.wait_closed(timeout=1), "asyncio.timeout(seconds)"),
     "wait": (lambda _: WaitGroup().wait(timeout=1), "wait_blocking(timeout=seconds)"),  # type: ignore[call-arg]
+    "lock": (lambda _: Mutex().lock(timeout=1), "lock_blocking(timeout=seconds)"),  # type: ignore[call-arg]
+    "lock, writer": (lambda _: RWMutex().lock(timeout=1), "lock_blocking(timeout=seconds)"),  # type: ignore[call-arg]
+    "rlock": (lambda _: RWMutex().rlock(timeout=1), "rlock_blocking(timeout=seconds)"),  # type: ignore[call-arg]
+    "lock, reader": (lambda _: RWMutex().rlocker().lock(timeout=1), "lock_blocking(timeout=seconds)"),  # type: ignore[call-arg]
+    "acquire": (lambda _: Weighted(2).acquire(1, timeout=1), "acquire_blocking(n, timeout=seconds)"),  # type: ignore[call-arg]
     "chan": (lambda _: chan(maxsize=1), "chan(8)"),  # type: ignore[call-overload]
     "Chan": (lambda _: Chan(maxsize=1), "chan(8)"),  # type: ignore[call-arg]
     "PriorityChan": (lambda _: PriorityChan(size=1), "chan(8)"),  # type: ignore[call-arg]
@@ -165,9 +177,9 @@ KEYWORDS: dict[str, tuple[Callable[[Any], object], str]] = {
     "options, children": (lambda _: go.options(children="keep"), "go_thread.options(children=...)"),  # type: ignore[call-arg]
     "options": (
         lambda _: go.options(nme="x"),
-        "takes name, context and on_panic; got an unexpected",
+        "takes name, context, ctx and on_panic; got an unexpected",
     ),  # type: ignore[call-arg]
-    "options, thread": (lambda _: go_thread.options(nme="x"), "takes name, context, children and on_panic; got"),  # type: ignore[call-arg]
+    "options, thread": (lambda _: go_thread.options(nme="x"), "takes name, context, ctx, children and on_panic; got"),  # type: ignore[call-arg]
     "go": (lambda _: go(nothing, name="x"), "go.options(name=...)"),  # type: ignore[call-overload]
     "go, context": (lambda _: go(nothing, context=1), "go.options(context=...)"),  # type: ignore[call-overload]
     "go, on_panic": (lambda _: go(nothing, on_panic="log"), "go.options(on_panic=...)"),  # type: ignore[call-overload]
@@ -556,7 +568,10 @@ NO_CASES: dict[str, tuple[Callable[[], Any], str]] = {
     "anext": (lambda: anext(chan()), "not anext(ch): ch.recv()"),
     "list": (lambda: [chan().recv()], "one by one, select(*cases); got [<Op chan receive new>] of type list"),
     "generator": (lambda: (op for op in ()), "one by one, select(*cases)"),
-    "number": (lambda: 5, "ch.wait_closed(), ended(g)), locks (mu.lock()), wg.wait(), None or NIL; got 5 of type int"),
+    "number": (
+        lambda: 5,
+        "locks (mu.lock()), wg.wait(), conn.read(), conn.write(data), None or NIL; got 5 of type int",
+    ),
 }
 
 
@@ -596,14 +611,137 @@ def test_select_takes_only_the_options_it_knows() -> None:
         try_select(default=True)  # type: ignore[call-arg]
 
 
-@pytest.mark.parametrize("fn", [sleep, after])
-async def test_seconds_are_a_number(fn: Any) -> None:
+SECONDS: dict[str, Callable[[Any], object]] = {  # each call that takes seconds, a time or a rate
+    "sleep": sleep,
+    "after": after,
+    "at": goish.time.at,
+    "tick": goish.time.tick,
+    "Timer": goish.time.Timer,
+    "Timer.reset": lambda x: goish.time.Timer(60).reset(x),
+    "Ticker": goish.time.Ticker,
+    "Ticker.reset": lambda x: goish.time.Ticker(60).reset(x),
+    "after_func": lambda x: goish.time.after_func(x, print),
+    "with_timeout": lambda x: context.with_timeout(context.background(), x),
+    "with_deadline": lambda x: context.with_deadline(context.background(), x),
+    "fail_after": context.fail_after,
+    "fail_at": context.fail_at,
+    "move_on_after": context.move_on_after,
+    "move_on_at": context.move_on_at,
+    "Limiter": lambda x: goish.rate.Limiter(x, 1),
+    "set_limit": lambda x: goish.rate.Limiter(1, 1).set_limit(x),
+    "every": goish.rate.every,
+    "Sometimes": lambda x: goish.rate.Sometimes(interval=x),
+    "batch": lambda x: goish.streams.batch(2, x),
+    "linger": lambda x: chan(1).recv_many(1, linger=x),
+    "grace": lambda x: run(nothing, grace=x),
+}
+TIMEOUTS: dict[str, Callable[[Any], object]] = {
+    "recv_blocking": lambda x: chan().recv_blocking(timeout=x),
+    "select_blocking": lambda x: goish.select_blocking(chan().recv(), timeout=x),
+    "lock_blocking": lambda x: Mutex().lock_blocking(timeout=x),
+    "Barrier": lambda x: goish.sync.Barrier(1).wait_blocking(timeout=x),
+    "Cond": lambda x: goish.sync.Cond(Mutex()).wait_for_blocking(lambda: True, timeout=x),
+    "Watcher": lambda x: goish.sync.Watch(0).watch().changed_blocking(timeout=x),
+    "Limiter": lambda x: goish.rate.Limiter(1, 1).wait_blocking(timeout=x),
+    "Group": lambda x: goish.errgroup.Group().wait_blocking(timeout=x),
+    "TaskTracker": lambda x: goish.errgroup.TaskTracker().wait_blocking(timeout=x),
+    "sync": lambda x: sync(spawn(int), timeout=x),
+    "sync_all": lambda x: sync_all(spawn(int), timeout=x),
+    "sync_any": lambda x: sync_any(spawn(int), timeout=x),
+    "result_blocking": lambda x: go_thread(int).result_blocking(timeout=x),
+}
+TOO_LARGE = [10**400, -(10**400), 10**5000, Fraction(10**400)]
+
+
+@pytest.mark.parametrize("name", SECONDS)
+async def test_seconds_are_a_number(name: str) -> None:
+    call = SECONDS[name]
     with pytest.raises(ValueError, match="NaN"):
-        fn(math.nan)
-    junk: Any
-    for junk in ("1", None, [], 1j):
-        with pytest.raises(TypeError):
-            fn(junk)
+        call(math.nan)
+    for junk in ("1", b"1", [], 1j, True):
+        with pytest.raises(TypeError, match=r"number.* got .* of type"):
+            call(junk)
+    for number in TOO_LARGE:
+        with pytest.raises(ValueError, match=r"number.*, up to 1\.8e308, or math\.inf; got a .* (\d+ bits|beyond it)"):
+            call(number)
+
+
+@pytest.mark.parametrize("name", TIMEOUTS)
+def test_a_timeout_is_a_number_or_none(name: str) -> None:
+    call = TIMEOUTS[name]
+    with pytest.raises(ValueError, match=r"seconds or None \(wait for ever\), not NaN"):
+        call(math.nan)
+    for junk in ("1", b"1", [], 1j, True):
+        with pytest.raises(TypeError, match=r"seconds or None \(wait for ever\), got .* of type"):
+            call(junk)
+    for number in TOO_LARGE:
+        with pytest.raises(ValueError, match=r"up to 1\.8e308, or math\.inf; got a"):
+            call(number)
+
+
+def test_a_number_is_what_gives_a_float() -> None:
+    assert context.move_on_after(Decimal("0.5")) and goish.rate.every(Fraction(1, 2)) == 2.0
+    goish.sync.Barrier(1).wait_blocking(timeout=Fraction(1, 2))
+    assert PriorityChan(1).try_send("a", priority=True)
+    with pytest.raises(ValueError, match=r"a priority is a number, up to 1\.8e308, or math\.inf; got a whole number"):
+        PriorityChan(1).try_send("a", priority=10**400)
+
+
+def test_what_starts_empty_takes_no_arguments_and_says_so() -> None:
+    make: Any
+    for make in (Mutex, RWMutex, goish.sync.Event, WaitGroup):
+        assert f"{make.__name__}() takes no arguments: it starts " in told(lambda make=make: make(3))
+    make = goish.sync.Cond
+    for junk in ((), (3,), (Mutex(), 3)):
+        assert "Cond() takes the lock: a Mutex, an RWMutex or rw.rlocker(); got " in told(lambda junk=junk: make(*junk))
+    assert isinstance(make(mu=Mutex()).mu, Mutex)
+
+
+async def test_a_generator_is_nothing_to_be_run() -> None:
+    """Its call gives the generator, and runs nothing: where the result is dropped, nothing would be done."""
+    ran = []
+
+    def generator() -> Any:
+        yield ran.append(1)
+
+    async def async_generator() -> Any:
+        yield ran.append(1)
+
+    for fn in (generator, async_generator, partial(async_generator)):
+        for call in (
+            goish.sync.once_func,
+            lambda fn: goish.sync.Once().do_blocking(fn),
+            lambda fn: goish.time.after_func(0, fn),
+            lambda fn: context.after_func(context.background(), fn),
+            goish.rate.Sometimes().do,
+        ):
+            assert "generator, of which a call runs nothing" in told(partial(call, fn))
+        once = goish.sync.Once()
+        with pytest.raises(TypeError, match="generator, of which a call runs nothing"):
+            await once.do(fn)
+        assert not once.done()
+    assert not ran
+
+    @types.coroutine
+    def old_coroutine() -> Any:
+        yield from asyncio.sleep(0)
+        ran.append(1)
+
+    await goish.sync.Once().do(old_coroutine)
+    assert ran == [1]
+
+
+async def test_a_shared_call_of_a_plain_function_says_which_call_takes_it() -> None:
+    calls: Any = goish.singleflight.Group()
+    for fn in (plain, time.sleep, list):
+        for call in (calls.do, calls.do_chan):
+            with pytest.raises(TypeError, match=r"^do(_chan)?\(\) takes a key, a coroutine function .*to_thread, fn\)"):
+                await call("key", fn)
+    for junk in (5, nothing()):
+        with pytest.raises(TypeError, match=r"^do\(\) takes a key, a coroutine function .*; got .* of type \w+$"):
+            await calls.do("key", junk)
+    assert await calls.do("key", asyncio.to_thread, pow, 2, 3) == 8
+    assert len(calls) == 0
 
 
 def test_waits_need_a_loop() -> None:

@@ -28,15 +28,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from public import MODULES
 from virtual_clock import be_patient
 
 import goish
-import goish.anyio
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 REFERENCE = sorted((ROOT / "docs" / "reference").glob("*.md"))
-PUBLIC = (goish, goish.parallel, goish.sync, goish.runtime, goish.loops, goish.debug, goish.errors, goish.anyio)
 
 GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
 LIBRARIES = {re.split(r"\W", needed)[0]: group for group in ("libraries", "clusters") for needed in GROUPS[group]}
@@ -45,7 +44,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENTS = re.compile(r"(?:<!-- [^\n]* -->\s*)+\Z")
 COMMENT = re.compile(r"<!-- (continues|prints|alone|raises \w+) -->")
 CODE = re.compile(r"`[^`\n]+`")
-TIMER = re.compile(r"\b(after|timeout|sleep)\((?!0\))")
+TIMER = re.compile(r"(after|at|timeout|sleep|deadline|Timer|Ticker|tick)\((?!0\))")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -211,7 +210,7 @@ def test_every_public_name_is_in_the_docs() -> None:
 
 
 DIRECTIVE = re.compile(
-    r"^\.\. (?:auto(?:function|class|exception)|data):: ([\w.]+)$(?:\n +:module: ([\w.]+)$)?", re.MULTILINE
+    r"^\.\. (?:auto(?:function|class|exception|data)|data):: ([\w.]+)$(?:\n +:module: ([\w.]+)$)?", re.MULTILINE
 )
 
 
@@ -223,7 +222,7 @@ def test_every_public_name_is_in_the_reference_once() -> None:
             described.append(name if "." in name else f"{module or 'goish'}.{name}")
     assert len(set(described)) == len(described)
     homes: dict[int, list[str]] = {}
-    for module in PUBLIC:
+    for module in MODULES:
         for name in module.__all__:
             homes.setdefault(id(getattr(module, name)), []).append(f"{module.__name__}.{name}")
     missing = [names for names in homes.values() if not set(names) & set(described)]

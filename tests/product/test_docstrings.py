@@ -2,13 +2,14 @@
 
 An example is the indented block under a line ``Example::``. The names of goish and of its modules, and goish itself,
 are there; an ``await`` outside of any function stands in the body of main. After ``# ->`` stands what the prints on
-that line print, in a line.
+that line print, in a line. The loop is a PatientLoop: what is printed must not depend on how fast the machine is.
 """
 
 from __future__ import annotations
 
 import ast
 import asyncio
+import builtins
 import concurrent.futures
 import inspect
 import re
@@ -21,24 +22,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from public import MODULES
+from virtual_clock import PatientLoop
 
 import goish
-import goish.anyio
-import goish.debug
 
-MODULES = [
-    (module, [name for name in module.__all__ if name != "panics"])
-    for module in (
-        goish,
-        goish.runtime,
-        goish.parallel,
-        goish.sync,
-        goish.loops,
-        goish.errors,
-        goish.anyio,
-        goish.debug,
-    )
-]
+EXPORTED = [(module, [name for name in module.__all__ if name != "panics"]) for module in MODULES]
 VIEWS = (goish.SendChan, goish.RecvChan, goish.SendChan.__base__)
 
 EXAMPLE = re.compile(r"^Example::\n\n((?:(?:    .*)?\n)+)", re.MULTILINE)
@@ -50,7 +39,7 @@ NEEDS_GIL = {"goish.debug.leaks"}
 def public_objects() -> Iterator[tuple[str, Any]]:
     """The public names, each once, and the public attributes of the classes among them."""
     seen: list[object] = []
-    for module, names in MODULES:
+    for module, names in EXPORTED:
         for name in names:
             found = getattr(module, name)
             if found is goish.NIL or any(found is other for other in seen):
@@ -97,7 +86,9 @@ def test_the_nil_channel_is_told_of_in_the_package() -> None:
 
 
 def test_every_function_and_class_has_an_example() -> None:
-    exported = {f"{module.__name__}.{name}" for module, names in MODULES for name in names}
+    exported = {
+        f"{module.__name__}.{name}" for module, names in EXPORTED for name in names if callable(getattr(module, name))
+    }
     assert exported & OBJECTS.keys() - EXAMPLES.keys() == set()
 
 
@@ -123,13 +114,14 @@ def run_example(name: str, source: str) -> dict[int, str]:
     def note(*values: object) -> None:
         printed[sys._getframe(1).f_lineno].append(" ".join(map(str, values)))
 
-    namespace = {name: getattr(module, name) for module, names in MODULES for name in names}
+    named = {name: getattr(module, name) for module, names in EXPORTED for name in names}
+    namespace = {name: found for name, found in named.items() if not hasattr(builtins, name)}
     namespace |= {"__name__": "__main__", "asyncio": asyncio, "concurrent": concurrent, "goish": goish, "print": note}
-    namespace |= {"threading": threading, "time": time}
+    namespace |= {"streams": goish.streams, "threading": threading, "time": time}
     code = compile(source, f"<{name}>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     body = eval(code, namespace)
     if asyncio.iscoroutine(body):
-        goish.run(body, loop="uvloop")
+        goish.run(body, loop=PatientLoop)
     return {line: " ".join(texts) for line, texts in printed.items()}
 
 
@@ -138,7 +130,7 @@ def test_help_shows_what_a_type_is_made_with() -> None:
     for cls in (goish.CancelToken, goish.WaitGroup):
         assert str(inspect.signature(cls)) == "()"
     assert str(inspect.signature(goish.PriorityChan)).startswith("(capacity=inf, *, overflow='block'")
-    assert str(inspect.signature(goish.go.options)) == "(*, name=None, context=None, on_panic=None)"
+    assert str(inspect.signature(goish.go.options)) == "(*, name=None, context=None, ctx=None, on_panic=None)"
     for taker in (goish.run, goish.wait_all, goish.wait_any, goish.parallel.Executor):
         assert "unknown" not in inspect.signature(taker).parameters, "it is there for an error"
     assert str(inspect.signature(goish.parallel.parallel_reduce).parameters["initial"]).endswith("= ...")

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,7 @@ from helpers import collector
 
 import goish
 from goish import NIL, Chan, DeadlockError, WaitGroup, after, chan, go, goexit, run, select, sleep
-from goish._program.deadlock import FIRST_LOOK
+from goish._program.deadlock import FIRST_LOOK, _has_taken_call
 from goish._runtime.core import scheduler_for
 
 Program = Callable[[], Coroutine[Any, Any, Any]]
@@ -753,3 +754,17 @@ def test_off_does_not_watch(loop: Any) -> None:
 
     assert run(main, loop=loop, deadlock="off")
     assert not run(main, loop=loop, deadlock="raise")
+
+
+def test_a_call_that_a_worker_has_taken_and_not_begun_is_seen() -> None:
+    """The worker's frame is then where an idle one's is, and the queue is empty."""
+    with ThreadPoolExecutor(1) as pool:
+        begun, go_on = threading.Event(), threading.Event()
+        pool.submit(lambda: (begun.set(), go_on.wait()))
+        begun.wait()
+        pool.submit(int)
+        taken = pool._work_queue.get_nowait()
+        go_on.set()
+        assert taken is not None and _has_taken_call()
+        taken.future.cancel()
+        assert not _has_taken_call(), "it will never begin"

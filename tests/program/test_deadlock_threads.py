@@ -822,10 +822,8 @@ def test_who_is_late_holds_nobody_up(ex: Executor) -> None:
         back: Chan[int] = chan(1)
         while one.is_ignored() and len(one.unanswered) == 2:
             await sleep(0.001)
-        began = time.monotonic()
         first.call_soon_threadsafe(back.try_send, 1)
-        await back.recv()
-        assert time.monotonic() - began < 10 * HOLD
+        await back.recv()  # though the second has not answered
         assert one.over and not one.conclude() and not heard
         go_on.set()
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from helpers import outcome, settle, until
+from helpers import cancel_storm, outcome, settle, until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parties import PATIENCE
@@ -23,13 +23,9 @@ import goish
 from goish import chan, gosched, run, select, select_blocking, try_select
 from goish.errors import SyncOnLoop
 from goish.semaphore import Weighted
-from goish.sync import Mutex, RWMutex, WaitGroup
+from goish.sync import Event, Latch, Mutex, RWMutex, WaitGroup
 
 Spawn = Callable[..., Any]
-
-
-def waiting(lock: Any) -> int:
-    return int(repr(lock).rpartition("waiting=")[2].rstrip(">"))
 
 
 # ── Mutex ──
@@ -48,7 +44,7 @@ async def test_a_mutex_goes_to_its_waiters_in_their_order(spawn: Spawn) -> None:
     entrants = []
     for i in range(10):
         entrants.append(spawn(enter, i))
-        await until(lambda: waiting(mu) == len(entrants))
+        await until(lambda: mu.waiting == len(entrants))
     mu.unlock()
     assert not mu.try_lock(), "handed over: nobody comes between"
     for entrant in entrants:
@@ -79,13 +75,34 @@ async def test_a_cancelled_waiter_leaves_the_mutex_to_the_next(spawn: Spawn) -> 
     mu = Mutex()
     await mu.lock()
     first, second = spawn(mu_enter, mu), spawn(mu_enter, mu)
-    await until(lambda: waiting(mu) == 2)
+    await until(lambda: mu.waiting == 2)
     first.cancel()
-    await until(lambda: waiting(mu) == 1)
+    await until(lambda: mu.waiting == 1)
     mu.unlock()
     assert await outcome(first) is asyncio.CancelledError
     await second
     assert not mu.locked()
+
+
+@pytest.mark.parametrize("cancel_first", [True, False])
+async def test_a_cancel_of_the_first_and_an_unlock_in_one_turn_let_one_in_that_has_just_come(
+    spawn: Spawn, cancel_first: bool
+) -> None:
+    """anyio#1145: the lock was handed to the cancelled head, or to nobody, and all who came then waited for ever."""
+    mu = Mutex()
+    await mu.lock()
+    first = spawn(mu_enter, mu)
+    await until(lambda: mu.waiting == 1)
+    second = spawn(mu_enter, mu)  # has not run yet
+    if cancel_first:
+        first.cancel()
+        mu.unlock()
+    else:
+        mu.unlock()
+        first.cancel()
+    await second
+    await outcome(first)
+    assert repr(mu) == "<Mutex unlocked waiting=0>"
 
 
 async def test_a_cancel_behind_the_hand_over_is_late(spawn: Spawn) -> None:
@@ -101,7 +118,7 @@ async def test_a_cancel_behind_the_hand_over_is_late(spawn: Spawn) -> None:
 
     await mu.lock()
     first, second = spawn(enter, "first"), spawn(enter, "second")
-    await until(lambda: waiting(mu) == 2)
+    await until(lambda: mu.waiting == 2)
     mu.unlock()
     first.cancel()
     assert await outcome(first) is asyncio.CancelledError
@@ -138,10 +155,10 @@ async def test_a_lock_that_loses_its_select_is_not_held(spawn: Spawn) -> None:
     mu, other = Mutex(), chan(1)
     await mu.lock()
     chosen = spawn(select_of, mu.lock(), other.recv())
-    await until(lambda: waiting(mu) == 1)
+    await until(lambda: mu.waiting == 1)
     other.try_send("v")
     assert await chosen == (1, "v", True)
-    assert waiting(mu) == 0
+    assert mu.waiting == 0
     mu.unlock()
     assert not mu.locked()
 
@@ -150,7 +167,7 @@ async def test_a_lock_that_wins_its_select_is_held_and_the_others_are_untouched(
     mu, other = Mutex(), chan()
     await mu.lock()
     chosen = spawn(select_of, other.recv(), mu.lock())
-    await until(lambda: waiting(mu) == 1)
+    await until(lambda: mu.waiting == 1)
     mu.unlock()
     assert await chosen == (1, None, True)
     assert mu.locked()
@@ -167,9 +184,9 @@ async def test_a_waiter_behind_a_select_that_was_decided_elsewhere_gets_its_turn
     sem, other = Weighted(2), chan(1)
     await sem.acquire(1)
     chosen = spawn(select_of, sem.acquire(2), other.recv())
-    await until(lambda: waiting(sem) == 1)
+    await until(lambda: sem.waiting == 1)
     small = spawn(take, sem, 1)
-    await until(lambda: waiting(sem) == 2)
+    await until(lambda: sem.waiting == 2)
     other.try_send("v")
     assert await chosen == (1, "v", True)
     await small
@@ -229,17 +246,17 @@ async def test_readers_share_and_a_writer_is_alone(spawn: Spawn) -> None:
 
     for party in [spawn(fn) for fn in (read, write, read, read, write)]:
         await party
-    assert (rw.locked(), rw.readers, waiting(rw)) == (False, 0, 0)
+    assert (rw.locked(), rw.readers, rw.waiting) == (False, 0, 0)
 
 
 async def test_a_waiting_writer_holds_up_readers_that_come_after_it(spawn: Spawn) -> None:
     rw = RWMutex()
     await rw.rlock()
     writer = spawn(lock_of, rw.lock())
-    await until(lambda: waiting(rw) == 1)
+    await until(lambda: rw.waiting == 1)
     assert not rw.try_rlock()
     reader = spawn(lock_of, rw.rlock())
-    await until(lambda: waiting(rw) == 2)
+    await until(lambda: rw.waiting == 2)
     rw.runlock()
     await writer
     assert rw.locked()
@@ -256,9 +273,9 @@ async def test_readers_behind_a_writer_that_gives_up_read_on(spawn: Spawn) -> No
     rw = RWMutex()
     await rw.rlock()
     writer = spawn(lock_of, rw.lock())
-    await until(lambda: waiting(rw) == 1)
+    await until(lambda: rw.waiting == 1)
     readers = [spawn(lock_of, rw.rlock()) for _ in range(3)]
-    await until(lambda: waiting(rw) == 4)
+    await until(lambda: rw.waiting == 4)
     writer.cancel()
     for reader in readers:
         await reader
@@ -286,11 +303,34 @@ async def test_a_large_request_is_not_starved_by_small_ones(spawn: Spawn) -> Non
     sem = Weighted(3)
     await sem.acquire(2)
     large = spawn(take, sem, 3)
-    await until(lambda: waiting(sem) == 1)
+    await until(lambda: sem.waiting == 1)
     assert not sem.try_acquire(1), "though one is free: the large request was first"
     sem.release(2)
     await large
     assert sem.free == 0
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_between_a_release_and_the_wake_of_its_waiter_nobody_else_has_the_unit(
+    spawn: Spawn, cancelled: bool
+) -> None:
+    """anyio#1170: one that came between was granted it too, and fewer than none were free."""
+    sem = Weighted(1)
+    await sem.acquire()
+    waiter = spawn(take, sem, 1)
+    await until(lambda: sem.waiting == 1)
+    late = spawn(take, sem, 1)  # has not run yet
+    sem.release()
+    assert not sem.try_acquire()
+    assert sem.free == 0
+    if cancelled:
+        waiter.cancel()
+    await outcome(waiter)
+    assert sem.free == 0
+    await until(lambda: sem.waiting == 1)
+    sem.release()
+    await late
+    assert (sem.free, sem.waiting) == (0, 0)
 
 
 async def test_a_request_for_more_than_there_are_waits_and_holds_up_nobody(spawn: Spawn) -> None:
@@ -366,7 +406,7 @@ def test_a_semaphore_does_what_its_model_does(size: int, steps: list[tuple[str, 
                 await g
                 free, held = free - n, held + n
             await settle(2)
-            assert (sem.free, waiting(sem)) == (free, len(line))
+            assert (sem.free, sem.waiting) == (free, len(line))
             assert not any(g.done() for g, _ in line)
         for g, _ in line:
             g.cancel()
@@ -400,17 +440,9 @@ async def test_a_storm_of_cancels_loses_no_unit(spawn: Spawn, rng: random.Random
                 index, _, _ = await select(mu.lock(), sem.acquire(), rw.rlock())
                 (mu.unlock, sem.release, rw.runlock)[index]()
 
-    everyone = [spawn(party) for _ in range(20)]
-    for _ in range(400):
-        rng.choice(everyone[-20:]).cancel()
-        await asyncio.sleep(0)
-        everyone.append(spawn(party))
-    for one in everyone:
-        one.cancel()
-    for one in everyone:
-        await outcome(one)
+    await cancel_storm(spawn, party, rng, crowd=20, rounds=400)
     assert (sem.free, mu.locked(), rw.locked(), rw.readers) == (3, False, False, 0)
-    assert (waiting(sem), waiting(mu), waiting(rw)) == (0, 0, 0)
+    assert (sem.waiting, mu.waiting, rw.waiting) == (0, 0, 0)
 
 
 # ── threads and other loops ──
@@ -456,7 +488,7 @@ def test_a_thread_gives_up_in_time_and_leaves_the_lock_to_others() -> None:
         mu.lock_blocking(timeout=0.001)
     with pytest.raises(TimeoutError):
         select_blocking(mu.lock(), timeout=0.001)
-    assert waiting(mu) == 0
+    assert mu.waiting == 0
     mu.unlock()
     mu.lock_blocking(timeout=0)
     assert mu.locked()
@@ -478,7 +510,7 @@ def test_a_lock_passes_over_a_waiter_whose_loop_was_closed() -> None:
     task = loop.create_task(mu_enter(mu))
     loop.call_soon(loop.call_soon, loop.stop)
     loop.run_forever()
-    assert waiting(mu) == 1
+    assert mu.waiting == 1
     loop.close()
     mu.unlock()
     assert mu.try_lock()
@@ -499,3 +531,22 @@ def test_a_lock_that_a_closed_loop_was_given_goes_on_to_the_next() -> None:
     loop.close()
     assert mu.try_lock()
     task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
+async def test_waiting_tells_how_many_wait(spawn: Spawn) -> None:
+    mu, rw, sem, event, wg, latch = Mutex(), RWMutex(), Weighted(1), Event(), WaitGroup(), Latch(1)
+    await mu.lock()
+    await rw.lock()
+    await sem.acquire()
+    wg.add(1)
+    waits: list[Callable[[], Any]] = [mu.lock, rw.lock, rw.rlock, sem.acquire, event.wait, wg.wait, latch.wait]
+    things: list[Any] = [mu, rw, sem, event, wg, latch]
+    assert [thing.waiting for thing in things] == [0] * 6
+    waiters = [spawn(outcome, wait()) for wait in waits]
+    await until(lambda: [thing.waiting for thing in things] == [1, 2, 1, 1, 1, 1])
+    greedy = spawn(outcome, sem.acquire(2))  # more than there are: it holds up nobody
+    await settle()
+    assert sem.waiting == 1
+    for waiter in (*waiters, greedy):
+        waiter.cancel()
+    await until(lambda: [thing.waiting for thing in things] == [0] * 6)

@@ -763,7 +763,8 @@ def test_an_executor_that_knows_no_cancel_futures_can_be_shut_down(hold: threadi
     first, second = ex.go_thread(hold.wait), ex.go_thread(int)
     ex.shutdown(wait=False, cancel=True)
     hold.set()
-    assert first.result_blocking(timeout=PATIENCE) is True or first.cancelled()
+    with contextlib.suppress(asyncio.CancelledError):  # it may not have begun
+        assert first.result_blocking(timeout=PATIENCE) is True
     with pytest.raises(asyncio.CancelledError):
         second.result_blocking(timeout=PATIENCE)
     until(lambda: goish.num_goroutine() == 0)  # who waits is told before it is counted off

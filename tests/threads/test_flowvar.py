@@ -15,6 +15,7 @@ import time
 import traceback
 import warnings
 import weakref
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -980,7 +981,18 @@ def test_a_scope_does_not_grow_with_what_is_done() -> None:
     with sync_scope() as scope:
         for _ in range(2000):
             sync(spawn(int))
-        assert len(scope._left) < 200
+        assert len(scope._members) < 200
+
+
+def test_a_scope_does_not_grow_with_failures_that_were_seen() -> None:
+    seen = 0
+    with sync_scope() as scope:
+        for _ in range(2000):
+            with suppress(ZeroDivisionError):
+                sync(spawn(divmod, 1, 0))
+            seen += 1
+        assert len(scope._verdict._failed) < 200
+    assert seen == 2000
 
 
 # ── tokens ──

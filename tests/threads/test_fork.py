@@ -16,7 +16,6 @@ import pytest
 pytestmark = [
     pytest.mark.parametrize("loop", ["asyncio", "uvloop"]),
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 
 HEAD = """
@@ -392,3 +391,149 @@ def test_a_child_of_a_goroutine_for_which_a_call_waits_leaves_the_call_and_begin
         say(go_thread(call).result_blocking(timeout=30))
     """
     assert said(program, loop) == ["7"]
+
+
+def test_a_child_shares_no_call_that_runs_in_its_parent(loop: Any) -> None:
+    """It would wait for ever: what runs the call is not there."""
+    program = """
+        calls = goish.singleflight.Group()
+
+        async def own():
+            return "own"
+
+        def share():
+            async def main():
+                assert await asyncio.wait_for(calls.do("key", own), 20) == "own"
+                assert await asyncio.wait_for(calls.do("key", own), 20) == "own"
+
+            goish.run(main, loop=LOOP)
+
+        async def main():
+            first = go(calls.do, "key", asyncio.sleep, 3600)
+            await gosched()
+            say(forked(share))
+            first.cancel()
+
+        goish.run(main, loop=LOOP)
+    """
+    assert said(program, loop) == ["ok"]
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "function"])
+def test_a_child_does_anew_what_its_parent_is_about_to_do_once(loop: Any, kind: str) -> None:
+    """It would wait for ever: what runs there is not in the child. What was done by then is done in both."""
+    program = """
+        import threading
+        from goish.sync import Once, once_value
+
+        hold, ran = threading.Event(), []
+        done, once = Once(), Once()
+
+        async def slow():
+            ran.append(1)
+            while not hold.is_set():
+                await sleep(0.001)
+
+        def blocking():
+            ran.append(1)
+            hold.wait()
+
+        fn = slow if KIND == "coroutine" else blocking
+        value = once_value(fn)
+
+        def start():
+            go_thread(once.do, fn) if KIND == "coroutine" else go_thread(once.do_blocking, fn)
+            go_thread(value)
+            while len(ran) < 2:
+                pass
+
+        async def main():
+            await done.do(ran.clear)
+            start()
+
+            def work():
+                hold.set()  # the child's own
+                ran.clear()
+
+                async def callers():
+                    await asyncio.wait_for(wait_all(*[go(once.do, fn) for _ in range(3)]), 20)
+                    if KIND == "coroutine":
+                        await asyncio.wait_for(wait_all(*[go(value) for _ in range(3)]), 20)
+                    await done.do(ran.clear)
+
+                goish.run(callers, loop=LOOP)
+                if KIND == "function":
+                    sync_all(*[spawn(value) for _ in range(3)])
+                assert len(ran) == 2 and once.done(), ran
+
+            say(forked(work))
+            say(once.done())
+            hold.set()
+            await once.do(fn)
+            say(once.done(), ran)
+
+        goish.run(main, loop=LOOP)
+    """
+    assert said(program.replace("KIND", repr(kind)), loop) == ["ok", "False", "True [1, 1]"]
+
+
+def test_a_child_that_is_forked_by_what_is_done_once_is_told_as_its_parent_is(loop: Any) -> None:
+    program = """
+        from goish.sync import Once
+
+        once = Once()
+
+        def again():
+            try:
+                once.do_blocking(again)
+            except RuntimeError as error:
+                assert "it would wait for itself" in str(error)
+            else:
+                raise AssertionError
+
+        once.do_blocking(lambda: say(forked(again)))
+        say(forked(lambda: once.do_blocking(again)), once.done())
+    """
+    assert said(program, loop) == ["ok", "ok True"]
+
+
+def test_a_child_wakes_nobody_who_waits_in_its_parent(loop: Any) -> None:
+    program = """
+        from goish.semaphore import Weighted
+        from goish.sync import Cond, Event, Mutex, WaitGroup
+
+        async def main():
+            mu, sem, event, wg, cond = Mutex(), Weighted(1), Event(), WaitGroup(), Cond(Mutex())
+            await mu.lock()
+            await sem.acquire()
+            wg.add(1)
+
+            async def wait(op):
+                await op
+
+            waiters = [go(wait, op) for op in (mu.lock(), sem.acquire(), event.wait(), wg.wait(), cond.signalled())]
+            await gosched()
+
+            def work():
+                mu.unlock()
+                sem.release()
+                event.set()
+                wg.done()
+                assert mu.try_lock() and sem.try_acquire() and event.is_set() and wg.count == 0
+                goish.run(own, loop=LOOP)
+                run_program()
+
+            async def own():
+                waiter = go(wait, cond.signalled())
+                await gosched()
+                cond.signal()
+                await asyncio.wait_for(waiter, 20)
+
+            say(forked(work))
+            say(*[one.waiting for one in (mu, sem, event, wg, cond)], any(g.done() for g in waiters))
+            for g in waiters:
+                g.cancel()
+
+        goish.run(main, loop=LOOP)
+    """
+    assert said(program, loop) == ["ok", "1 1 1 1 1 False"]

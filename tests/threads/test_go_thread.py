@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from parties import PATIENCE, until
 import goish
 from goish import Goroutine, chan, check_cancel, current_goroutine, go, go_thread, sleep
 from goish._program import panics
-from goish._runtime.core import parked_threads
+from goish._runtime.core import parked_threads, set_worker_patience
 from goish.runtime import current_worker
 
 this_thread = threading.get_ident
@@ -38,6 +39,14 @@ pytestmark = pytest.mark.usefixtures("two_workers")
 def who(request: pytest.FixtureRequest) -> Any:
     """Where does it run?"""
     return this_thread if request.param == "def" else this_thread_async
+
+
+@pytest.fixture
+def patient_workers() -> Iterator[None]:
+    """A worker leaves a call that was made on it to the others, however late a loaded machine lets them come."""
+    before = set_worker_patience(PATIENCE)
+    yield
+    set_worker_patience(before)
 
 
 # ── results ──
@@ -178,6 +187,7 @@ async def test_a_plain_call_runs_outside_of_any_loop() -> None:
     assert await go_thread(body) == "an inner loop"
 
 
+@pytest.mark.usefixtures("patient_workers")
 async def test_example_of_the_first_source_document() -> None:
     """go stays on the thread that calls it, go_thread leaves it, whoever calls and however deep."""
     seen: dict[str, int] = {}
@@ -207,6 +217,7 @@ async def test_example_of_the_first_source_document() -> None:
     assert seen["deeper"] == seen["sibling of deeper"] != seen["outer"]
 
 
+@pytest.mark.usefixtures("patient_workers")
 async def test_a_nested_call_goes_to_another_worker(who: Any) -> None:
     def nested() -> tuple[int, int]:
         return threading.get_ident(), go_thread(who).result_blocking(timeout=PATIENCE)

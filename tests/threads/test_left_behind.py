@@ -425,3 +425,22 @@ def test_bad_ways_are_refused_at_once() -> None:
         coro.close()
     with adopt(ThreadPoolExecutor(1)) as others, pytest.raises(TypeError, match="children= is for the workers"):
         others.go_thread.options(children="await")(int)
+
+
+@pytest.mark.parametrize("loop", REAL_LOOPS)
+def test_a_goroutine_whose_loop_is_busy_when_its_program_ends_is_cancelled_once_the_loop_is_not(loop: Any) -> None:
+    """Or its executor would wait for it for ever."""
+    go_on = threading.Event()
+
+    async def waits(found: goish.Chan[asyncio.AbstractEventLoop]) -> None:
+        await found.send(asyncio.get_running_loop())
+        await goish.NIL.recv()
+
+    async def main() -> None:
+        found: goish.Chan[asyncio.AbstractEventLoop] = chan()
+        ex.go_thread(waits, found)
+        (await found.recv()).call_soon_threadsafe(go_on.wait)
+
+    with Executor(workers=1) as ex:
+        goish.run(main, loop=loop, grace=0.01, deadlock="off")
+        go_on.set()

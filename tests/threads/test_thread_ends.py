@@ -400,6 +400,29 @@ def test_a_function_that_gives_a_coroutine_fails_where_no_loop_can_be_had() -> N
     assert process.stderr == ""
 
 
+@pytest.mark.parametrize("error", ["RuntimeError", "MemoryError", "TypeError"])
+def test_a_failure_is_told_of_once_though_no_thread_can_be_had_to_remind_of_it(error: str) -> None:
+    program = f"""
+        from goish._program import panics
+
+        def fail():
+            raise ValueError("seen")
+
+        def no_thread(*args, **kwargs):
+            raise {error}("no thread")
+
+        sync(submit(int))
+        start, threading.Thread.start = threading.Thread.start, no_thread
+        g = go_thread(fail)
+        while not panics._unseen:
+            time.sleep(0.001)
+        threading.Thread.start = start
+        """
+    told = run_program(program).stderr
+    assert told.count("ValueError: seen") == 1
+    assert "no thread" not in told
+
+
 def test_tasks_left_on_a_worker_run_their_finally_blocks_at_the_end() -> None:
     program = """
         kept = []

@@ -1,0 +1,252 @@
+"""Apps of Starlette, FastAPI, Django and Quart, as their users write them: unchanged. On loopback."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from goish import chan, http
+from goish.sync import Event
+
+httpx = pytest.importorskip("httpx")
+pytest.importorskip("httptools")
+
+
+@asynccontextmanager
+async def serving(app: Any, **options: Any) -> AsyncIterator[tuple[Any, str]]:
+    async with (
+        http.serve_asgi(app, "127.0.0.1:0", **options) as srv,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{srv.addr[1]}") as client,
+    ):
+        yield client, f"ws://127.0.0.1:{srv.addr[1]}"
+
+
+async def said_by(url: str, *messages: str) -> list[Any]:
+    websockets = pytest.importorskip("websockets")
+    async with websockets.connect(url) as ws:
+        answers = []
+        for message in messages:
+            await ws.send(message)
+            answers.append(await ws.recv())
+        return answers
+
+
+async def test_starlette(run):
+    pytest.importorskip("starlette")
+    from starlette.applications import Starlette
+    from starlette.background import BackgroundTask
+    from starlette.middleware import Middleware
+    from starlette.middleware.base import BaseHTTPMiddleware
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
+    from starlette.routing import Route, WebSocketRoute
+    from starlette.websockets import WebSocket
+
+    log: list[str] = []
+    go_on = Event()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
+        log.append("starts")
+        yield {"answer": 42}
+        log.append("stops")
+
+    async def hello(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(f"hello {request.path_params['name']} {request.state.answer}")
+
+    async def body(request: Request) -> JSONResponse:
+        return JSONResponse(await request.json())
+
+    async def stream(request: Request) -> StreamingResponse:
+        async def pieces() -> AsyncIterator[bytes]:
+            for n in range(3):
+                yield b"%d" % n
+                await asyncio.sleep(0)
+
+        return StreamingResponse(pieces())
+
+    async def later(request: Request) -> PlainTextResponse:
+        async def task() -> None:
+            await go_on.wait()
+            log.append("task")
+
+        return PlainTextResponse("now", background=BackgroundTask(task))
+
+    async def echo(ws: WebSocket) -> None:
+        await ws.accept()
+        async for text in ws.iter_text():
+            await ws.send_text(text.upper())
+
+    class Named(BaseHTTPMiddleware):
+        async def dispatch(self, request: Request, call_next: Any) -> Any:
+            response = await call_next(request)
+            response.headers["x-named"] = "yes"
+            return response
+
+    app = Starlette(
+        routes=[
+            Route("/hello/{name}", hello),
+            Route("/body", body, methods=["POST"]),
+            Route("/stream", stream),
+            Route("/later", later),
+            WebSocketRoute("/ws", echo),
+        ],
+        middleware=[Middleware(Named)],
+        lifespan=lifespan,
+    )
+    async with serving(app, lifespan="on") as (client, ws):
+        answer = await client.get("/hello/you")
+        assert (answer.text, answer.headers["x-named"]) == ("hello you 42", "yes")
+        assert (await client.post("/body", json={"a": 1})).json() == {"a": 1}
+        assert (await client.get("/stream")).text == "012"
+        assert (await client.get("/later")).text == "now"
+        assert (await client.get("/nowhere")).status_code == 404
+        assert await said_by(f"{ws}/ws", "a", "b") == ["A", "B"]
+        go_on.set()
+    assert log == ["starts", "task", "stops"]
+
+
+async def test_starlette_streaming_ends_when_its_client_leaves(run):
+    pytest.importorskip("starlette")
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import StreamingResponse
+    from starlette.routing import Route
+
+    began, ends = Event(), chan(1)
+
+    async def stream(request: Request) -> StreamingResponse:
+        async def pieces() -> AsyncIterator[bytes]:
+            try:
+                yield b"first"
+                began.set()
+                await asyncio.get_running_loop().create_future()
+            finally:
+                ends.try_send("ended")
+
+        return StreamingResponse(pieces())
+
+    async with serving(Starlette(routes=[Route("/", stream)])) as (client, _):
+        async with client.stream("GET", "/"):
+            await began.wait()
+        assert await ends.recv() == "ended"
+
+
+async def test_fastapi(run):
+    pytest.importorskip("fastapi")
+    from fastapi import BackgroundTasks, Depends, FastAPI, WebSocket
+    from pydantic import BaseModel
+
+    log: list[str] = []
+    app = FastAPI()
+
+    class Item(BaseModel):
+        name: str
+        price: float
+
+    async def session() -> AsyncIterator[str]:
+        log.append("opened")
+        yield "session"
+        log.append("closed")
+
+    @app.get("/sync")
+    def in_a_thread() -> dict[str, int]:
+        return {"n": 1}
+
+    @app.post("/items")
+    async def create(item: Item, tasks: BackgroundTasks, used: str = Depends(session)) -> dict[str, str]:
+        tasks.add_task(log.append, f"task {item.name}")
+        return {"name": item.name, "used": used}
+
+    @app.websocket("/ws")
+    async def ws(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.send_json({"got": await socket.receive_text()})
+        await socket.close(4000)
+
+    async with serving(app) as (client, url):
+        assert (await client.get("/sync")).json() == {"n": 1}
+        answer = await client.post("/items", json={"name": "a", "price": 1})
+        assert answer.json() == {"name": "a", "used": "session"}
+        assert (await client.post("/items", json={"name": "a"})).status_code == 422
+        assert (await client.get("/openapi.json")).status_code == 200
+        assert await said_by(f"{url}/ws", "hi") == ['{"got":"hi"}']
+    assert "task a" in log
+
+
+async def test_quart(run):
+    quart = pytest.importorskip("quart")
+    app = quart.Quart("served")
+    log: list[str] = []
+
+    @app.before_serving
+    async def start() -> None:
+        log.append("starts")
+
+    @app.after_serving
+    async def stop() -> None:
+        log.append("stops")
+
+    @app.get("/hello/<name>")
+    async def hello(name: str) -> str:
+        return f"hello {name}"
+
+    @app.post("/body")
+    async def body() -> dict[str, Any]:
+        return await quart.request.get_json()
+
+    @app.get("/stream")
+    async def stream() -> AsyncIterator[bytes]:
+        async def pieces() -> AsyncIterator[bytes]:
+            for n in range(3):
+                yield b"%d" % n
+
+        return pieces()
+
+    @app.websocket("/ws")
+    async def ws() -> None:
+        while True:
+            await quart.websocket.send(f"got {await quart.websocket.receive()}")
+
+    async with serving(app, lifespan="on") as (client, url):
+        assert (await client.get("/hello/you")).text == "hello you"
+        assert (await client.post("/body", json={"a": 1})).json() == {"a": 1}
+        assert (await client.get("/stream")).text == "012"
+        assert await said_by(f"{url}/ws", "a", "b") == ["got a", "got b"]
+    assert log == ["starts", "stops"]
+
+
+async def test_django(run):
+    pytest.importorskip("django")
+    import django
+    from django.conf import settings
+    from django.core.asgi import get_asgi_application
+    from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+    from django.urls import path
+
+    async def hello(request: HttpRequest, name: str) -> HttpResponse:
+        return HttpResponse(f"hello {name}")
+
+    def in_a_thread(request: HttpRequest) -> JsonResponse:
+        return JsonResponse({"method": request.method, "size": len(request.body)})
+
+    async def stream(request: HttpRequest) -> StreamingHttpResponse:
+        async def pieces() -> AsyncIterator[bytes]:
+            for n in range(3):
+                yield b"%d" % n
+
+        return StreamingHttpResponse(pieces())
+
+    urls = type(
+        "urls", (), {"urlpatterns": [path("hello/<name>", hello), path("sync", in_a_thread), path("s", stream)]}
+    )
+    if not settings.configured:
+        settings.configure(ROOT_URLCONF=urls, ALLOWED_HOSTS=["*"], LOGGING_CONFIG=None)
+        django.setup()
+    settings.ROOT_URLCONF = urls
+    async with serving(get_asgi_application(), lifespan="auto") as (client, _):
+        assert (await client.get("/hello/you")).text == "hello you"
+        assert (await client.post("/sync", content=b"abc")).json() == {"method": "POST", "size": 3}
+        assert (await client.get("/s")).text == "012"

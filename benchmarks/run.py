@@ -22,7 +22,7 @@ from benchmarks import report
 from benchmarks.measure import Result
 from benchmarks.report import Cell, Conditions, Report
 from benchmarks.rivals import RIVALS, Rival, absent
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.workloads import PARTS, WORKLOADS, Workload
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,6 +43,7 @@ class Options:
 
 def parse(arguments: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument("--only", choices=PARTS, help="the workloads of one part of the report")
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), metavar="NAME")
     parser.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS), metavar="NAME")
     parser.add_argument("--repeat", type=int, default=5, help="repetitions of each measurement (default: 5)")
@@ -51,7 +52,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), help="directory for the report")
     given = parser.parse_args(arguments)
     return Options(
-        workloads=[WORKLOADS[name] for name in given.workloads],
+        workloads=[w for name in given.workloads if (w := WORKLOADS[name]).part == PARTS.get(given.only, w.part)],
         rivals=[RIVALS[name] for name in given.rivals],
         repeat=given.repeat,
         scale=given.scale,
@@ -60,8 +61,8 @@ def parse(arguments: Sequence[str]) -> Options:
     )
 
 
-def child(*arguments: str, timeout: float) -> str:
-    command = [sys.executable, "-m", "benchmarks.child", *arguments]
+def child(*arguments: str, timeout: float, python: str = sys.executable) -> str:
+    command = [python, "-m", "benchmarks.child", *arguments]
     try:
         process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
     except subprocess.TimeoutExpired:

@@ -25,9 +25,20 @@ TREE_CPU_SHARE = 0.5
 TREE_FACTORIAL = 500
 TCP_CHUNK = 4096
 HTTP_CLIENTS = 64
+HANDOFF_PARTIES = 16
+WRITER_SHARE = 10  # one lock in so many is a writer's
+PERMITS = 4
+GROUP_LIMIT = 100
+CONTEXT_DEPTH = 10  # with the leaves
+SHORT_NAP_SECONDS = (0.0, 1.0)
+SUBSCRIBERS = 1_000
+SUBSCRIBER_BUFFER = 16
+FLIGHT_CALLERS = 100
 
 PRIMITIVES = "Goroutines, channels, select"
+LOCKS = "Locks, groups, timers"
 PROGRAMS = "Programs of asyncio, unchanged"
+PARTS = {"channels": PRIMITIVES, "sync": LOCKS, "programs": PROGRAMS}  # what --only calls them
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,10 @@ def _http(name: str, *packages: str) -> Workload:
     return Workload(name, 30_000, "request", metrics, least=1_000, part=PROGRAMS, packages=("uvloop", *packages))
 
 
+def _locks(name: str, n: int, unit: str, metrics: tuple[str, ...] = ("ns",), least: int = 1) -> Workload:
+    return Workload(name, n, unit, metrics, least, LOCKS)
+
+
 _TABLE = (
     Workload("spawn_join", 1_000_000, "goroutine"),
     Workload("parked", 1_000_000, "goroutine", ("ns", "bytes")),
@@ -80,6 +95,21 @@ _TABLE = (
     Workload("skynet", 1_000_000, "leaf"),
     Workload("sleepers", 100_000, "goroutine", ("cpu_ns",)),
     Workload("fairness", 1_000, "echo", ("p50_ns", "p99_ns", "spin_ns"), least=200),
+    _locks("mutex", 1_000_000, "lock"),
+    _locks("mutex_handoff", 500_000, "lock", least=HANDOFF_PARTIES),
+    _locks("mutex_threads", 100_000, "lock", least=2),
+    _locks("rwmutex", 500_000, "lock", least=HANDOFF_PARTIES),
+    _locks("cond", 200_000, "turn", least=2),
+    _locks("cond_threads", 20_000, "turn", least=2),
+    _locks("semaphore", 1_000_000, "permit"),
+    _locks("semaphore_handoff", 500_000, "permit", least=HANDOFF_PARTIES),
+    _locks("semaphore_threads", 20_000, "permit", least=2),
+    _locks("errgroup", 100_000, "member"),
+    _locks("context_leaves", 100_000, "leaf", ("ns", "make_ns")),
+    _locks("context_goroutines", 100_000, "goroutine"),
+    _locks("sleepers_1m", 1_000_000, "goroutine", ("cpu_ns",)),
+    _locks("broadcast", 1_000_000, "value", least=SUBSCRIBERS),
+    _locks("singleflight", 200_000, "call", least=FLIGHT_CALLERS),
     _tree("tree_none"),
     _tree("tree_none_taskgroup"),
     _tree("tree_io"),
@@ -111,10 +141,14 @@ def picks(width: int, n: int) -> list[int]:
     return random.Random(width).choices(range(width), k=n)
 
 
-def naps(n: int) -> list[float]:
+def naps(n: int, between: tuple[float, float] = NAP_SECONDS) -> list[float]:
     """How long each sleeper sleeps; all differ, so that no rival gains by sharing a timer."""
     generator = random.Random(n)
-    return [generator.uniform(*NAP_SECONDS) for _ in range(n)]
+    return [generator.uniform(*between) for _ in range(n)]
+
+
+def short_naps(n: int) -> list[float]:
+    return naps(n, SHORT_NAP_SECONDS)
 
 
 def skynet_leaves(n: int) -> int:

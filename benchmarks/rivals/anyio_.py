@@ -18,6 +18,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from benchmarks import echo
 from benchmarks.measure import AsyncWorkload, Result, bind, per_item, rss, since
+from benchmarks.rivals import anyio_locks
 from benchmarks.workloads import (
     FANIN_BUFFER,
     MPMC_BUFFER,
@@ -315,5 +316,6 @@ WORKLOADS = bind(
         "skynet": skynet,
         "sleepers": sleepers,
         "fairness": fairness,
+        **anyio_locks.COROUTINES,
     },
 )

@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from functools import partial
 from time import perf_counter, process_time
 
-from benchmarks import echo, servers, trees
+from benchmarks import echo, programs, trees
 from benchmarks.measure import AsyncWorkload, Result, bind, per_item, rss, since
+from benchmarks.rivals import asyncio_locks
 from benchmarks.workloads import (
     FANIN_BUFFER,
     MPMC_BUFFER,
@@ -272,8 +273,9 @@ COROUTINES: dict[str, AsyncWorkload] = {
     "skynet": skynet,
     "sleepers": sleepers,
     "fairness": fairness,
+    **asyncio_locks.COROUTINES,
     **trees.COROUTINES,
-    **servers.STREAMS,
+    **programs.STREAMS,
 }
 
 WORKLOADS = bind(lambda workload, n: asyncio.run(workload(n)), COROUTINES)

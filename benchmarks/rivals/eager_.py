@@ -10,7 +10,7 @@ from typing import Any
 
 import uvloop
 
-from benchmarks import servers
+from benchmarks import programs
 from benchmarks.measure import AsyncWorkload, Result, bind, since
 from benchmarks.rivals.asyncio_ import COROUTINES
 
@@ -45,5 +45,5 @@ async def eagerly(workload: AsyncWorkload, n: int) -> Result:
 
 
 WORKLOADS = bind(
-    lambda workload, n: uvloop.run(eagerly(workload, n)), COROUTINES | servers.HTTP | {"spawn_join": spawn_join}
+    lambda workload, n: uvloop.run(eagerly(workload, n)), COROUTINES | programs.HTTP | {"spawn_join": spawn_join}
 )

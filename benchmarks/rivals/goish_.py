@@ -8,8 +8,9 @@ from functools import partial
 from time import perf_counter, process_time
 
 import goish
-from benchmarks import echo, servers, trees
+from benchmarks import echo, programs, trees
 from benchmarks.measure import AsyncWorkload, Result, bind, per_item, rss, since
+from benchmarks.rivals import goish_locks
 from benchmarks.workloads import (
     FANIN_BUFFER,
     MPMC_BUFFER,
@@ -302,9 +303,10 @@ _PRIMITIVES = bind(
         "skynet": skynet,
         "sleepers": sleepers,
         "fairness": fairness,
+        **goish_locks.COROUTINES,
     },
 )
 
-_PROGRAMS = bind(as_tasks, trees.COROUTINES | servers.STREAMS | servers.HTTP)
+_PROGRAMS = bind(as_tasks, trees.COROUTINES | programs.STREAMS | programs.HTTP)
 
-WORKLOADS = {**_PRIMITIVES, **_PROGRAMS}
+WORKLOADS = {**_PRIMITIVES, **goish_locks.THREADS, **_PROGRAMS}

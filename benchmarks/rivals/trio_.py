@@ -15,6 +15,7 @@ from trio import CancelScope, MemoryReceiveChannel, MemorySendChannel, open_memo
 
 from benchmarks import echo
 from benchmarks.measure import Result, bind, per_item, rss, since
+from benchmarks.rivals import trio_locks
 from benchmarks.workloads import (
     FANIN_BUFFER,
     MPMC_BUFFER,
@@ -290,5 +291,6 @@ WORKLOADS = bind(
         "skynet": skynet,
         "sleepers": sleepers,
         "fairness": fairness,
+        **trio_locks.COROUTINES,
     },
 )

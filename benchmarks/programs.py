@@ -1,4 +1,4 @@
-"""Servers: programs of asyncio that know nothing of goish, run as they are by all who can run such programs.
+"""Sockets: programs of asyncio that know nothing of goish, run as they are by all who can run such programs.
 
 Packages that only one of them needs are imported in it.
 """
@@ -57,8 +57,8 @@ async def tcp_streams(n: int) -> Result:
 
 
 async def load(port: int, n: int) -> Result:
-    """What the clients of `benchmarks.http_load`, which is a process of its own, make of ``n`` requests."""
-    command = [sys.executable, "-m", "benchmarks.http_load", str(port), str(n)]
+    """What the clients of `benchmarks.servers.load`, which is a process of its own, make of ``n`` requests."""
+    command = [sys.executable, "-m", "benchmarks.servers.load", "http_hello", str(port), str(n)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     output, _ = await asyncio.to_thread(process.communicate)
     result: Result = json.loads(output)

@@ -1,61 +1,84 @@
-"""A server under load: one loop accepts, worker threads serve. A channel of sockets spreads the clients over them."""
+"""A server under load: worker threads, each of which serves many clients at once. By hand, and by net.serve.
 
-import asyncio
-import socket
+A connection belongs to no loop until it is first read or written. So one loop accepts, and a channel hands each
+connection to a worker that has room; from then on it lives on that worker's loop. net.serve does as much, with limits
+and an orderly end; its workers are threads on free-threaded Python, and processes where threads take turns.
+"""
 
 import goish
-from goish import Chan, RecvChan, SendChan, go, go_thread, wait_all
+from goish import Chan, RecvChan, SendChan, go, go_thread, net, wait_all
+from goish.errgroup import Group
 
 WORKERS, CLIENTS_PER_WORKER, VISITORS, VISITS = 2, 100, 40, 10
 
 
-async def serve(client: socket.socket) -> None:
-    reader, writer = await asyncio.open_connection(sock=client)  # a bare socket until now: it belonged to no loop
-    writer.write((await reader.readline()).upper())
-    writer.close()
+async def shout(client: net.Conn) -> None:
+    line = await client.read_until(b"\n")
+    await client.write(line.upper())
 
 
-async def worker(clients: RecvChan[socket.socket]) -> int:
-    """Takes so many clients, serves them on its thread, and ends: the pool gives the thread to the next one."""
-    serving = []
-    async for client in clients:
-        serving.append(go(serve, client))
-        if len(serving) == CLIENTS_PER_WORKER:
-            break
-    await wait_all(*serving)
-    return len(serving)
+# ── by hand ──
 
 
-async def keep_working(clients: RecvChan[socket.socket], taken: list[int]) -> None:
-    while not clients.closed:
-        taken.append(await go_thread(worker, clients))
+async def worker(clients: RecvChan[net.Conn]) -> int:
+    """On a thread, with a loop of its own."""
+    taken = 0
+    async with Group(limit=CLIENTS_PER_WORKER) as serving:
+        async for client in clients:
+            await serving.go(serve, client)  # waits while there are a hundred
+            taken += 1
+    return taken
 
 
-async def accept(listening: socket.socket, clients: SendChan[socket.socket]) -> None:
-    with listening:
-        while True:
-            client, _ = await asyncio.get_running_loop().sock_accept(listening)
-            await clients.send(client)  # waits while all workers have their hands full
+async def serve(client: net.Conn) -> None:
+    async with client:
+        await shout(client)
 
 
-async def visit(port: int) -> None:
+async def accept(listener: net.Listener, clients: SendChan[net.Conn]) -> None:
+    async for client in listener:
+        await clients.send(client)  # waits while all workers have their hands full
+    clients.close()
+
+
+async def by_hand() -> None:
+    clients = Chan[net.Conn]()
+    workers = [go_thread(worker, clients.receiver) for _ in range(WORKERS)]
+    with net.listen("127.0.0.1:0") as listener:
+        accepting = go(accept, listener, clients.sender)
+        await visit_all(listener.addr)
+    await accepting
+    print(f"by hand: {sum(await wait_all(*workers))} clients")
+
+
+# ── by the library ──
+
+
+async def by_the_library() -> None:
+    limit = WORKERS * CLIENTS_PER_WORKER
+    async with net.serve(shout, "127.0.0.1:0", workers=WORKERS, max_conns=limit) as server:
+        print(f"net.serve: {await visit_all(server.addr)} clients")
+
+
+# ── the load ──
+
+
+async def visit_all(address: tuple[str, int] | str) -> int:
+    """How many visits were answered."""
+    return sum(await wait_all(*(go(visit, address) for _ in range(VISITORS))))
+
+
+async def visit(address: tuple[str, int] | str) -> int:
     for _ in range(VISITS):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"hello\n")
-        assert await reader.readline() == b"HELLO\n"
-        writer.close()
+        async with await net.dial(address) as server:
+            await server.write(b"hello\n")
+            assert await server.read_until(b"\n") == b"HELLO\n"
+    return VISITS
 
 
 async def main() -> None:
-    clients, taken = Chan[socket.socket](), list[int]()
-    listening = socket.create_server(("127.0.0.1", 0), backlog=VISITORS)
-    listening.setblocking(False)
-    workers = [go(keep_working, clients.receiver, taken) for _ in range(WORKERS)]
-    go(accept, listening, clients.sender)  # until main is over
-    await wait_all(*(go(visit, listening.getsockname()[1]) for _ in range(VISITORS)))
-    clients.close()
-    await wait_all(*workers)
-    print(f"{sum(taken)} clients, at most {max(taken)} for a worker")
+    await by_hand()
+    await by_the_library()
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
 # The developer's commands. A fresh machine needs python3 (3.11 or later) with pip, make and a C compiler.
 #   make demo      build, install into .venv and run a million goroutines
 #   make test      build and run the tests (ARGS="--slow --million" for all of them)
+#   make tools     install Chromium and nginx, for the tests that want them
 PY ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-CORE := setup.py pyproject.toml $(wildcard goish/_runtime/c/*.h goish/_runtime/*.p[yx][xd] goish/_runtime/*/*.p[yx][xd])
+CORE := setup.py pyproject.toml $(wildcard goish/_runtime/c/*.h goish/_runtime/*.p[yx][xd] goish/_runtime/*/*.p[yx][xd]) \
+	$(wildcard $(patsubst %.pxd,%.p[yx]*,$(wildcard goish/_http/*.pxd)))
 ARGS ?=
 # So that type checkers find it too.
 EDITABLE := --config-settings editable_mode=compat
 
-.PHONY: build install demo test stress histories mutants conformance lint types docs bench debug sanitize clean
+.PHONY: build install demo test pythons tools stress histories mutants conformance lint types docs bench bench-servers debug \
+	sanitize sdist wheels clean
 
 build: $(VENV)/.built
 
@@ -39,6 +42,17 @@ demo: install $(VENV)/.demo
 test: build
 	$(BIN)/python -m tests $(ARGS)
 
+# The whole suite on every Python that goish supports, found on the PATH or by BUILDER, a command that is given a version and
+# prints the path of its interpreter. Hours. Fewer: ARGS="3.12 3.15t --tests=--fast".
+pythons:
+	$(PY) -m tests.pythons $(if $(BUILDER),--builder "$(BUILDER)") $(ARGS)
+
+# From Debian's packages, which takes root. Without them tests are skipped, unless GOISH_REQUIRE="chromium nginx". Debian starts
+# the nginx that it installs.
+tools:
+	command -v chromium && command -v nginx || \
+		{ apt-get update -q && apt-get install -q -y --no-install-recommends chromium nginx; }
+
 # Threads, loops, channels, close, cancel and select at random, for ARGS="--seconds 60".
 stress: build
 	$(BIN)/python -m tests.stress_threads $(ARGS)
@@ -60,6 +74,11 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint $(filter %.pyx %.pxd,$(CORE))
 	$(BIN)/codespell
+	$(BIN)/validate-pyproject pyproject.toml
+	$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema -q --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml
+	$(BIN)/check-jsonschema -q --builtin-schema vendor.readthedocs .readthedocs.yaml
+	$(BIN)/zizmor -q --offline .github
 
 types: build $(VENV)/.types
 	$(BIN)/mypy
@@ -72,6 +91,10 @@ docs: build $(VENV)/.docs
 
 bench: build $(VENV)/.bench
 	$(BIN)/python -m benchmarks.run $(ARGS)
+
+# Servers beside one another, on a CPU of their own: ARGS="--workloads http_hello --rivals goish uvicorn granian".
+bench-servers: build $(VENV)/.bench
+	$(BIN)/python -m benchmarks.servers $(ARGS)
 
 # Invariants checked at every channel operation, no optimisation; then the tests with Python's own checks on.
 debug: $(VENV)/.pip
@@ -86,5 +109,14 @@ sanitize: $(VENV)/.pip
 		$(BIN)/python -X faulthandler -m pytest -q -p no:faulthandler $(ARGS)
 	rm -f $(VENV)/.built $(VENV)/.installed
 
+# The source distribution, in dist/, and the tests run from it: ARGS=--fast.
+sdist: $(VENV)/.package
+	$(BIN)/python -m tests.packages.sdist
+	$(MAKE) -C build/sdist test PY="$(PY)" VENV=.venv ARGS="$(ARGS)"
+
+# A wheel in dist/ for each Python, each tried where there is no compiler: ARGS="3.11 /path/to/python3.14t" for these two.
+wheels: $(VENV)/.package
+	$(BIN)/python -m tests.packages.wheels $(if $(BUILDER),--builder "$(BUILDER)") $(ARGS)
+
 clean:
-	rm -rf build $(VENV) goish/_runtime/core.c goish/_runtime/*.so goish.egg-info
+	rm -rf build dist $(VENV) goish/_runtime/core.c goish/_runtime/*.so goish.egg-info

@@ -1,17 +1,26 @@
-"""The extension module; everything else about the package stands in pyproject.toml.
+"""The extension modules, and the wheel's bill of materials; all else about the package stands in pyproject.toml.
 
 GOISH_DEBUG=1 builds with invariant checks and without optimisation, GOISH_SANITIZE=address (undefined, thread) with
 that sanitizer.
 """
 
+import json
 import os
 import sys
 from glob import glob
+from pathlib import Path
 from shutil import which
 
+import Cython
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
+
+if sys.implementation.name != "cpython":
+    sys.exit(f"goish is an extension for CPython, and this is {sys.implementation.name}, which it does not run on.")
+if sys.platform in ("win32", "cygwin", "emscripten", "wasi"):
+    sys.exit(f"goish runs on Linux and macOS, and not on {sys.platform} (docs/platforms.md says why). WSL is Linux.")
 
 debug = os.environ.get("GOISH_DEBUG") == "1"
 sanitizer = os.environ.get("GOISH_SANITIZE")
@@ -35,6 +44,32 @@ class BuildWithCompiler(build_ext):
         super().build_extension(ext)
 
 
+class WheelWithSbom(bdist_wheel):
+    """Lists what is in the wheel (PEP 770). Nothing is vendored: all but Cython's own C comes from this repository."""
+
+    def write_wheelfile(self, wheelfile_base, *args, **kwargs):
+        super().write_wheelfile(wheelfile_base, *args, **kwargs)
+        name, version = self.distribution.get_name(), self.distribution.get_version()
+        goish = component(name, version, "MIT", f"pkg:pypi/{name}@{version}")
+        cython = component("Cython", Cython.__version__, "Apache-2.0", f"pkg:pypi/cython@{Cython.__version__}")
+        sbom = {
+            "bomFormat": "CycloneDX",
+            "specVersion": "1.6",
+            "version": 1,
+            "metadata": {"component": goish},
+            "components": [cython],
+            "dependencies": [{"ref": goish["bom-ref"], "dependsOn": [cython["bom-ref"]]}],
+        }
+        path = Path(wheelfile_base, "sboms", f"{name}.cdx.json")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(sbom, indent=2) + "\n")
+
+
+def component(name, version, license_id, purl):
+    licenses = [{"license": {"id": license_id}}]
+    return {"type": "library", "bom-ref": purl, "name": name, "version": version, "licenses": licenses, "purl": purl}
+
+
 core = Extension(
     "goish._runtime.core",
     ["goish/_runtime/core.pyx"],
@@ -45,4 +80,32 @@ core = Extension(
     extra_link_args=link_args,
 )
 
-setup(ext_modules=cythonize([core], force=bool(debug or sanitizer)), cmdclass={"build_ext": BuildWithCompiler})
+# What runs for each HTTP request: Python, compiled with the types that the .pxd files beside it declare.
+http = [
+    Extension(
+        f"goish._http.{name}",
+        [f"goish/_http/{name}.py"],
+        depends=glob("goish/_http/*.pxd"),
+        extra_compile_args=compile_args,
+        extra_link_args=link_args,
+    )
+    for name in ("fields", "scan", "head", "parser", "status", "request", "writer", "connection", "mux")
+]
+HTTP_DIRECTIVES = {
+    "language_level": 3,
+    "annotation_typing": False,  # annotations are for type checkers
+    "auto_pickle": False,
+    "embedsignature": True,
+    "embedsignature.format": "clinic",
+    "freethreading_compatible": True,
+}
+
+extensions = [
+    *cythonize([core], force=bool(debug or sanitizer)),
+    *cythonize(http, compiler_directives=HTTP_DIRECTIVES, force=bool(debug or sanitizer)),
+]
+setup(
+    ext_modules=extensions,
+    cmdclass={"build_ext": BuildWithCompiler, "bdist_wheel": WheelWithSbom},
+    options={"build_ext": {"parallel": os.cpu_count()}},
+)

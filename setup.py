@@ -89,7 +89,7 @@ http = [
         extra_compile_args=compile_args,
         extra_link_args=link_args,
     )
-    for name in ("fields", "scan", "head", "parser", "status", "request", "writer", "connection", "mux")
+    for name in ("fields", "scan", "head", "parser", "status", "request", "writer", "shared", "connection", "mux")
 ]
 HTTP_DIRECTIVES = {
     "language_level": 3,

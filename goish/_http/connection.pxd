@@ -1,8 +1,11 @@
+cimport cython
+
 from .head cimport Fields
 from .parser cimport RequestParser
-from .request cimport Request
+from .request cimport Request, new_request
+from .shared cimport Shared
 from .status cimport HeadMaker
-from .writer cimport ResponseWriter
+from .writer cimport ResponseWriter, new_writer
 
 
 cdef class Connection:
@@ -22,6 +25,18 @@ cdef class Connection:
     cdef RequestParser _parser
     cdef Py_ssize_t _received
     cdef Py_ssize_t _served
-    cdef object _shared
+    cdef Shared _shared
     cdef bint _timed
     cdef object _variables
+
+    @cython.locals(fields=Fields, shared=Shared)
+    cdef ResponseWriter _begin(self)
+
+    @cython.locals(fields=Fields)
+    cdef _finish(self, ResponseWriter w, double now)
+
+    cdef _prepare(self, Fields fields)
+
+    cdef _cancel_context(self, cause)
+
+    cdef bint _variables_changed(self) except -1

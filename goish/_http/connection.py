@@ -27,6 +27,7 @@ from .._runtime.core import Conn, Context, RecvChan, conn_watch, current, with_c
 from ..errors import DeadlineExceeded
 from .errors import AbortHandler, BadRequest, BodyTooLarge, ClientDisconnected
 from .fields import Headers
+from .head import Fields
 from .parser import END, NEED_DATA, RequestParser
 from .request import Request, new_request
 from .status import refusal_bytes, status_line
@@ -114,55 +115,67 @@ class Connection:
 
     async def _serve(self) -> None:
         """The path that every request takes."""
-        conn, parser, member, shared = self.conn, self._parser, self._member, self._shared
+        conn, member, shared = self.conn, self._member, self._shared
         handler, time, idle = shared.handler, shared.time, shared.limits.idle_timeout
-        is_stopping, connections, heads = shared.is_stopping, shared.site.connections, self.heads
+        connections = shared.site.connections
         while True:
-            if not parser.buffer:
+            if not self._parser.buffer:
                 data = await conn.read()
                 if not data:
                     return
                 member.stage = ACTIVE
-                parser.feed(data)
-            if parser.next_event() is NEED_DATA and not await self._rest_of_head():
+                self._parser.feed(data)
+            if self._parser.next_event() is NEED_DATA and not await self._rest_of_head():
                 return
-            fields = parser.fields
-            r = self.request = new_request(self, parser, fields)
-            w = new_writer(self, r)
-            self.persists = fields.persistent
-            if fields.has_body or shared.watches or self._timed:
-                self._prepare()
-            if shared.counts_active:
-                shared.enter()
+            w = self._begin()
+            r = self.request
             try:
                 await handler(w, r)
-                if (is_stopping() and not w.head_sent) or (self._body_open and not self._is_drainable()):
-                    self.persists = False
                 now = time()
-                out = w.finish(self.persists and fields.minor == b"1" and r.method != "HEAD", heads, now)
+                out = self._finish(w, now)
             except (Exception, asyncio.CancelledError) as error:
                 await self._failed(w, r, error)
                 return
             finally:
-                if shared.counts_active:
-                    shared.active -= 1
+                if self._shared.counts_active:
+                    self._shared.active -= 1
             self.request = None
             if self._cancel is not None:
                 self._cancel_context(None)
-            if out and (shared.watches or self._timed or not conn.try_write(out)):
+            if out and (self._shared.watches or self._timed or not conn.try_write(out)):
                 await self.send(out)
             self._served += 1
-            shared.requests += 1
-            if shared.logs:
-                shared.log_access(self, r, w.status)
+            self._shared.requests += 1
+            if self._shared.logs:
+                self._shared.log_access(self, r, w.status)
             if (not self.persists or connections.closing or self._body_open) and not await self._goes_on():
                 return
-            if handler is shared.handler and self._variables_changed():
+            if handler is self._shared.handler and self._variables_changed():
                 handler = self._isolated(handler)
-            if not parser.buffer or parser.is_blank():
+            w = r = out = None  # an idle connection keeps nothing of its last request
+            if not self._parser.buffer or self._parser.is_blank():
                 conn.set_read_deadline(None if idle is None else now + idle)
                 member.stage = IDLE
                 member.asked = now
+
+    def _begin(self) -> ResponseWriter:
+        """Behind a head: request and response."""
+        shared, fields = self._shared, self._parser.fields
+        self.request = new_request(self, self._parser, fields)
+        self.persists = fields.persistent
+        if fields.has_body or shared.watches or self._timed:
+            self._prepare(fields)
+        if shared.counts_active:
+            shared.enter()
+        return new_writer(self, self.request)
+
+    def _finish(self, w: ResponseWriter, now: float) -> bytes | list[bytes]:
+        """The handler has returned: what is to be sent yet."""
+        fields = self._parser.fields
+        if (self._shared.is_stopping() and not w.head_sent) or (self._body_open and not self._is_drainable()):
+            self.persists = False
+        is_plain = self.persists and fields.minor == b"1" and self.request.method != "HEAD"
+        return w.finish(is_plain, self.heads, now)
 
     async def _rest_of_head(self) -> bool:
         """Of one that comes in pieces; False: the client has left."""
@@ -195,10 +208,9 @@ class Connection:
         member.stage = ACTIVE
         return True
 
-    def _prepare(self) -> None:
+    def _prepare(self, fields: Fields) -> None:
         """What few requests need: those with a body, and those of a server with limits for the handler."""
-        shared, fields = self._shared, self._parser.fields
-        limits = shared.limits
+        limits = self._shared.limits
         self._body_open = fields.has_body
         self._continues = fields.has_body and fields.expects
         self._received = 0

@@ -15,6 +15,10 @@ cdef class Headers:
     cpdef Headers copy(self)
 
 
+@cython.locals(made=Headers)
+cpdef Headers new_headers()
+
+
 cpdef seal(Headers headers)
 
 
@@ -28,10 +32,11 @@ cpdef str lower_name(name)
 cpdef str check_value(name, value)
 
 
-cpdef bint has_any(Headers headers, frozenset names)
+@cython.locals(name=str)
+cpdef bint has_any(Headers headers, frozenset names) except -1
 
 
-cpdef list entries_of(Headers headers)
+cpdef dict values_by_name(Headers headers)
 
 
 @cython.locals(made=Headers)

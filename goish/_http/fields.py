@@ -234,6 +234,14 @@ def pairs_of(fields: Any) -> Iterable[tuple[str, str]]:
 MutableMapping.register(Headers)  # pyright: ignore
 
 
+def new_headers() -> Headers:
+    """An empty one."""
+    made = Headers.__new__(Headers)
+    made._by_name = {}
+    made._state = OWN
+    return made
+
+
 def seal(headers: Headers) -> None:
     """The head is sent: from now on a change is a RuntimeError."""
     headers._state = SENT
@@ -249,21 +257,19 @@ def view_of(headers: Headers) -> Headers:
 
 def has_any(headers: Headers, names: frozenset[str]) -> bool:
     """Whether one of these names, in lower case, is there."""
-    return not names.isdisjoint(headers._by_name)
-
-
-def entries_of(headers: Headers) -> list[list[str]]:
-    """Of each name: as it was written, and its values."""
-    return list(headers._by_name.values())
+    for name in headers._by_name:  # noqa: SIM110: compiled, it is a loop of C
+        if name in names:
+            return True
+    return False
 
 
 def values_by_name(headers: Headers) -> dict[str, list[str]]:
-    return {entry[0].lower(): entry[1:] for entry in entries_of(headers)}
+    return {entry[0].lower(): entry[1:] for entry in headers._by_name.values()}
 
 
 def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Those of a head that was checked already."""
-    made = Headers()
+    made = new_headers()
     by_name = made._by_name
     for raw_name, raw_value in pairs:
         name, value = raw_name.decode("ascii"), raw_value.decode("latin-1").rstrip(" \t")

@@ -1,6 +1,6 @@
 cimport cython
 
-from .request cimport Request
+from .request cimport Request, raw_path_of
 
 
 cdef class _Node:
@@ -20,4 +20,5 @@ cdef class ServeMux:
     cdef dict _hosts
     cdef dict _literals
 
+    @cython.locals(path=str, found=tuple)
     cpdef tuple handler(self, Request r)

@@ -185,7 +185,7 @@ class ServeMux:
             mux = goish.http.ServeMux()
             mux.handle("/items/{id}", show)
         """
-        path = r.raw_path
+        path = raw_path_of(r)
         if self._literals is not None:
             found = self._literals.get((r.method, path))
             if found is None and r.method == "HEAD":

@@ -1,7 +1,7 @@
 cimport cython
 
 from .head cimport Fields
-from .scan cimport end_of_target, end_of_token
+from .scan cimport end_of_known, end_of_target, end_of_token
 
 cdef int SPACE, SLASH, ZERO
 
@@ -27,8 +27,8 @@ cdef class RequestParser:
     cpdef bint is_blank(self)
 
     @cython.locals(buffer=bytes, block=bytes, raw_method=bytes, minor=bytes, target=str, fields=Fields, at=Py_ssize_t,
-                   space=Py_ssize_t, end=Py_ssize_t, line_end=Py_ssize_t)
+                   space=Py_ssize_t, end=Py_ssize_t, line_end=Py_ssize_t, repeats=bint)
     cpdef next_event(self)
 
 
-cdef bint is_version(bytes buffer, Py_ssize_t at)
+cdef bint is_version(bytes buffer, Py_ssize_t at) except -1

@@ -23,7 +23,7 @@ from .errors import BadRequest
 from .fields import Headers
 from .head import METHODS, Fields, known_method, parse_fields, parse_target, request_line_error
 from .limits import Limits
-from .scan import end_of_target, end_of_token
+from .scan import end_of_known, end_of_target, end_of_token
 from .tables import SLASH, SPACE, ZERO
 
 if TYPE_CHECKING:
@@ -108,9 +108,13 @@ class RequestParser:
         if self._body:
             return self._next_of_body()
         buffer = self.buffer
-        end = buffer.find(b"\r\n\r\n", self._searched)
-        if end < 0:
-            return self._incomplete(buffer)
+        fields = self.fields
+        end = end_of_known(buffer, fields.block)
+        repeats = end >= 0
+        if not repeats:
+            end = buffer.find(b"\r\n\r\n", self._searched)
+            if end < 0:
+                return self._incomplete(buffer)
         space = end_of_token(buffer, 0)
         at = end_of_target(buffer, space + 1)
         if not space or at == space + 1 or buffer[space] != SPACE or not is_version(buffer, at):
@@ -118,13 +122,14 @@ class RequestParser:
         line_end = at + 9  # behind " HTTP/1.1"
         if line_end + 2 > self._longest_line:
             raise too_long(self._limits)
-        raw_method = buffer[:space]
-        self.method = METHODS.get(raw_method) or known_method(raw_method)
+        if space == 3 and buffer.startswith(b"GET"):
+            self.method = "GET"
+        else:
+            raw_method = buffer[:space]
+            self.method = METHODS.get(raw_method) or known_method(raw_method)
         minor = MINORS[buffer[line_end - 1] - ZERO]
-        block = buffer[line_end:end]
-        fields = self.fields
-        if fields.block != block or fields.minor != minor:
-            self.fields = fields = parse_fields(block, minor, self._limits)
+        if not repeats or fields.minor != minor:
+            self.fields = fields = parse_fields(buffer[line_end:end], minor, self._limits)
             self._ask_llhttp(buffer[: end + 4], fields)
         self.target = self.path = target = buffer[space + 1 : at].decode("ascii")
         if buffer[space + 1] != SLASH:

@@ -20,5 +20,8 @@ cdef class Request:
     cdef object _ctx
 
 
+cpdef str raw_path_of(Request r)
+
+
 @cython.locals(r=Request)
 cpdef Request new_request(object connection, RequestParser parser, Fields fields)

@@ -75,14 +75,14 @@ class Request:
     def path(self) -> str:
         """The path, without the query, and with its ``%`` sequences decoded."""
         if self._path is None:
-            path = self._raw_path.partition("?")[0]
+            path = raw_path_of(self)
             self._path = unquote(path) if "%" in path else path
         return self._path
 
     @property
     def raw_path(self) -> str:
         """The path as it came, without the query."""
-        return self._raw_path.partition("?")[0]
+        return raw_path_of(self)
 
     @property
     def query_string(self) -> str:
@@ -253,6 +253,10 @@ class Request:
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target}>"
+
+
+def raw_path_of(r: Request) -> str:
+    return r._raw_path.partition("?")[0] if "?" in r._raw_path else r._raw_path
 
 
 def new_request(connection: Connection, parser: RequestParser, fields: Fields) -> Request:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from .tables import COLON, CR, FIRST_LETTER, IN_TARGET, IN_TOKEN, IN_VALUE, LF, SPECIAL
 
-__all__ = ["end_of_target", "end_of_token", "scan_fields"]
+__all__ = ["end_of_known", "end_of_target", "end_of_token", "scan_fields"]
 
 
 def end_of_token(buffer: bytes, at: int) -> int:
@@ -27,6 +27,20 @@ def end_of_target(buffer: bytes, at: int) -> int:
     while table[buffer[at]]:
         at += 1
     return at
+
+
+def end_of_known(buffer: bytes, block: bytes) -> int:
+    """Where the first head of a buffer ends if its fields are ``block``; otherwise -1, and it has to be searched for.
+
+    A block that has passed every check holds no end of a head, so the end behind it is the first one.
+    """
+    at = 0
+    last = len(buffer) - len(block) - 4
+    while at <= last and buffer[at] != CR:
+        at += 1
+    if at > last or not block or not buffer.startswith(block, at) or not buffer.startswith(b"\r\n\r\n", at + len(block)):
+        return -1
+    return at + len(block)
 
 
 def scan_fields(block: bytes) -> list[tuple[bytes, bytes]] | None:

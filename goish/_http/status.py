@@ -5,15 +5,21 @@ Threads: a HeadMaker is one loop's.
 Not here: which fields a response has (writer.py).
 """
 
+# pyright: reportPrivateUsage=false
+# Functions of this file look into headers.
+
 from __future__ import annotations
 
 import time
 from email.utils import formatdate
 from http import HTTPStatus
 
-from .fields import Headers, entries_of
+from .fields import Headers
 
 __all__ = ["HeadMaker", "field_bytes", "reason_of", "refusal_bytes"]
+
+MOST_LINES = 1000
+LONGEST_LINE = 200
 
 RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}  # by RFC 9110
 REASONS = {status.value: status.phrase for status in HTTPStatus} | RENAMED
@@ -52,8 +58,32 @@ class HeadMaker:
 
 def field_bytes(headers: Headers) -> bytes:
     """The fields, each with its line end."""
-    lines = [f"{entry[0]}: {value}\r\n" for entry in entries_of(headers) for value in entry[1:]]
-    return "".join(lines).encode("latin-1")
+    made = b""
+    for entry in headers._by_name.values():
+        for i in range(1, len(entry)):
+            line = line_of(entry[0], entry[i])
+            made = made + line if made else line
+    return made
+
+
+_lines: dict[str, dict[str, bytes]] = {}  # by name and value, those that went out before: most servers have few
+_remembered = 0
+
+
+def line_of(name: str, value: str) -> bytes:
+    """A field with its line end."""
+    lines = _lines.get(name)
+    line = None if lines is None else lines.get(value)
+    return make_line(name, value) if line is None else line
+
+
+def make_line(name: str, value: str) -> bytes:
+    global _remembered
+    line = f"{name}: {value}\r\n".encode("latin-1")
+    if _remembered < MOST_LINES and len(line) < LONGEST_LINE:
+        _remembered += 1
+        _lines.setdefault(name, {})[value] = line
+    return line
 
 
 def refusal_bytes(begun: bytes, status: int, reason: str) -> bytes:

@@ -1,13 +1,15 @@
 cimport cython
 
-from .fields cimport Headers
+from .fields cimport Headers, has_any, new_headers, seal
 from .request cimport Request
-from .status cimport HeadMaker
+from .status cimport HeadMaker, field_bytes
 
 
 cdef class Done:
     pass
 
+cdef int HELD_BACK, MOST_LENGTHS
+cdef int BUFFERED, COUNTED, CHUNKED, UNTIL_CLOSE, BODILESS, GIVEN, HIJACKED, OVER
 cdef dict _lengths
 cdef Done DONE
 

@@ -22,7 +22,7 @@ from collections.abc import Awaitable, Generator
 from typing import TYPE_CHECKING, Any, Final
 
 from .._runtime.core import Conn
-from .fields import Headers, has_any, seal
+from .fields import Headers, has_any, new_headers, seal
 from .status import HeadMaker, field_bytes
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class ResponseWriter:
     def headers(self) -> Headers:
         """The fields of the head; they can be set until the head is sent."""
         if self._headers is None:
-            self._headers = Headers()
+            self._headers = new_headers()
         return self._headers
 
     @property

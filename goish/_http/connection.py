@@ -167,7 +167,7 @@ class Connection:
             self._prepare(fields)
         if shared.counts_active:
             shared.enter()
-        return new_writer(self, self.request)
+        return new_writer(self, self.heads, self.request)
 
     def _finish(self, w: ResponseWriter, now: float) -> bytes | list[bytes]:
         """The handler has returned: what is to be sent yet."""
@@ -175,7 +175,7 @@ class Connection:
         if (self._shared.is_stopping() and not w.head_sent) or (self._body_open and not self._is_drainable()):
             self.persists = False
         is_plain = self.persists and fields.minor == b"1" and self.request.method != "HEAD"
-        return w.finish(is_plain, self.heads, now)
+        return w.finish(is_plain, now)
 
     async def _rest_of_head(self) -> bool:
         """Of one that comes in pieces; False: the client has left."""

@@ -16,10 +16,11 @@ from http import HTTPStatus
 
 from .fields import Headers
 
-__all__ = ["HeadMaker", "field_bytes", "reason_of", "refusal_bytes"]
+__all__ = ["HeadMaker", "reason_of", "refusal_bytes"]
 
 MOST_LINES = 1000
 LONGEST_LINE = 200
+MOST_LENGTHS = 4096
 
 RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}  # by RFC 9110
 REASONS = {status.value: status.phrase for status in HTTPStatus} | RENAMED
@@ -35,16 +36,19 @@ def status_line(status: int) -> bytes:
 
 
 class HeadMaker:
-    """The beginnings of heads: status line and Date, made once a second."""
+    """Makes heads of parts that it keeps, since those of most responses are those of others."""
 
-    __slots__ = ("_begun", "_renew_at")
+    __slots__ = ("_begun", "_lengths", "_lines", "_renew_at", "_remembered")
 
     def __init__(self) -> None:
         self._begun: dict[int, bytes] = {}
         self._renew_at = 0.0
+        self._lines: dict[str, dict[str, bytes]] = {}  # by name and value
+        self._remembered = 0  # lines
+        self._lengths: dict[int, bytes] = {}
 
     def begin(self, status: int, now: float) -> bytes:
-        """Status line and Date. ``now``: the loop's time."""
+        """Status line and Date, which are made once a second. ``now``: the loop's time."""
         if now >= self._renew_at:
             wall = time.time()
             self._begun.clear()
@@ -55,35 +59,38 @@ class HeadMaker:
             begun = self._begun[status] = status_line(status) + f"Date: {date}\r\n".encode()
         return begun
 
+    def fields(self, headers: Headers) -> bytes:
+        """The fields, each with its line end."""
+        made = b""
+        for entry in headers._by_name.values():
+            for i in range(1, len(entry)):
+                line = self._line(entry[0], entry[i])
+                made = made + line if made else line
+        return made
 
-def field_bytes(headers: Headers) -> bytes:
-    """The fields, each with its line end."""
-    made = b""
-    for entry in headers._by_name.values():
-        for i in range(1, len(entry)):
-            line = line_of(entry[0], entry[i])
-            made = made + line if made else line
-    return made
+    def _line(self, name: str, value: str) -> bytes:
+        lines = self._lines.get(name)
+        line = None if lines is None else lines.get(value)
+        return self._make_line(name, value) if line is None else line
 
+    def _make_line(self, name: str, value: str) -> bytes:
+        line = f"{name}: {value}\r\n".encode("latin-1")
+        if len(line) < LONGEST_LINE:
+            if self._remembered == MOST_LINES:  # as where each response has a value of its own
+                self._lines.clear()
+                self._remembered = 0
+            self._remembered += 1
+            self._lines.setdefault(name, {})[value] = line
+        return line
 
-_lines: dict[str, dict[str, bytes]] = {}  # by name and value, those that went out before: most servers have few
-_remembered = 0
-
-
-def line_of(name: str, value: str) -> bytes:
-    """A field with its line end."""
-    lines = _lines.get(name)
-    line = None if lines is None else lines.get(value)
-    return make_line(name, value) if line is None else line
-
-
-def make_line(name: str, value: str) -> bytes:
-    global _remembered
-    line = f"{name}: {value}\r\n".encode("latin-1")
-    if _remembered < MOST_LINES and len(line) < LONGEST_LINE:
-        _remembered += 1
-        _lines.setdefault(name, {})[value] = line
-    return line
+    def length_and_end(self, size: int) -> bytes:
+        """The last field of a head, and its end."""
+        made = self._lengths.get(size)
+        if made is None:
+            made = b"Content-Length: %d\r\n\r\n" % size
+            if size < MOST_LENGTHS:
+                self._lengths[size] = made
+        return made
 
 
 def refusal_bytes(begun: bytes, status: int, reason: str) -> bytes:

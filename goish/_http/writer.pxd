@@ -2,21 +2,21 @@ cimport cython
 
 from .fields cimport Headers, has_any, new_headers, seal
 from .request cimport Request
-from .status cimport HeadMaker, field_bytes
+from .status cimport HeadMaker
 
 
 cdef class Done:
     pass
 
-cdef int HELD_BACK, MOST_LENGTHS
+cdef int HELD_BACK
 cdef int BUFFERED, COUNTED, CHUNKED, UNTIL_CLOSE, BODILESS, GIVEN, HIJACKED, OVER
-cdef dict _lengths
 cdef Done DONE
 
 
 @cython.freelist(64)
 cdef class ResponseWriter:
     cdef object _connection
+    cdef HeadMaker _heads
     cdef Request _request
     cdef Headers _headers
     cdef int _status
@@ -25,12 +25,9 @@ cdef class ResponseWriter:
     cdef bytes _held
     cdef object _left
 
-    cpdef object finish(self, bint is_plain, HeadMaker heads, double now)
-
-
-@cython.locals(made=bytes)
-cdef bytes length_and_end(Py_ssize_t size)
+    @cython.locals(heads=HeadMaker)
+    cpdef object finish(self, bint is_plain, double now)
 
 
 @cython.locals(w=ResponseWriter)
-cpdef ResponseWriter new_writer(object connection, Request request)
+cpdef ResponseWriter new_writer(object connection, HeadMaker heads, Request request)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._runtime.core import Conn
 from .fields import Headers, has_any, new_headers, seal
-from .status import HeadMaker, field_bytes
+from .status import HeadMaker
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["ResponseWriter", "new_writer"]
 
 HELD_BACK = 16384
-MOST_LENGTHS = 4096
 HEAD_CHANGING: Final = frozenset(("connection", "content-length", "date", "transfer-encoding"))  # else all is added
 WITHOUT_BODY: Final = frozenset((204, 304))
 
@@ -87,9 +86,10 @@ class ResponseWriter:
             writer.close()
     """
 
-    __slots__ = ("_connection", "_given", "_headers", "_held", "_left", "_mode", "_request", "_status")
+    __slots__ = ("_connection", "_given", "_headers", "_heads", "_held", "_left", "_mode", "_request", "_status")
 
     _connection: Connection
+    _heads: HeadMaker
     _request: Request
     _headers: Headers | None
     _status: int  # 0: none was set
@@ -142,7 +142,7 @@ class ResponseWriter:
         if status == 101:
             raise ValueError("101 is the answer of a handler that takes the connection over: w.hijack()")
         if self._request.http_version == "1.1":  # an older client takes it for the response
-            fields = b"" if self._headers is None else field_bytes(self._headers)
+            fields = b"" if self._headers is None else self._heads.fields(self._headers)
             self._connection.inform(status, fields)
 
     # ── the body ──
@@ -273,7 +273,7 @@ class ResponseWriter:
             if "Date" in headers:
                 begun = begun[: begun.index(b"\r\n") + 2]
             seal(headers)
-            fields = field_bytes(headers)
+            fields = self._heads.fields(headers)
         if not connection.persists:
             if headers is None or "Connection" not in headers:
                 framing += b"Connection: close\r\n"
@@ -281,7 +281,7 @@ class ResponseWriter:
             framing += b"Connection: keep-alive\r\n"
         return b"%b%b%b\r\n" % (begun, fields, framing)
 
-    def finish(self, is_plain: bool, heads: HeadMaker, now: float) -> bytes | list[bytes]:
+    def finish(self, is_plain: bool, now: float) -> bytes | list[bytes]:
         """What is to be sent yet, as the handler has returned; b"": nothing.
 
         ``is_plain``: neither the request nor the connection asks for anything special. ``now``: the loop's time.
@@ -296,10 +296,11 @@ class ResponseWriter:
         elif has_any(headers, HEAD_CHANGING):
             return self._finish_whole()
         else:
-            fields = field_bytes(headers)
+            fields = self._heads.fields(headers)
         self._mode = OVER
+        heads = self._heads
         begun = heads.begin(self._status or 200, now)
-        return b"".join((begun, fields, length_and_end(len(self._held)), self._held))
+        return b"".join((begun, fields, heads.length_and_end(len(self._held)), self._held))
 
     def _insides(self) -> tuple[Connection, Fields]:
         """For a bridge: the connection, and the fields of the request."""
@@ -389,28 +390,16 @@ class ResponseWriter:
         await self.write(data)
 
 
-def new_writer(connection: Connection, request: Request) -> ResponseWriter:
+def new_writer(connection: Connection, heads: HeadMaker, request: Request) -> ResponseWriter:
     w = ResponseWriter.__new__(ResponseWriter)
     w._connection = connection
+    w._heads = heads
     w._request = request
     w._headers = None
     w._status = 0
     w._mode = BUFFERED
     w._held = b""
     return w
-
-
-_lengths: dict[int, bytes] = {}
-
-
-def length_and_end(size: int) -> bytes:
-    """The last field of a head, and its end."""
-    made = _lengths.get(size)
-    if made is None:
-        made = b"Content-Length: %d\r\n\r\n" % size
-        if size < MOST_LENGTHS:
-            _lengths[size] = made
-    return made
 
 
 def framed(data: bytes) -> list[bytes]:

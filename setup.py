@@ -80,8 +80,8 @@ core = Extension(
     extra_link_args=link_args,
 )
 
-# What runs for each HTTP request: Python, compiled with the types that the .pxd files beside it declare. Most of that code sees
-# to errors, and is made small: 14 % less to download, for 0.7 % more instructions of a request.
+# What runs for each HTTP request: Python, compiled with the types that the .pxd files beside it declare. Most of that
+# code sees to errors, and is made small: 14 % less to download, for 0.7 % more instructions of a request.
 http_args = [*compile_args]
 if sys.platform == "linux" and not debug:
     http_args += ["-O2", "--param", "builtin-expect-probability=100"]

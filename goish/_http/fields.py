@@ -257,8 +257,8 @@ def view_of(headers: Headers) -> Headers:
 
 def has_any(headers: Headers, names: frozenset[str]) -> bool:
     """Whether one of these names, in lower case, is there."""
-    for name in headers._by_name:  # noqa: SIM110: compiled, it is a loop of C
-        if name in names:
+    for name in headers._by_name:  # noqa: SIM110
+        if name in names:  # compiled, a loop of C
             return True
     return False
 

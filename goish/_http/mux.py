@@ -31,7 +31,7 @@ from .pattern import (
     parse_pattern,
 )
 from .replies import method_not_allowed, not_found, redirection
-from .request import Request
+from .request import Request, raw_path_of
 from .writer import ResponseWriter
 
 __all__ = ["ServeMux"]

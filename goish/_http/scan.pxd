@@ -12,7 +12,7 @@ cpdef Py_ssize_t end_of_token(bytes buffer, Py_ssize_t at) except -1
 cpdef Py_ssize_t end_of_target(bytes buffer, Py_ssize_t at) except -1
 
 
-@cython.locals(at=Py_ssize_t, last=Py_ssize_t)
+@cython.locals(at=Py_ssize_t, last=Py_ssize_t, end=Py_ssize_t, repeats=bint)
 cpdef Py_ssize_t end_of_known(bytes buffer, bytes block) except -2
 
 

@@ -38,9 +38,9 @@ def end_of_known(buffer: bytes, block: bytes) -> int:
     last = len(buffer) - len(block) - 4
     while at <= last and buffer[at] != CR:
         at += 1
-    if at > last or not block or not buffer.startswith(block, at) or not buffer.startswith(b"\r\n\r\n", at + len(block)):
-        return -1
-    return at + len(block)
+    end = at + len(block)
+    repeats = at <= last and block and buffer.startswith(block, at) and buffer.startswith(b"\r\n\r\n", end)
+    return end if repeats else -1
 
 
 def scan_fields(block: bytes) -> list[tuple[bytes, bytes]] | None:

@@ -38,7 +38,7 @@ def status_line(status: int) -> bytes:
 class HeadMaker:
     """Makes heads of parts that it keeps, since those of most responses are those of others."""
 
-    __slots__ = ("_begun", "_lengths", "_lines", "_renew_at", "_remembered")
+    __slots__ = ("_begun", "_lengths", "_lines", "_remembered", "_renew_at")
 
     def __init__(self) -> None:
         self._begun: dict[int, bytes] = {}

@@ -29,11 +29,11 @@ cdef class Connection:
     cdef bint _timed
     cdef object _variables
 
-    @cython.locals(fields=Fields, shared=Shared)
-    cdef ResponseWriter _begin(self)
+    @cython.locals(fields=Fields, shared=Shared, r=Request)
+    cdef Request _begin(self)
 
     @cython.locals(fields=Fields)
-    cdef _finish(self, ResponseWriter w, double now)
+    cdef _finish(self, ResponseWriter w, Request r, double now)
 
     cdef _prepare(self, Fields fields)
 

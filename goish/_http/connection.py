@@ -127,12 +127,12 @@ class Connection:
                 self._parser.feed(data)
             if self._parser.next_event() is NEED_DATA and not await self._rest_of_head():
                 return
-            w = self._begin()
-            r = self.request
+            r = self._begin()
+            w = new_writer(self, self.heads, r)
             try:
                 await handler(w, r)
                 now = time()
-                out = self._finish(w, now)
+                out = self._finish(w, r, now)
             except (Exception, asyncio.CancelledError) as error:
                 await self._failed(w, r, error)
                 return
@@ -152,29 +152,29 @@ class Connection:
                 return
             if handler is self._shared.handler and self._variables_changed():
                 handler = self._isolated(handler)
-            w = r = out = None  # an idle connection keeps nothing of its last request
+            del w, r, out  # an idle connection keeps nothing of its last request
             if not self._parser.buffer or self._parser.is_blank():
                 conn.set_read_deadline(None if idle is None else now + idle)
                 member.stage = IDLE
                 member.asked = now
 
-    def _begin(self) -> ResponseWriter:
-        """Behind a head: request and response."""
+    def _begin(self) -> Request:
+        """Behind a head: what it asks for."""
         shared, fields = self._shared, self._parser.fields
-        self.request = new_request(self, self._parser, fields)
+        r = self.request = new_request(self, self._parser, fields)
         self.persists = fields.persistent
         if fields.has_body or shared.watches or self._timed:
             self._prepare(fields)
         if shared.counts_active:
             shared.enter()
-        return new_writer(self, self.heads, self.request)
+        return r
 
-    def _finish(self, w: ResponseWriter, now: float) -> bytes | list[bytes]:
+    def _finish(self, w: ResponseWriter, r: Request, now: float) -> bytes | list[bytes]:
         """The handler has returned: what is to be sent yet."""
         fields = self._parser.fields
         if (self._shared.is_stopping() and not w.head_sent) or (self._body_open and not self._is_drainable()):
             self.persists = False
-        is_plain = self.persists and fields.minor == b"1" and self.request.method != "HEAD"
+        is_plain = self.persists and fields.minor == b"1" and r.method != "HEAD"
         return w.finish(is_plain, now)
 
     async def _rest_of_head(self) -> bool:

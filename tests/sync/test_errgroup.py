@@ -177,18 +177,24 @@ def test_a_cancelled_group_lets_a_thread_go_that_waits_for_a_slot() -> None:
 
 
 async def test_a_member_or_body_that_waits_for_a_slot_of_its_cancelled_group_is_cancelled(spawn: Spawn) -> None:
+    waiting: list[str] = []
     ends: list[object] = []
 
-    async def start(g: Group) -> None:
+    async def start(g: Group, who: str) -> None:
+        waiting.append(who)
         ends.append(await outcome(g.go(forever)))
 
-    async def block() -> None:
-        async with Group(limit=1) as g:
-            await g.go(start, g)
-            asyncio.get_running_loop().call_later(0.001, g.cancel)
-            await start(g)
+    async def block(g: Group) -> None:
+        async with g:
+            await g.go(start, g, "member")
+            await start(g, "body")
 
-    await spawn(block)
+    group = Group(limit=1)
+    blocked = spawn(block, group)
+    await until(lambda: len(waiting) == 2)
+    assert ends == []
+    group.cancel()
+    await blocked
     assert ends == [asyncio.CancelledError] * 2
 
 

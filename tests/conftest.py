@@ -29,6 +29,7 @@ import time
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
+import hypothesis
 import pytest
 from helpers import HANGS, LOOPS, REAL_LOOPS, SEED, patience, unhurried
 from parties import until
@@ -43,6 +44,10 @@ Handle = Goroutine[Any] | asyncio.Task[Any]
 ROLES = ("goroutine", "task", "mixed")
 LOOP_AND_ROLE = re.compile(rf"\b({'|'.join(REAL_LOOPS)})\b|\b({'|'.join(ROLES)})\b")
 DRIVERS = ("drive", "run", "run_foreign", "virtual")
+
+# Its deadline and its check for what is drawn slowly go by the wall clock.
+hypothesis.settings.register_profile("goish", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("goish")
 
 FAILED = pytest.StashKey[bool]()
 STDERR = pytest.StashKey[int]()
@@ -289,7 +294,7 @@ def no_leak(request: pytest.FixtureRequest) -> Generator[None]:
     yield
     if request.node.stash.get(FAILED, False) or request.node.get_closest_marker("leaves_goroutines"):
         return
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while (left := goish.num_goroutine()) > 0 and time.monotonic() < deadline:
         time.sleep(0.002)  # a worker tells who waits for a call before it counts the call off
     assert left == 0, f"{left} goroutines left behind: {goish.runtime.goroutines()}"

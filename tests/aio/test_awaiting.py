@@ -365,6 +365,7 @@ async def test_wait_for_gives_the_result_or_times_out_in_order(drive: Citizen) -
     log: list[str] = []
 
     async def slow() -> None:
+        log.append("began")
         try:
             await forever()
         finally:
@@ -374,8 +375,10 @@ async def test_wait_for_gives_the_result_or_times_out_in_order(drive: Citizen) -
     async def body() -> None:
         assert await asyncio.wait_for(give(5), LONG) == 5
         assert await asyncio.wait_for(give(6), None) == 6
+        late = asyncio.ensure_future(slow())
+        await until(lambda: log)
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(slow(), 0.001)
+            await asyncio.wait_for(late, 0.001)
         log.append("timed out")
         this: Any = asyncio.current_task()
         assert this.cancelling() == 0
@@ -383,7 +386,7 @@ async def test_wait_for_gives_the_result_or_times_out_in_order(drive: Citizen) -
         await turn()
 
     await drive.spawn(body)
-    assert log == ["cleaned", "timed out"]
+    assert log == ["began", "cleaned", "timed out"]
 
 
 async def test_timeouts_nest_and_only_the_expired_one_speaks(drive: Citizen) -> None:
@@ -564,7 +567,7 @@ async def test_cancel_of_a_wait_for_a_thread_does_not_wait_for_the_thread(drive:
 
     def work() -> None:
         started.set()
-        release.wait(20)
+        release.wait(100)
 
     g = drive.spawn(asyncio.to_thread, work)
     try:

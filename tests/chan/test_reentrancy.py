@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
+from alarms import alarms
 from helpers import outcome, settle, waiting
 
 from goish import Chan, PriorityChan, SendOnClosed, chan, go, gosched, select, try_select
@@ -208,7 +209,7 @@ async def test_a_signal_handler_may_use_the_channels_that_are_being_used(spawn: 
     mailbox: Chan[int] = chan(1, overflow="drop_oldest")
     calls = 0
 
-    def handler(signum: int, frame: object) -> None:
+    def handler() -> None:
         nonlocal calls
         calls += 1
         ch.try_send(-calls)
@@ -228,15 +229,10 @@ async def test_a_signal_handler_may_use_the_channels_that_are_being_used(spawn: 
             most = max(most, await mailbox.recv())
         return most
 
-    before = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
-    try:
+    with alarms(handler):
         r = spawn(reader)
         users = [spawn(user, i) for i in range(4)]
         assert await r >= 30
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
     ch.close()
     for u in users:
         with contextlib.suppress(SendOnClosed):

@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from alarms import alarms
 from parties import PATIENCE, until
 
 import goish
@@ -889,8 +890,9 @@ async def test_a_cancelled_scope_raises_the_errors_of_its_calls(start: Any, wher
 async def test_a_timeout_around_a_scope_loses_no_errors(start: Any, where: str) -> None:
     async def body() -> None:
         with pytest.raises(ExceptionGroup) as caught:  # noqa: PT012
-            async with asyncio.timeout(0.1), sync_scope() as scope:
+            async with asyncio.timeout(None) as timeout, sync_scope() as scope:
                 await a_failed_one_and_one_that_waits(scope)
+                timeout.reschedule(asyncio.get_running_loop().time() + 0.01)
                 if where == "body":
                     await asyncio.sleep(PATIENCE)
         assert [type(error) for error in caught.value.exceptions] == [LookupError]
@@ -1038,17 +1040,10 @@ def test_a_token_stops_what_computes() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
 def test_submit_in_a_signal_handler() -> None:
-    import signal
-
     pendings: list[Any] = []
-    before = signal.signal(signal.SIGALRM, lambda *_: pendings.append(submit(int)))
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    with alarms(lambda: pendings.append(submit(int))):
         while len(pendings) < 50:
             sync(submit(int))
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
     assert sum(sync_all(*pendings)) == 0
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from helpers import FREE_THREADED, REAL_LOOPS
+from helpers import ENDS, FREE_THREADED, REAL_LOOPS
 from parties import PATIENCE, until
 
 import goish
@@ -1077,10 +1077,15 @@ def test_a_plain_call_that_failed_and_is_held_is_told_of(
 
 
 def test_one_that_was_seen_to_is_not_told_of(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(panics, "REMIND_AFTER", 0.5)
-    for _ in range(20):
+    until(lambda: not panics._reminding)
+    seen_to = threading.Event()
+    monkeypatch.setattr(panics, "REMIND_AFTER", 0.0)
+    monkeypatch.setattr(panics, "_wait", lambda _: seen_to.wait(PATIENCE))
+    held = [goish.parallel.submit(divmod, 1, 0) for _ in range(20)]
+    for one in held:
         with pytest.raises(ZeroDivisionError):
-            goish.parallel.sync(goish.parallel.submit(divmod, 1, 0))
+            goish.parallel.sync(one)
+    seen_to.set()
     until(lambda: not panics._reminding)
     assert not caplog.records
 
@@ -1091,7 +1096,7 @@ def test_one_that_was_seen_to_is_not_told_of(caplog: pytest.LogCaptureFixture, m
 @pytest.mark.skipif(not FREE_THREADED, reason="this Python has the GIL")
 def test_goish_does_not_bring_the_gil_back() -> None:
     program = "import sys, goish; assert not sys._is_gil_enabled()"
-    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=ENDS)
 
 
 async def test_a_call_is_begun_on_a_worker_whose_goroutines_are_always_ready() -> None:

@@ -7,12 +7,12 @@ import contextlib
 import gc
 import itertools
 import random
-import signal
 import threading
 import time
 from typing import Any
 
 import pytest
+from alarms import alarms
 from helpers import LOOPS, REAL_LOOPS, assert_conserved
 from parties import KINDS, PATIENCE, Party, until
 
@@ -490,16 +490,8 @@ def test_signal_handler_at_a_kilohertz_uses_the_channel_that_is_waited_on() -> N
     sent = itertools.count()
     lost = 0
 
-    def handler(*_: object) -> None:
-        ch.try_send(next(sent))
-
-    before = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
-    try:
+    with alarms(lambda: ch.try_send(next(sent))):
         got = [ch.recv_blocking(PATIENCE) for _ in range(300)]
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
     assert got == sorted(set(got)), lost
     ch.close()
     assert ch.try_recv_ok() is not EMPTY

@@ -632,7 +632,7 @@ async def test_cancelled_scope_waits_for_the_thread_or_abandons_it(drive: Citize
 
     def work() -> None:
         started.set()
-        release.wait(20)
+        release.wait(100)
 
     async def body(abandon: bool) -> bool:
         with CancelScope() as scope:

@@ -22,7 +22,7 @@ from goish._runtime.core import scheduler_for
 from goish.runtime import goroutines
 
 LONG = 3600.0
-PATIENCE = 20.0  # seconds that only a hanging thread takes
+PATIENCE = 100.0  # seconds that only a hanging thread takes
 
 NewLoop = Callable[[], asyncio.AbstractEventLoop]
 

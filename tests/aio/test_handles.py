@@ -23,7 +23,7 @@ from helpers import settle
 from goish import chan, go
 from goish.loops import _with_clock, task_factory
 
-PATIENCE = 20.0  # seconds that only a hanging thread takes
+PATIENCE = 100.0  # seconds that only a hanging thread takes
 
 
 BASES: dict[str, type[asyncio.AbstractEventLoop]] = {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.Loop}

@@ -27,13 +27,13 @@ import anyio
 import anyio.from_thread
 import anyio.to_thread
 import pytest
-from helpers import LOOPS, REAL_LOOPS, until
+from helpers import ENDS, LOOPS, REAL_LOOPS, until
 
 import goish
 from goish import Goroutine, WaitGroup, chan, current_goroutine, go, select
 
 WAYS = ("run", "asyncio", "tasks", "run-tasks")
-PATIENCE = 60.0  # seconds that no test here needs
+PATIENCE = 100.0  # seconds that no test here needs
 CLIENTS = 20
 HEADERS = "\r\n\r\n"
 
@@ -714,7 +714,7 @@ def test_uvicorn_takes_the_loop_on_its_command_line_and_sigterm_ends_it(starlett
         ) as server:
             answer = asyncio.run(asyncio.wait_for(raw_get(url_of(sock)), PATIENCE))
             server.send_signal(signal.SIGTERM)
-            _, log = server.communicate(timeout=PATIENCE)
+            _, log = server.communicate(timeout=ENDS)
     assert "Goroutine" in answer
     assert "Application shutdown complete" in log
     assert "Error" not in log and "Traceback" not in log
@@ -858,7 +858,7 @@ def pytest_in(directory: Path, plugin: str, conftest: str, tests: str) -> str:
         plugin,
     ]
     env = {**subprocess_env(), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    run = subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, timeout=50, check=False)
+    run = subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, timeout=ENDS, check=False)
     return run.stdout + run.stderr
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from citizens import CONTROL, FACTORY, awaiting, citizens, fail, forever, give
-from helpers import LOOPS, REAL_LOOPS, settle, turn
+from helpers import ENDS, LOOPS, REAL_LOOPS, settle, turn
 
 import goish
 from goish import Goroutine, chan, go, gosched
@@ -196,7 +196,7 @@ def test_pytest_asyncio_runs_tests_on_it(tmp_path: Path, scope: str) -> None:
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=ENDS,
         check=False,
     )
     assert "1 failed, 3 passed" in result.stdout, result.stdout + result.stderr
@@ -871,7 +871,7 @@ async def test_task_of_another_loop_is_refused_while_it_runs_and_told_when_it_is
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        assert started.wait(20)
+        assert started.wait(100)
         waiter = asyncio.create_task(awaiting(tasks[0]))
         await settle()
         refused = waiter.done()

@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
-from helpers import outcome, settle
+from helpers import ENDS, outcome, settle
 
 from goish import EMPTY, Chan, Goroutine, Op, PriorityChan, chan, go, select
 
@@ -142,7 +142,7 @@ print("done")
 @pytest.mark.parametrize("nest", NESTS)
 def test_a_deep_nest_is_freed_without_recursion(nest: str) -> None:
     code = "import threading\nfrom goish import *\n" + textwrap.dedent(NESTS[nest]) + FREED
-    done = subprocess.run([sys.executable, "-Wignore", "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-Wignore", "-c", code], capture_output=True, text=True, timeout=ENDS)
     assert (done.returncode, done.stdout, done.stderr) == (0, "freed\ndone\n", "")
 
 

@@ -8,6 +8,7 @@ import textwrap
 from typing import Any
 
 import pytest
+from helpers import ENDS
 
 import goish
 from goish import chan, context, signal
@@ -24,7 +25,7 @@ from goish.errors import *
 from signal import SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2
 
 signals.signal(SIGINT, signals.default_int_handler)
-PATIENCE = 30
+PATIENCE = 100
 
 def send(number):
     os.kill(os.getpid(), number)
@@ -36,7 +37,7 @@ def say(*words):
 
 def outcome(program: str, loop: Any = "asyncio") -> tuple[int, list[str], str]:
     code = HEAD + textwrap.dedent(program).replace("LOOP", repr(loop))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=ENDS)
     return done.returncode, done.stdout.splitlines(), done.stderr
 
 

@@ -35,6 +35,7 @@ SEED = pytest.StashKey[int]()  # in the stash of pytest's config: what all rando
 
 TURNS = 6  # more than the longest chain of wake-ups that a single event starts in these tests
 HANGS = 180.0  # seconds: no test takes as long, but for those that are marked
+ENDS = 150.0  # seconds in which a program has ended that a test runs; less than that, so what it has said is shown
 PATIENCE = 20_000  # turns in which nothing happens, after which something that should have happened will not
 
 

@@ -21,7 +21,7 @@ import goish
 from goish import Chan, Goroutine, Op, WaitGroup
 
 KINDS = ("goroutine", "task", "thread")
-PATIENCE = 30.0  # seconds that only a hanging thread takes
+PATIENCE = 100.0  # seconds that only a hanging thread takes, also where twenty others want the CPU
 
 
 class Party:

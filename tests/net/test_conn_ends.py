@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from helpers import in_one_callback, outcome, settle, until
+from helpers import ENDS, in_one_callback, outcome, settle, until
 from wires import bare, connected, receive, reset, send, wired
 
 import goish
@@ -358,7 +358,7 @@ PROGRAMS = {
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_ends_without_harm(name: str) -> None:
     program = "import asyncio\n" + textwrap.dedent(PROGRAMS[name])
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=ENDS)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[0] in ("over", "parent's still")
     assert not done.stderr

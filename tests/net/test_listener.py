@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import outcome, settle, until
+from helpers import ENDS, outcome, settle, until
 
 from goish import WaitGroup, chan, go_thread, select
 from goish._net import listener as listener_module
@@ -456,13 +456,13 @@ def test_a_server_without_file_descriptors_goes_on_when_some_are_free(loop: str)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None and server.stderr is not None
         port = int(server.stdout.readline())
-        clients = [socket.create_connection(("127.0.0.1", port), timeout=150) for _ in range(100)]
+        clients = [socket.create_connection(("127.0.0.1", port), timeout=ENDS) for _ in range(100)]
         for client in clients:
             client.sendall(b"x")
         for client in clients:
             assert client.recv(1) == b"x"
             client.close()
-        told, logged = server.communicate(timeout=150)
+        told, logged = server.communicate(timeout=ENDS)
     assert (server.returncode, told.strip()) == (0, "True"), logged
     assert "Too many open files" in logged
 

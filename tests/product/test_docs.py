@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import ENDS
 from public import MODULES
 from virtual_clock import be_patient
 
@@ -97,7 +98,7 @@ class Snippet:
             if f"import {name}" in self.source or f"from {name}" in self.source:
                 pytest.importorskip(name)
         file.write_text(self.source)
-        run = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, timeout=100, check=False)
+        run = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, timeout=ENDS, check=False)
         assert run.returncode == 0, run.stderr
         return run.stdout
 

@@ -11,6 +11,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from helpers import ENDS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PATIENT = Path(__file__).parents[1] / "kit" / "virtual_clock.py"
@@ -115,7 +116,7 @@ job 9: 81
 def run_example(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     clock = [str(PATIENT)] if name in TIMED else []
     command = [sys.executable, *clock, str(EXAMPLES / name), *arguments]
-    return subprocess.run(command, cwd=EXAMPLES.parent, capture_output=True, text=True, timeout=50, check=False)
+    return subprocess.run(command, cwd=EXAMPLES.parent, capture_output=True, text=True, timeout=ENDS, check=False)
 
 
 # These run until they are told to end: test_server_examples.py.

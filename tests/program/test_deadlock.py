@@ -47,7 +47,7 @@ def nothing_left_over() -> None:
     goish.parallel.set_default_executor(None)
     for thread in threading.enumerate():
         if thread is not threading.main_thread():
-            thread.join(10)  # asyncio does not wait for the threads that have watched its subprocesses
+            thread.join(100)  # asyncio does not wait for the threads that have watched its subprocesses
     assert threading.active_count() == 1, "a thread that an earlier test left behind could wake a goroutine"
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from helpers import waiting
+from helpers import ENDS, waiting
 from parties import until
 from virtual_clock import VirtualClockLoop
 
@@ -92,7 +92,9 @@ def test_exit_code_is_2_and_nothing_is_printed_twice(loop: Any) -> None:
 
         goish.run(main, loop={loop!r})
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=ENDS
+    )
     assert done.returncode == 2
     assert done.stderr.count("ValueError: broken") == 2  # the head line and the end of the traceback
     assert done.stdout == ""
@@ -472,7 +474,7 @@ def test_panic_ends_the_program_whatever_standard_error_is(state: str, loop: Any
         {UNWRITABLE[state]}
         goish.run(main, loop={loop!r})
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], stdout=-1, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], stdout=-1, text=True, timeout=ENDS)
     assert done.returncode == 2
     said = done.stdout.splitlines()
     assert "main was cancelled" in said

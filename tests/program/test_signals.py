@@ -10,6 +10,7 @@ import textwrap
 from typing import Any
 
 import pytest
+from helpers import ENDS
 
 pytestmark = [
     pytest.mark.parametrize("loop", ["asyncio", "uvloop"]),
@@ -35,7 +36,7 @@ def say(text):
 def outcome(program: str, loop: Any) -> tuple[int, list[str], str]:
     """Exit code, lines of standard output, standard error of a program that defines main()."""
     code = HEAD + textwrap.dedent(program).replace("LOOP", repr(loop))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=ENDS)
     return done.returncode, done.stdout.split("\n")[:-1], done.stderr
 
 

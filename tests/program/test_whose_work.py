@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from helpers import ENDS
 from parties import PATIENCE, until
 
 import goish
@@ -271,7 +272,9 @@ def test_the_exit_code_is_that_of_the_call(ends: str, code: int) -> None:
 
         goish.run(main)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=ENDS
+    )
     # CPython ends by the signal itself where there is one.
     assert done.returncode == code or (code == 130 and done.returncode == -signal.SIGINT), done.stderr
 

@@ -12,6 +12,7 @@ import textwrap
 from typing import Any
 
 import pytest
+from helpers import ENDS
 
 pytestmark = [
     pytest.mark.parametrize("loop", ["asyncio", "uvloop"]),
@@ -91,7 +92,7 @@ def said(program: str, loop: Any) -> list[str]:
     """What a program that says things says."""
     head = HEAD.replace("LOOP", repr(loop)).replace("FACTORY", FACTORIES[loop])
     code = head + textwrap.dedent(program).replace("LOOP", repr(loop)).replace("FACTORY", FACTORIES[loop])
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=ENDS, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.split("\n")[:-1]
 
@@ -285,7 +286,7 @@ def test_a_child_does_not_wait_for_calls_that_its_parent_has_made(loop: Any) -> 
             over.cancel()
 
             def work():
-                for wait in (lambda: runs.result_blocking(timeout=30), lambda: sync(queued), awaited):
+                for wait in (lambda: runs.result_blocking(timeout=100), lambda: sync(queued), awaited):
                     try:
                         wait()
                     except RuntimeError as error:
@@ -305,7 +306,7 @@ def test_a_child_does_not_wait_for_calls_that_its_parent_has_made(loop: Any) -> 
 
             say(forked(work))
             hold.set()
-            say(runs.result_blocking(timeout=30), sync(queued))
+            say(runs.result_blocking(timeout=100), sync(queued))
     """
     assert said(program, loop) == ["ok", "True queued"]
 
@@ -378,7 +379,7 @@ def test_a_child_of_a_goroutine_for_which_a_call_waits_leaves_the_call_and_begin
         def call():
             this = os.getpid()
             try:
-                pid = go(fork).result_blocking(timeout=30)
+                pid = go(fork).result_blocking(timeout=100)
             except RuntimeError:  # of the loop, in whose midst it was
                 assert os.getpid() != this
             if os.getpid() == this:
@@ -388,7 +389,7 @@ def test_a_child_of_a_goroutine_for_which_a_call_waits_leaves_the_call_and_begin
             assert sync(spawn(pow, 2, 3)) == 8
             os._exit(7)
 
-        say(go_thread(call).result_blocking(timeout=30))
+        say(go_thread(call).result_blocking(timeout=100))
     """
     assert said(program, loop) == ["7"]
 

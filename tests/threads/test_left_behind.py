@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from helpers import REAL_LOOPS
+from helpers import ENDS, REAL_LOOPS
 from parties import PATIENCE, until
 
 import goish
@@ -176,7 +176,9 @@ def test_goroutines_that_were_left_hide_no_deadlock(loop: Any) -> None:
 
         goish.run(main, loop={loop!r})
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=ENDS
+    )
     assert done.returncode != 0
     assert "DeadlockError" in done.stderr and "park" in done.stderr
 

@@ -10,7 +10,7 @@ from collections.abc import Generator
 
 import pytest
 from helpers import REAL_LOOPS
-from parties import KINDS, Party, until
+from parties import KINDS, PATIENCE, Party, until
 
 import goish
 from goish import Chan, chan, go_thread
@@ -18,7 +18,7 @@ from goish._runtime.core import set_max_spinners
 from goish._threads.cpus import cpu_count
 from goish.parallel import Executor
 
-ROUNDS = 300
+ROUNDS = 100
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +111,7 @@ def test_a_signal_that_comes_while_one_looks_is_not_lost() -> None:
 
     def briefly_and_for_long(i: int) -> None:
         asked.send_blocking(i)
-        chan().recv_blocking(timeout=30)
+        chan().recv_blocking(timeout=PATIENCE)
 
     try:
         for i in range(50):

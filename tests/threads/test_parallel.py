@@ -48,7 +48,7 @@ def test_reducing_nothing_needs_an_initial_value() -> None:
 
 
 def test_workers_take_part() -> None:
-    meet = threading.Barrier(3, timeout=30)
+    meet = threading.Barrier(3, timeout=PATIENCE)
     with Executor(workers=2) as ex:
         parallel_for(lambda _: meet.wait(), range(3), grain=1, executor=ex)
 

@@ -9,6 +9,7 @@ import textwrap
 from typing import Any
 
 import pytest
+from helpers import ENDS
 
 HEAD = """
 import asyncio, os, sys, threading, time, warnings
@@ -40,7 +41,7 @@ def begin():
 
 def run_program(program: str, code: int = 0) -> Any:
     source = HEAD + textwrap.dedent(program)
-    process = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60)
+    process = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=ENDS)
     assert process.returncode == code, process.stderr
     return process
 
@@ -190,7 +191,7 @@ def test_a_worker_may_fork() -> None:
                 os._exit(0 if current_worker() is None and sync(spawn(int)) == 0 else 1)
             return os.waitpid(pid, 0)[1]
 
-        print(go_thread(fork).result_blocking(timeout=30))
+        print(go_thread(fork).result_blocking(timeout=100))
         """
     assert run_program(program).stdout == "0\n"
 
@@ -302,7 +303,7 @@ def test_in_an_atexit_handler_goish_works_or_says_that_it_is_the_end(used: str) 
             for use in (
                 lambda: run(main),
                 own,
-                lambda: go_thread(int).result_blocking(timeout=60),
+                lambda: go_thread(int).result_blocking(timeout=100),
                 lambda: sync(spawn(int)),
                 lambda: sync(submit(int)),
                 lambda: parallel_map(abs, [-1]),
@@ -319,7 +320,7 @@ def test_in_an_atexit_handler_goish_works_or_says_that_it_is_the_end(used: str) 
             goish.parallel.sync(goish.parallel.submit(int))
         """
     source = f"used = {used!r}\n" + textwrap.dedent(program)
-    process = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60)
+    process = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=ENDS)
     assert (process.returncode, process.stderr) == (0, "")
     lines = process.stdout.split("\n")[:-1]
     assert (lines[:2], len(lines), set(lines[2:]) <= {"well", "the end"}) == (["kept", "sent"], 8, True)
@@ -374,7 +375,7 @@ def test_as_long_as_no_thread_can_be_had_each_call_says_so() -> None:
             except RuntimeError as error:
                 print(error)
         threading.Thread.start = start
-        print(sync(submit(int), timeout=10), num_goroutine())
+        print(sync(submit(int), timeout=100), num_goroutine())
         """
     process = run_program(program)
     assert process.stdout.splitlines() == ["can't start new thread"] * 6 + ["0 0"]
@@ -388,12 +389,12 @@ def test_a_function_that_gives_a_coroutine_fails_where_no_loop_can_be_had() -> N
         sync(submit(int))
         start, threading.Thread.start = threading.Thread.start, None
         try:
-            go_thread(lambda: body()).result_blocking(timeout=10)
+            go_thread(lambda: body()).result_blocking(timeout=100)
         except TypeError:
             print("no thread")
-        print(sync(submit(int), timeout=10))
+        print(sync(submit(int), timeout=100))
         threading.Thread.start = start
-        print(go_thread(lambda: body()).result_blocking(timeout=10))
+        print(go_thread(lambda: body()).result_blocking(timeout=100))
         """
     process = run_program(program)
     assert process.stdout.splitlines() == ["no thread", "0", "1"]
@@ -438,7 +439,7 @@ def test_tasks_left_on_a_worker_run_their_finally_blocks_at_the_end() -> None:
             kept.append(asyncio.create_task(left()))
             await asyncio.sleep(0)
 
-        go_thread(leave).result_blocking(timeout=10)
+        go_thread(leave).result_blocking(timeout=100)
         """
     process = run_program(program)
     assert process.stdout == "finally\n"

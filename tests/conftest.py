@@ -49,6 +49,8 @@ DRIVERS = ("drive", "run", "run_foreign", "virtual")
 hypothesis.settings.register_profile("goish", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("goish")
 
+COLLECTS = 5 * HANGS  # at a load of 29, four processes that collect 19,000 tests took more than 180 seconds
+
 FAILED = pytest.StashKey[bool]()
 STDERR = pytest.StashKey[int]()
 
@@ -73,7 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as where a shell runs the tests in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[STDERR] = os.dup(2)  # as long as it is not captured
-    watch(config, HANGS)
+    watch(config, COLLECTS)
 
 
 def watch(config: pytest.Config, seconds: float) -> None:

@@ -87,18 +87,60 @@ class Connection:
         self._began: float | None = None  # when the head was there; None: no body was read yet
         self._timed = False  # a handler has set a deadline of its own for the response
         self._goroutine: Any = member.goroutine
-        self._variables = copy_context()
+        self._variables: Variables = member.connections.variables
 
     # ── the loop ──
 
     async def run(self) -> None:
-        """Serve all requests. Raises a cancel, unless that came as the client left."""
-        shared = self._shared
-        conn_watch(self.conn, self._client_left)
+        """Serve all requests, the path that each takes. Raises a cancel, unless that came as the client left.
+
+        One coroutine for all of it: there may be many connections that are idle.
+        """
+        conn, member, shared = self.conn, self._member, self._shared
+        handler, time, idle = shared.handler, shared.time, shared.limits.idle_timeout
+        connections = shared.site.connections
+        conn_watch(conn, self._client_left)
         self._set_read_timeout(shared.limits.read_header_timeout)
         try:
             try:
-                await self._serve()
+                while True:
+                    if not self._parser.buffer:
+                        self._parser.feed(await conn.read())
+                        if not self._parser.buffer:
+                            return
+                        member.stage = ACTIVE
+                    if self._parser.next_event() is NEED_DATA and not await self._rest_of_head():
+                        return
+                    r = self._begin()
+                    w = new_writer(self, self.heads, r)
+                    try:
+                        await handler(w, r)
+                        now = time()
+                        out = self._finish(w, r, now)
+                    except (Exception, asyncio.CancelledError) as error:
+                        await self._failed(w, r, error)
+                        return
+                    finally:
+                        if self._shared.counts_active:
+                            self._shared.active -= 1
+                    self.request = None
+                    if self._cancel is not None:
+                        self._cancel_context(None)
+                    if out and (self._shared.watches or self._timed or not conn.try_write(out)):
+                        await self.send(out)
+                    self._served += 1
+                    self._shared.requests += 1
+                    if self._shared.logs:
+                        self._shared.log_access(self, r, w.status)
+                    if (not self.persists or connections.closing or self._body_open) and not await self._goes_on():
+                        return
+                    if handler is self._shared.handler and self._variables_changed():
+                        handler = self._isolated(handler)
+                    del w, r, out  # an idle connection keeps nothing of its last request
+                    if not self._parser.buffer or self._parser.is_blank():
+                        conn.set_read_deadline(None if idle is None else now + idle)
+                        member.stage = IDLE
+                        member.asked = now
             except BadRequest as error:
                 self.request = None
                 await self._refuse(error)
@@ -107,56 +149,11 @@ class Connection:
         except OSError as error:
             if self.hijacked:  # it is the handler's
                 raise
-            if isinstance(error, DeadlineExceeded) and self._member.stage != DISMISSED:
-                shared.count("idle_timeout")
+            if isinstance(error, DeadlineExceeded) and member.stage != DISMISSED:
+                self._shared.count("idle_timeout")
         except asyncio.CancelledError:
             if not self._left or current().err() is not None:
                 raise
-
-    async def _serve(self) -> None:
-        """The path that every request takes."""
-        conn, member, shared = self.conn, self._member, self._shared
-        handler, time, idle = shared.handler, shared.time, shared.limits.idle_timeout
-        connections = shared.site.connections
-        while True:
-            if not self._parser.buffer:
-                data = await conn.read()
-                if not data:
-                    return
-                member.stage = ACTIVE
-                self._parser.feed(data)
-            if self._parser.next_event() is NEED_DATA and not await self._rest_of_head():
-                return
-            r = self._begin()
-            w = new_writer(self, self.heads, r)
-            try:
-                await handler(w, r)
-                now = time()
-                out = self._finish(w, r, now)
-            except (Exception, asyncio.CancelledError) as error:
-                await self._failed(w, r, error)
-                return
-            finally:
-                if self._shared.counts_active:
-                    self._shared.active -= 1
-            self.request = None
-            if self._cancel is not None:
-                self._cancel_context(None)
-            if out and (self._shared.watches or self._timed or not conn.try_write(out)):
-                await self.send(out)
-            self._served += 1
-            self._shared.requests += 1
-            if self._shared.logs:
-                self._shared.log_access(self, r, w.status)
-            if (not self.persists or connections.closing or self._body_open) and not await self._goes_on():
-                return
-            if handler is self._shared.handler and self._variables_changed():
-                handler = self._isolated(handler)
-            del w, r, out  # an idle connection keeps nothing of its last request
-            if not self._parser.buffer or self._parser.is_blank():
-                conn.set_read_deadline(None if idle is None else now + idle)
-                member.stage = IDLE
-                member.asked = now
 
     def _begin(self) -> Request:
         """Behind a head: what it asks for."""

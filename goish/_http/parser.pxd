@@ -18,7 +18,6 @@ cdef class RequestParser:
     cdef object _chunks
     cdef Py_ssize_t _left
     cdef object _limits
-    cdef object _llhttp
     cdef Py_ssize_t _longest_line
     cdef Py_ssize_t _searched
 

@@ -55,8 +55,26 @@ BLANK = (b"", b"\r", b"\r\n")
 begins_badly = re.compile(rb"[^!#$%&'*+\-.^_`|~0-9A-Za-z\r]").match
 
 
-class _Judge:
-    """llhttp is asked for its opinion only: it has nobody to call."""
+class Judge:
+    """llhttp, asked for its opinion only: the one thing to be told is that it is at the beginning of a head again."""
+
+    def __init__(self) -> None:
+        self.is_free = True
+
+    def on_message_complete(self) -> None:
+        self.is_free = True
+
+
+def new_judge() -> tuple[Judge, httptools.HttpRequestParser]:
+    judge = Judge()
+    parser = httptools.HttpRequestParser(judge)
+    # Another head may follow one that says "Connection: close": it is of another connection.
+    parser.set_dangerous_leniencies(lenient_keep_alive=True)
+    return judge, parser
+
+
+# One for each thread that has ever asked; whose heads it has seen does not matter.
+free_judges: list[tuple[Judge, httptools.HttpRequestParser]] = []
 
 
 class RequestParser:
@@ -68,7 +86,7 @@ class RequestParser:
 
     __slots__ = (
         *("authority", "buffer", "fields", "method", "path", "target", "trailers"),
-        *("_body", "_chunks", "_left", "_limits", "_llhttp", "_longest_line", "_searched"),
+        *("_body", "_chunks", "_left", "_limits", "_longest_line", "_searched"),
     )
 
     def __init__(self, limits: Limits) -> None:
@@ -78,7 +96,6 @@ class RequestParser:
         self._searched = 0  # how much of the buffer is known to hold no end of a head
         self._body = False  # an END is due
         self._left = 0
-        self._llhttp: httptools.HttpRequestParser | None = None
         self._chunks: ChunkDecoder | None = None
         self.method = self.target = self.path = self.authority = ""
         self.fields = Fields(b"", b"")  # no head has these
@@ -130,7 +147,7 @@ class RequestParser:
         minor = MINORS[buffer[line_end - 1] - ZERO]
         if not repeats or fields.minor != minor:
             self.fields = fields = parse_fields(buffer[line_end:end], minor, self._limits)
-            self._ask_llhttp(buffer[: end + 4], fields)
+            ask_llhttp(buffer[: end + 4])
         self.target = self.path = target = buffer[space + 1 : at].decode("ascii")
         if buffer[space + 1] != SLASH:
             self.authority, self.path = parse_target(self.method, target)
@@ -174,18 +191,6 @@ class RequestParser:
         data, self.buffer = self._chunks.decode(self.buffer)
         return data
 
-    def _ask_llhttp(self, head: bytes, fields: Fields) -> None:
-        """A second opinion, of a parser that the world uses."""
-        llhttp, self._llhttp = self._llhttp or httptools.HttpRequestParser(_Judge()), None
-        try:
-            llhttp.feed_data(head)
-        except httptools.HttpParserUpgrade:
-            return  # a handler may upgrade, and otherwise it is a request as any other
-        except httptools.HttpParserError as error:
-            raise BadRequest(400, f"llhttp: {error}") from None
-        if not fields.has_body and fields.persistent:
-            self._llhttp = llhttp  # it is at the beginning of a head again
-
     # ── a head that is not there as a whole, or begins oddly ──
 
     def _incomplete(self, buffer: bytes) -> Event:
@@ -215,6 +220,24 @@ class RequestParser:
         if len(line) > self._longest_line:
             raise too_long(self._limits)
         raise request_line_error(line)
+
+
+def ask_llhttp(head: bytes) -> None:
+    """A second opinion, of a parser that the world uses. It is given before another connection can ask for one."""
+    try:
+        asked = free_judges.pop()
+    except IndexError:
+        asked = new_judge()
+    judge, parser = asked
+    judge.is_free = False
+    try:
+        parser.feed_data(head)
+    except httptools.HttpParserUpgrade:
+        return  # a handler may upgrade, and otherwise it is a request as any other
+    except httptools.HttpParserError as error:
+        raise BadRequest(400, f"llhttp: {error}") from None
+    if judge.is_free:
+        free_judges.append(asked)
 
 
 def is_version(buffer: bytes, at: int) -> bool:

@@ -29,6 +29,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Final, cast
@@ -42,6 +43,7 @@ from .._runtime.core import (
     Weighted,
     after,
     conn_unsent,
+    current_context,
     go,
     select,
     with_cancel_cause,
@@ -73,9 +75,10 @@ class Member:
     what came behind the last one that it has answered; None: the peer was in the middle of one, or nobody can tell.
     """
 
-    __slots__ = ("asked", "behind", "conn", "goroutine", "left", "since", "stage")
+    __slots__ = ("asked", "behind", "conn", "connections", "goroutine", "left", "since", "stage")
 
-    def __init__(self, conn: Conn, since: float, left: Callable[[], object] | None) -> None:
+    def __init__(self, connections: Connections, conn: Conn, since: float, left: Callable[[], object] | None) -> None:
+        self.connections = connections
         self.conn = conn
         self.since = since
         self.left = left  # called when it is over
@@ -83,6 +86,10 @@ class Member:
         self.asked = -inf
         self.behind: bytes | None = None
         self.goroutine: Goroutine[None] | None = None
+
+    def __call__(self, _: object) -> None:
+        """The done callback of its goroutine, and no object more while that waits."""
+        self.connections.ended(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,10 @@ class Connections:
         self._empty.set()
         self.ctx, self._cancel = with_cancel_cause(parent)
         self._go = go.options(ctx=self.ctx, name="connection")
+        # Each goroutine has a copy, which shares them until it sets one. A Context is entered by one at a time.
+        self.variables = copy_context()
+        self.variables.run(current_context.set, self.ctx)
+        self._at_end = self.variables.copy()
 
     def __len__(self) -> int:
         return len(self._members)
@@ -121,19 +132,22 @@ class Connections:
 
         ``room``: it waits for a unit of that first, which it gives back itself.
         """
-        member = Member(conn, self._loop.time(), left)
+        member = Member(self, conn, self._loop.time(), left)
         self.accepted += 1
         self._members.add(member)
         self._empty.clear()
-        member.goroutine = self._go(self._run, member, room)
-        member.goroutine.add_done_callback(lambda _: self._ended(member))
+        member.goroutine = self.variables.run(self._go, self._run, member, room)
+        member.goroutine.add_done_callback(member, context=self._at_end)
         return member
 
     async def _run(self, member: Member, room: Weighted | None) -> None:
         try:
             if room is not None:
                 await self._wait_for(room, member)
-            await self._handled(member)
+            try:
+                await self._handle(member)
+            except Exception as error:
+                self._note(member, error)
             await self._say_farewell(member)
         finally:
             member.conn.close()
@@ -145,21 +159,19 @@ class Connections:
         member.stage = NEW
         member.since = self._loop.time()
 
-    async def _handled(self, member: Member) -> None:
-        try:
-            await self._handle(member)
-        except ConnClosed:
+    def _note(self, member: Member, error: Exception) -> None:
+        """What its handler has raised."""
+        name, peer = self._name, member.conn.remote_addr
+        if isinstance(error, ConnClosed):
             pass  # by the cut, or by the handler itself
-        except (ConnectionResetError, BrokenPipeError, asyncio.IncompleteReadError) as error:
-            logger.info("%s: the peer %s has left: %s", self._name, member.conn.remote_addr, error)
-        except (ssl.SSLError, ConnectionAbortedError) as error:
-            if member.conn.get_extra_info("cipher") is not None:  # it is of another connection, of the handler's
-                self._log(member, error)
-                return
-            logger.info("%s: no TLS with the peer %s: %s", self._name, member.conn.remote_addr, error)
-        except Exception as error:
-            if not (member.stage == DISMISSED and isinstance(error, DeadlineExceeded)):
-                self._log(member, error)
+        elif isinstance(error, (ConnectionResetError, BrokenPipeError, asyncio.IncompleteReadError)):
+            logger.info("%s: the peer %s has left: %s", name, peer, error)
+        # With a cipher it is of another connection, of the handler's.
+        elif isinstance(error, (ssl.SSLError, ConnectionAbortedError)) and not member.conn.get_extra_info("cipher"):
+            logger.info("%s: no TLS with the peer %s: %s", name, peer, error)
+        elif member.stage != DISMISSED or not isinstance(error, DeadlineExceeded):
+            self.failed += 1
+            logger.error("%s: the handler of a connection from %s failed", name, peer, exc_info=exc_info(error))
 
     async def _say_farewell(self, member: Member) -> None:
         stage, member.stage = member.stage, OVER
@@ -170,7 +182,7 @@ class Connections:
         if member.behind is not None and (late or is_request(member.behind)):
             self._unanswered += 1
 
-    def _ended(self, member: Member) -> None:
+    def ended(self, member: Member) -> None:
         """Also of a goroutine that was cancelled before it began."""
         member.conn.close()
         self._members.discard(member)
@@ -179,27 +191,18 @@ class Connections:
         if member.left is not None:
             member.left()
 
-    def _log(self, member: Member, error: Exception) -> None:
-        self.failed += 1
-        logger.error(
-            "%s: the handler of a connection from %s failed",
-            self._name,
-            member.conn.remote_addr,
-            exc_info=exc_info(error),
-        )
-
     # ── the end ──
 
     def mark(self) -> Mark:
         return Mark(self.accepted - len(self._members), self._unasked, self._unanswered, self._loop.time())
 
-    async def drain(self, limit: Context, begin: Mark) -> Report:
-        """Dismiss the idle ones and wait for the others; when ``limit`` is cancelled, cut them.
+    async def drain(self, limit: Context, begin: Mark, spared: float = 0.0) -> Report:
+        """Dismiss the idle ones, after ``spared`` seconds, and wait for the others; cut them at the end of ``limit``.
 
         ``begin``: when the shutdown began, to whose report belongs what came since.
         """
         self.closing = True
-        await self.wind_down(limit)
+        await self.wind_down(limit, spared=spared)
         cuts = self.cut(ServerShutdown())
         if self._members:
             await select(self._empty.wait(), after(BRIEF).recv())
@@ -214,12 +217,17 @@ class Connections:
             unanswered=self._unanswered - begin.unanswered,
         )
 
-    async def wind_down(self, limit: Context, patience: float = NEW_IS_IDLE) -> None:
-        """Dismiss those of which nothing is asked, new ones after ``patience`` seconds, until all are over."""
+    async def wind_down(self, limit: Context, patience: float = NEW_IS_IDLE, spared: float = 0.0) -> None:
+        """Dismiss those of which nothing is asked, new ones after ``patience`` seconds, until all are over.
+
+        In the first ``spared`` seconds none: a client that asks in that time hears of the end by the answer.
+        """
+        first = self._loop.time() + spared
         while self._members and limit.err() is None:
             now = self._loop.time()
-            await self._dismiss([member for member in self._members if idle_until(member, patience) <= now], limit)
-            due = min([now + patience, *(idle_until(member, patience) for member in self._members)])
+            idle = [member for member in self._members if max(first, idle_until(member, patience)) <= now]
+            await self._dismiss(idle, limit)
+            due = min([now + patience, *(max(first, idle_until(member, patience)) for member in self._members)])
             await select(self._empty.wait(), limit.done().recv(), after(max(0.0, due - self._loop.time())).recv())
 
     async def _dismiss(self, members: list[Member], limit: Context) -> None:

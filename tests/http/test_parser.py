@@ -141,6 +141,24 @@ def test_a_repeated_block_keeps_the_body_of_each_request() -> None:
     assert [request[4] for request in parse([data])[:-1] if isinstance(request, tuple)] == [b"abc", b"def"]
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        get(fields=HOST + b"Connection: close\r\n"),
+        get(fields=HOST + b"Proxy-Connection: close\r\n"),
+        get(fields=HOST + b"Connection: Upgrade\r\nUpgrade: websocket\r\n"),
+        post(b"Content-Length: 1000\r\n", b"abc"),
+        CHUNKED + b"5\r\nab",
+        get(fields=HOST + b"a b: c\r\n"),
+    ],
+)
+def test_no_connection_is_judged_by_what_came_on_another_one(before: bytes) -> None:
+    parse([before])
+    for n in range(3):  # each has a head of its own, which llhttp is asked about
+        other = get(fields=HOST + b"X: %d %d\r\n" % (n, len(before)))
+        assert isinstance(parse([other])[0], tuple)
+
+
 # ── limits ──
 
 

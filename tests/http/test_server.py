@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import logging
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,21 @@ async def echo(w: ResponseWriter, r: Request) -> None:
 
 
 # ── one request after the other ──
+
+
+async def test_an_idle_connection_holds_nothing_of_its_last_request(virtual: Driver) -> None:
+    body = bytearray(b"a body of its own")
+
+    async def give(w: ResponseWriter, r: Request) -> None:
+        await w.write(bytes(body))
+
+    async with serving(give) as site, await site.dial() as conn:
+        await conn.write(request("GET", "/"))
+        assert (await read_response(conn)).body == body
+        await settle()
+        assert site.srv.statistics().connections == 1
+        kept = [thing for thing in gc.get_objects() if type(thing) in (Request, ResponseWriter)]
+        assert kept == []
 
 
 async def test_a_connection_is_kept_and_answers_in_order(virtual: Driver) -> None:

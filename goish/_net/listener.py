@@ -41,6 +41,18 @@ _OUT_OF_SOMETHING: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENO
 _logger: Final = logging.getLogger("goish")
 
 
+class _Accepted(socket.socket):
+    """A socket whose family and type are numbers: socket.socket makes members of an enum of them, at each look.
+
+    That was a tenth of what a connection of one request costs. uvloop lets go of a descriptor only where the socket is
+    of this class, so its base class will not do.
+    """
+
+    __slots__ = ()
+    family = socket.SocketType.family  # type: ignore[assignment]
+    type = socket.SocketType.type  # type: ignore[assignment]
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class ListenerStatistics:
@@ -95,6 +107,7 @@ class Listener:
         "_has_held",
         "_hold",
         "_home",
+        "_kind",
         "_logged",
         "_pause",
         "_pid",
@@ -108,6 +121,7 @@ class Listener:
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext | None, unlink: os.stat_result | None) -> None:
         self._sock: Final = sock
+        self._kind: Final = (int(sock.family), int(sock.type), sock.proto)
         self._ssl: Final = context
         self._unlink: Final = unlink
         self._addr: Final[Place] = _shown(sock.getsockname())
@@ -229,10 +243,10 @@ class Listener:
 
     def _wanted(self) -> None:
         """Somebody waits for a connection, on whatever thread."""
-        if self._reading and self._home_of_this_process() is not None:
+        home = self._home_of_this_process()
+        if self._reading and home is not None:
             return
         here = asyncio._get_running_loop()
-        home = self._home_of_this_process()
         if home is None or not home.is_running():
             if here is None:
                 raise RuntimeError("accept() needs an event loop on this thread: goish.run(main) has one")
@@ -260,6 +274,16 @@ class Listener:
             home = self._home_of_this_process()
             if home is not None:
                 home.remove_reader(self._sock.fileno())
+
+    def _refuse(self) -> None:
+        """The system refuses connections from now on; those in its queue can still be accepted.
+
+        Of a unix socket that it has made itself: this is for good, and for all who have the socket, such as systemd.
+        With TCP there is no such thing: what the queue holds is reset.
+        """
+        if self._unlink is not None and self._sock.fileno() >= 0:
+            with suppress(OSError):  # a system that does not know it
+                self._sock.shutdown(socket.SHUT_RD)
 
     def _close_here(self) -> None:
         self._stop_reading()
@@ -300,7 +324,8 @@ class Listener:
 
     def _accept_one(self) -> bool:
         try:
-            sock, address = self._sock.accept()
+            fd, address = self._sock._accept()  # type: ignore[attr-defined]  # as socket.socket.accept does
+            sock = _Accepted(*self._kind, fileno=fd)
             sock.setblocking(False)
         except (BlockingIOError, InterruptedError):
             return False
@@ -336,6 +361,12 @@ class Listener:
 def is_tls(listener: object) -> bool:
     """Whether what is accepted there speaks TLS."""
     return isinstance(listener, Listener) and listener._ssl is not None  # pyright: ignore[reportPrivateUsage]
+
+
+def refuse_more(listener: object) -> None:
+    """Has the system refuse connections, where it can do so without losing those that wait to be accepted."""
+    if isinstance(listener, Listener):
+        listener._refuse()  # pyright: ignore[reportPrivateUsage]
 
 
 def _shown(address: Any) -> Place:

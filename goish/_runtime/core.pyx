@@ -225,7 +225,7 @@ goish_collect_ring(<PyTypeObject*>Chan, <PyTypeObject*>PriorityChan, <PyTypeObje
 for internal in (
     Op, Goroutine, Scheduler, Waitable, Counter, Gate, RLocker, Released, Feed, Subscription, ChanView, SendChan, RecvChan,
     TaskWaiter, ThreadWaiter, Handle, GoroutineCold, Wake, Step, Host, TimerHandle, ChanCold, Beat, Prioritized, Go,
-    GoThread, Call, Worker, FlowVar, Ending, CancelFunc, Conn, ConnProtocol, Reading,
+    GoThread, Call, Worker, FlowVar, Ending, CancelFunc, Conn, ConnProtocol, Reading, Binding,
 ):
     goish_forbid_new(<PyTypeObject*>internal)
 del internal

@@ -21,6 +21,7 @@ from helpers import ENDS, outcome, settle, until
 
 from goish import WaitGroup, chan, go_thread, select
 from goish._net import listener as listener_module
+from goish._net.listener import refuse_more
 from goish.errors import ConnClosed
 from goish.net import Conn, Listener, dial, listen
 
@@ -317,6 +318,31 @@ async def test_ipv6() -> None:
                 assert client.remote_addr == listener.addr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the queue of a unix socket, as Linux has it")
+async def test_late_connections_to_a_unix_socket_are_refused_and_those_in_its_queue_accepted(tmp_path: Path) -> None:
+    path = f"unix:{tmp_path}/socket"
+    with listen(path) as listener:
+        early = await dial(path)
+        refuse_more(listener)
+        with pytest.raises(ConnectionRefusedError):
+            await dial(path)
+        await early.write(b"early")
+        async with await listener.accept() as conn:
+            assert await conn.read() == b"early"
+        early.close()
+
+
+@pytest.mark.parametrize("family", ["tcp", "unix"])
+async def test_a_socket_that_others_may_have_goes_on_to_take_connections(family: str, tmp_path: Path) -> None:
+    path = f"{tmp_path}/socket"
+    bound = socket.socket(socket.AF_INET if family == "tcp" else socket.AF_UNIX)
+    bound.bind(("127.0.0.1", 0) if family == "tcp" else path)
+    with listen(bound) as listener:
+        refuse_more(listener)
+        async with await dial(listener.addr if family == "tcp" else f"unix:{path}"):
+            (await listener.accept()).close()
+
+
 async def test_a_unix_socket_is_removed_with_its_listener_and_one_left_behind_replaced(tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     with socket.socket(socket.AF_UNIX) as left:
@@ -394,10 +420,10 @@ class Failing:
         self.sock = sock
         self.errors = errors
 
-    def accept(self) -> Any:
+    def _accept(self) -> Any:
         if self.errors:
             raise self.errors.pop(0)
-        return self.sock.accept()
+        return self.sock._accept()  # type: ignore[attr-defined]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.sock, name)

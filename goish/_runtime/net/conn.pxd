@@ -55,7 +55,7 @@ cdef class Conn(Waitable):
     cdef object sock         # of CONN_RAW: the socket. Else where it was: see `place`
     cdef object ssl          # of CONN_RAW: the context of its TLS
     cdef object place        # of an accepted one: the peer's address
-    cdef object binding      # of CONN_BINDING: the task that makes the transport
+    cdef object binding      # of CONN_BINDING: what makes the transport, a Binding or (TLS) a task
     cdef list kept           # of CONN_BINDING: what was written
     cdef Py_ssize_t kept_size
     cdef uint8_t stage       # CONN_*; its loop's thread, but for the first change, which is under the lock

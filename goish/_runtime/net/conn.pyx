@@ -44,9 +44,15 @@ cdef class ConnProtocol:
 
     def bound(self, task):
         # The task that makes the transport is over.
-        error = None if task.cancelled() else task.exception()
+        if task.cancelled():
+            self.failed(None)
+        elif task.exception() is not None:
+            self.failed(task.exception())
+
+    def failed(self, error):
+        # No transport comes. None: this side has given it up.
         conn = self.conn()
-        if conn is not None and (<Conn>conn).stage == CONN_BINDING and (task.cancelled() or error is not None):
+        if conn is not None and (<Conn>conn).stage == CONN_BINDING:
             conn_lost(<Conn>conn, error)
 
     def look(self):

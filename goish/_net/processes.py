@@ -28,7 +28,7 @@ from .._threads.handles import ended
 from ..errors import ServerClosed
 from .balance import Slot, slots
 from .crew import merged_of
-from .listener import Listener
+from .listener import Listener, refuse_more
 from .report import Cut, Report, merged
 from .site import Control
 from .worker_process import Work, WorkerProcess
@@ -37,6 +37,7 @@ __all__ = ["Processes"]
 
 FIRST_DELAY: Final = 0.1  # seconds until one that has crashed is replaced; twice as many for the next one
 LONGEST_DELAY: Final = 5.0
+SPARED: Final = 1.0  # seconds in which one that is replaced keeps idle connections: who asks hears of it by the answer
 HEALTHY: Final = 10.0  # seconds of life after which a crash is a first one again
 
 logger = logging.getLogger("goish")
@@ -66,6 +67,7 @@ class Processes:
 
     async def _close_at_last_call(self) -> None:
         await self._control.last_call.wait()
+        refuse_more(self._listener)
         self._close()
 
     def _close(self) -> None:
@@ -254,6 +256,7 @@ class Place:
         return worker
 
     async def _drain(self, old: WorkerProcess, answer: Chan[Exception | None] | None) -> None:
+        old.control.spared = SPARED if self._grace is None else min(SPARED, self._grace / 2)
         await old.control.stop(0.0)
         if self._grace is not None:
             limit, cancel = with_timeout(background(), self._grace)

@@ -40,6 +40,7 @@ from .._threads.handles import ended
 from ..errors import ConnClosed, ServerShutdown
 from .balance import HOLD, Balance, Slot
 from .connections import Connections, Member
+from .listener import refuse_more
 from .report import Report
 
 __all__ = ["Control", "Handle", "MakeHandle", "Site", "Source", "closing"]
@@ -60,6 +61,7 @@ class Control:
         self.stopping = Event()
         self.last_call = Event()
         self.closing: Chan[Never] = Chan()
+        self.spared = 0.0  # seconds from the last call on in which no idle connection is dismissed
         self.limit, self.cut = with_cancel_cause(background())
 
     async def stop(self, drain_delay: float) -> None:
@@ -177,10 +179,11 @@ class Site:
             accept_waiting(source, self._give_late)
             control.accepting.count_down()
             await control.accepting.wait()  # each site takes from the queue what it can
-            accept_waiting(source, self._give_late)  # at the last moment: what the queue still holds is reset
+            refuse_more(source)
+            accept_waiting(source, self._give_late)  # at the last moment: what a queue of TCP still holds is reset
             source.close()
             control.closing.close_once()
-            return await connections.drain(control.limit, begin)
+            return await connections.drain(control.limit, begin, control.spared)
         finally:
             accepting.cancel()
             source.close()

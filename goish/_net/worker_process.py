@@ -1,6 +1,7 @@
 """A worker process: the same server once more, with one worker, on a listening socket that it inherits.
 
-    parent to child   STOPPING, LAST_CALL, then the error for which the rest is cut: what a Control says, in three words
+    parent to child   STOPPING, the seconds in which idle connections are spared, LAST_CALL, then the error for which
+                      the rest is cut: what a Control says
     child to parent   READY, its counts whenever they have changed, LEAVING, and at last its Report, or a Failure
 
 The end of the pipe says that the other side is gone, so neither outlives the other.
@@ -147,6 +148,7 @@ class WorkerProcess:
         await self.control.stopping.wait()
         self._said.send(STOPPING)
         await self.control.last_call.wait()
+        self._said.send(self.control.spared)
         self._said.send(LAST_CALL)
         await self.control.limit.done().recv_ok()
         self._said.send(self.control.limit.cause())
@@ -258,6 +260,8 @@ async def _obey(parent: _Messages, control: Control) -> None:
     async for order in parent.messages:
         if order == STOPPING:
             control.stopping.set()
+        elif isinstance(order, float):
+            control.spared = order
         elif order == LAST_CALL:
             control.last_call.set()
         else:

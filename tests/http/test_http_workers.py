@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 from conftest import Driver
 
 from goish import go, http, net, sleep
+from goish._net import processes as worker_processes
 from goish._net import server
+from goish._net.connections import ROUND_TRIP
 
 pytest.importorskip("httptools")
 
@@ -45,6 +48,42 @@ async def test_statistics_are_of_all_workers_and_of_those_that_were_replaced(run
         await until_equal(lambda: (srv.statistics().requests, srv.statistics().connections), (11, 0))
         assert srv.statistics().refused == {"headers": 1}
     assert srv.statistics().requests == 11
+
+
+async def post(conn: net.Conn) -> tuple[bytes, bool]:
+    """The process that has answered, and whether that was the last answer; b"" where there is none."""
+    try:
+        await conn.write(b"POST /process/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+        head = (await conn.read_until(b"\r\n\r\n")).lower()
+        length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        return await conn.read_exactly(length), b"connection: close" in head
+    except (OSError, asyncio.IncompleteReadError):
+        return b"", True
+
+
+async def test_clients_that_keep_their_connections_hear_of_a_replacement_by_an_answer_and_never_by_a_reset(
+    run: Driver, processes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_processes, "SPARED", 3600.0)  # the clients below may be slow
+    async with http.serve(http_handlers.mux, "127.0.0.1:0", workers=2, grace=None) as srv:
+        kept = {await net.dial(srv.addr): b"" for _ in range(6)}
+        for conn in kept:
+            kept[conn], _ = await post(conn)
+        before = set(kept.values())
+        replacing = go(srv.replace_workers)
+        answers: list[bytes] = []
+        while not replacing.done():
+            await sleep(2 * ROUND_TRIP)  # longer than a server that ends takes a client for a busy one
+            for conn in list(kept):
+                answer, is_last = await post(conn)
+                answers.append(answer)
+                assert answer in {b"", kept[conn]}
+                if is_last:
+                    del kept[conn]
+                    conn.close()
+        await replacing
+        assert len(before) > 0 and all(answers) and before == set(answers)
+        assert not kept
 
 
 async def test_an_app_is_served_by_processes_each_with_its_lifespan(run: Driver) -> None:

@@ -14,6 +14,7 @@ from helpers import settle, until
 from http_wires import Site, read_response, request, serving
 
 from goish import NIL, context, go, http, net, select, sleep, wait_all
+from goish import time as gotime
 from goish.errors import ConnClosed, DeadlineExceeded, ServerClosed, ServerShutdown
 from goish.http import Request, ResponseWriter
 
@@ -210,6 +211,26 @@ async def test_a_client_that_was_busy_a_moment_ago_hears_of_the_end_by_its_next_
         conn.close()
         report = await ending
         assert (report.drained, report.idle, report.unanswered) == (1, 0, 0)
+
+
+async def test_a_worker_that_is_replaced_spares_idle_connections_for_a_while(virtual: Driver) -> None:
+    async with serving(hello) as site:
+        asks, silent = await site.dial(), await site.dial()
+        for conn in asks, silent:
+            await conn.write(request("GET", "/"))
+            await read_response(conn)
+        await sleep(5)
+        site.srv._control.spared = 1.0
+        begun = gotime.now()
+        ending = go(site.srv.shutdown)
+        await sleep(0.9)
+        await asks.write(request("GET", "/"))
+        response = await read_response(asks)
+        assert response.body == b"hello" and response["Connection"] == "close"
+        assert await silent.read() == b"" and gotime.now() == pytest.approx(begun + 1.0, abs=0.01)
+        asks.close()
+        silent.close()
+        assert (await ending).unanswered == 0
 
 
 async def test_what_a_client_has_pipelined_behind_the_last_response_is_counted(virtual: Driver) -> None:

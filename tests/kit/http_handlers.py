@@ -9,7 +9,7 @@ from goish.http import CrossOriginProtection, Request, ResponseWriter, ServeMux
 mux = ServeMux()
 
 
-@mux.handle("GET /process/{any}")
+@mux.handle("/process/{any}")
 async def process(w: ResponseWriter, r: Request) -> None:
     await w.text(f"{os.getpid()} {r.path_value('any')}")
 

@@ -89,6 +89,8 @@ def humanize(metric: str, figure: float) -> str:
     """Three significant digits and a unit that keeps them readable: ``4.63 µs``."""
     if metric == "rate":
         return f"{figure:,.0f}/s"
+    if metric == "growth":
+        return f"{figure:+.1%}"
     units = _BYTES if metric == "bytes" else _NANOSECONDS
     size, unit = next((pair for pair in units if abs(figure) >= pair[0]), units[-1])
     scaled = figure / size

@@ -39,6 +39,10 @@ def go_servers() -> Path:
     return go_program("go_servers")
 
 
+def go_clients() -> Path:
+    return go_program("go_clients")
+
+
 def tokio_program() -> Path:
     target = BUILT / "tokio"
     subprocess.run(["cargo", "build", "-q", "--release", "--target-dir", target], cwd=SOURCES / "tokio", check=True)

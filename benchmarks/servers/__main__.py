@@ -15,13 +15,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.compiled import tool
 from benchmarks.report import Cell, humanize
 from benchmarks.run import ChildError, commit, cpu_model, versions
 from benchmarks.servers import certificate
 from benchmarks.servers.process import ROOT, ServerError, measure
 from benchmarks.servers.rivals import RIVALS
-from benchmarks.servers.workloads import WORKLOADS, Workload
+from benchmarks.servers.workloads import STORMS, WORKLOADS, Workload
 
+LOOK_SECONDS = 120.0  # Go's first build takes some
 BUSY = 0.95  # of the clients' CPU: beyond it they, not the server, set the rate
 
 
@@ -39,7 +41,10 @@ def workloads_of(rival: str) -> list[str]:
     if (reason := RIVALS[rival].missing()) is not None:
         raise ChildError(reason)
     command = [sys.executable, "-m", "benchmarks.servers.serve", rival]
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    try:
+        process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LOOK_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise ChildError(f"does not tell its workloads within {LOOK_SECONDS:g} s") from None
     if process.returncode:
         raise ChildError(process.stderr.strip().splitlines()[-1])
     names: list[str] = json.loads(process.stdout)
@@ -66,7 +71,7 @@ def compete(workload: Workload, rivals: list[str], options: argparse.Namespace, 
         for rival in list(cells):
             try:
                 figures = measure(rival, workload, n)
-            except ServerError as error:
+            except (ServerError, OSError) as error:  # of a process that is gone
                 del cells[rival]
                 notes.append(f"{workload.name} by {rival} failed: {error}")
                 continue
@@ -115,6 +120,9 @@ def main(arguments: Sequence[str]) -> None:
     except ModuleNotFoundError as error:
         notes.append(f"echo_tls left out: {error}")
         options.workloads = [name for name in options.workloads if name != "echo_tls"]
+    if tool("go") is None:
+        notes.append(f"{', '.join(STORMS)} left out: Go, in which their clients are written, is not installed")
+        options.workloads = [name for name in options.workloads if name not in STORMS]
     competitors = field(options.rivals, notes)
     cells: list[Cell] = []
     for name in options.workloads:

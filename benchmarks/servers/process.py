@@ -8,23 +8,27 @@ from __future__ import annotations
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 
+from benchmarks.compiled import go_clients
 from benchmarks.measure import Result
-from benchmarks.servers.workloads import Workload
+from benchmarks.servers.workloads import STORMS, Workload
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 20.0
 RUN_SECONDS = 120.0
 END_SECONDS = 3.0
+SETTLE_SECONDS = 0.5  # in which a server has seen the end of connections that are closed
 WARM_SHARE = 10  # a tenth goes ahead uncounted: what is done once, and what the interpreter learns
 WARM_CONNECTIONS = 200
 LISTEN = "0A"  # a state in /proc/net/tcp
@@ -64,8 +68,10 @@ class Server:
     def __init__(self, rival: str, workload: Workload) -> None:
         self.port = free_port()
         command = [sys.executable, "-m", "benchmarks.servers.serve", rival, workload.name, str(self.port)]
+        # No pipe: one that nobody reads would stop a server that logs a lot, and its processes may hold it open.
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
-            command, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=self._log, text=True
         )
         os.sched_setaffinity(self._process.pid, cpus(workload)[0])
 
@@ -80,8 +86,8 @@ class Server:
         raise ServerError(f"does not listen after {START_SECONDS:g} s")
 
     def last_words(self) -> str:
-        assert self._process.stderr is not None
-        lines = self._process.stderr.read().strip().splitlines()
+        self._log.seek(0)
+        lines = self._log.read().strip().splitlines()
         return lines[-1] if lines else f"exit status {self._process.returncode}"
 
     def stop(self) -> None:
@@ -89,7 +95,8 @@ class Server:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(END_SECONDS)
         self._signal(signal.SIGKILL)
-        self._process.communicate()
+        self._process.wait()
+        self._log.close()
 
     def _signal(self, signum: int) -> None:
         with suppress(ProcessLookupError):
@@ -123,26 +130,41 @@ def running(rival: str, workload: Workload) -> Iterator[Server]:
 
 
 class Clients:
-    """The clients' process: see ``load.py``."""
+    """The clients' process: see ``load.py``, or ``compiled/go_clients``."""
 
     def __init__(self, workload: Workload, port: int, n: int) -> None:
         command = [sys.executable, "-m", "benchmarks.servers.load", workload.name, str(port), str(n)]
+        if workload.name in STORMS:
+            command = [str(go_clients()), STORMS[workload.name], str(port), str(n), str(workload.clients)]
         self._process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            cwd=ROOT,
+            env=os.environ | {"GOMAXPROCS": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         os.sched_setaffinity(self._process.pid, cpus(workload)[1])
 
     def held(self) -> None:
+        """Until all connections are open and answered. ServerError if that takes too long."""
         assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], RUN_SECONDS)[0]:
+            self.end()
+            raise ServerError(f"no answer on each connection within {RUN_SECONDS:g} s")
         if not self._process.stdout.readline():
             self.result()
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
 
     def result(self) -> Result:
         try:
             output, errors = self._process.communicate(timeout=RUN_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
+            self.end()
             raise ServerError(f"took more than {RUN_SECONDS:g} s") from None
         if self._process.returncode:
             raise ServerError("".join(errors.strip().splitlines()[-1:]) or "the clients ended without a word")
@@ -155,11 +177,16 @@ def measure(rival: str, workload: Workload, n: int) -> Result:
         if workload.holds:
             return _memory(server, workload, n)
         Clients(workload, server.port, max(workload.clients, n // WARM_SHARE)).result()
-        before = server.cpu_ns()
+        if workload.name in STORMS:
+            sleep(SETTLE_SECONDS)
+        memory, before = server.memory(), server.cpu_ns()
         figures = Clients(workload, server.port, n).result()
+        if workload.name in STORMS:
+            sleep(SETTLE_SECONDS)
         # The connections' own cost is in it, as it is for everybody: some ten requests' worth of each 600.
         spent = server.cpu_ns() - before
-        return figures | {"cpu_ns": spent.total() / n, "busiest_ns": max(spent.values()) / n}
+        figures |= {"cpu_ns": spent.total() / n, "busiest_ns": max(spent.values()) / n}
+        return figures | {"growth": server.memory() / memory - 1}
 
 
 def _memory(server: Server, workload: Workload, n: int) -> Result:

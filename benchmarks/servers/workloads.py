@@ -34,7 +34,14 @@ BROWSER_HEADERS = {
 
 HTTP_METRICS = ("rate", "cpu_ns", "p50_ns", "p99_ns")
 WORKERS_METRICS = ("rate", "cpu_ns", "busiest_ns")
-HTTP = ("http_hello", "http_json", "http_up", "http_down", "http_stream")  # what an HTTP server answers by the path
+STORM_METRICS = ("rate", "cpu_ns", "growth")
+# Whose clients are a Go program, and what they do: no client in Python makes connections as fast as servers take them.
+STORMS = {"echo_connect": "echo", "http_connect": "connect", "http_requests": "requests", "http_resets": "resets"}
+# What an HTTP server answers by the path.
+HTTP = (
+    *("http_hello", "http_json", "http_up", "http_down", "http_stream"),
+    *("http_connect", "http_requests", "http_resets"),
+)
 WORKERS = {"workers_1": 1, "workers_2": 2}
 ASGI = (*HTTP, "http_starlette", "ws_echo", "http_idle")
 
@@ -76,6 +83,10 @@ _TABLE = (
     Workload("http_starlette", 20_000, "request"),
     Workload("http_idle", 10_000, "connection", ("bytes",)),
     Workload("ws_echo", 30_000, "message"),
+    Workload("echo_connect", 30_000, "connection", STORM_METRICS),
+    Workload("http_connect", 30_000, "connection", STORM_METRICS),
+    Workload("http_requests", 1_000_000, "request", STORM_METRICS),
+    Workload("http_resets", 10_000, "connection", STORM_METRICS),
     Workload("workers_1", 200_000, "request", WORKERS_METRICS),
     Workload("workers_2", 200_000, "request", WORKERS_METRICS),
 )

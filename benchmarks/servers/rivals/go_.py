@@ -20,7 +20,7 @@ def serve(kind: str, port: int) -> None:
 
 
 SERVERS: Servers = (
-    dict.fromkeys(("echo", "echo_16", "echo_idle"), partial(serve, "echo"))
+    dict.fromkeys(("echo", "echo_16", "echo_connect", "echo_idle"), partial(serve, "echo"))
     | {"echo_tls": partial(serve, "tls")}
     | dict.fromkeys((*HTTP, "http_idle"), partial(serve, "http"))
 )

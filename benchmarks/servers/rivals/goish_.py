@@ -71,7 +71,7 @@ def serve_http(workers: int, port: int) -> None:
 
 
 SERVERS: Servers = (
-    dict.fromkeys(("echo", "echo_16", "echo_idle"), partial(serve, False))
+    dict.fromkeys(("echo", "echo_16", "echo_connect", "echo_idle"), partial(serve, False))
     | {"echo_tls": partial(serve, True)}
     | dict.fromkeys((*HTTP, "http_idle"), partial(serve_http, 1))
     | {name: partial(serve_http, workers) for name, workers in WORKERS.items()}

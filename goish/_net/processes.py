@@ -37,7 +37,7 @@ __all__ = ["Processes"]
 
 FIRST_DELAY: Final = 0.1  # seconds until one that has crashed is replaced; twice as many for the next one
 LONGEST_DELAY: Final = 5.0
-SPARED: Final = 1.0  # seconds in which one that is replaced keeps idle connections: who asks hears of it by the answer
+SPARED: Final = 1.0  # seconds for which the old one keeps idle connections: clients that ask hear by the answer
 HEALTHY: Final = 10.0  # seconds of life after which a crash is a first one again
 
 logger = logging.getLogger("goish")

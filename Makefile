@@ -1,7 +1,7 @@
 # The developer's commands. A fresh machine needs python3 (3.11 or later) with pip, make and a C compiler.
 #   make demo      build, install into .venv and run a million goroutines
 #   make test      build and run the tests (ARGS="--slow --million" for all of them)
-#   make tools     install Chromium and nginx, for the tests that want them
+#   make tools     install Chromium, nginx, curl, wrk and others, for the tests that want them
 PY ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -47,11 +47,12 @@ test: build
 pythons:
 	$(PY) -m tests.pythons $(if $(BUILDER),--builder "$(BUILDER)") $(ARGS)
 
-# From Debian's packages, which takes root. Without them tests are skipped, unless GOISH_REQUIRE="chromium nginx". Debian starts
-# the nginx that it installs.
+# From Debian's packages, which takes root. Without them tests are skipped, unless GOISH_REQUIRE names them: "chromium nginx ...".
+# Debian starts the nginx that it installs.
+TOOLS = ab chromium curl h2load hey nginx siege slowhttptest wrk
 tools:
-	command -v chromium && command -v nginx || \
-		{ apt-get update -q && apt-get install -q -y --no-install-recommends chromium nginx; }
+	(for tool in $(TOOLS); do command -v $$tool || exit 1; done) || { apt-get update -q && apt-get install -q -y \
+		--no-install-recommends $(patsubst ab,apache2-utils,$(patsubst h2load,nghttp2-client,$(TOOLS))); }
 
 # Threads, loops, channels, close, cancel and select at random, for ARGS="--seconds 60".
 stress: build

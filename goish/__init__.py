@@ -9,8 +9,9 @@ Running goroutines: ``run``, ``go``, ``go_thread``, ``Goroutine``, ``gosched``, 
 
 Modules: ``goish.parallel`` (executors, ``spawn`` and ``sync``, parallel loops); Go's packages ``goish.sync``,
 ``goish.context``, ``goish.errgroup``, ``goish.semaphore``, ``goish.singleflight``, ``goish.rate``, ``goish.time`` and
-``goish.signal``; ``goish.streams`` (pipelines), ``goish.runtime``, ``goish.debug``, ``goish.loops``, ``goish.errors``,
-``goish.anyio``. Import from these and from ``goish``; all other modules begin with an underscore and are private.
+``goish.signal``; ``goish.net`` and ``goish.http`` (servers), ``goish.streams`` (pipelines), ``goish.runtime``,
+``goish.debug``, ``goish.loops``, ``goish.errors``, ``goish.anyio``. Import from these and from ``goish``; all other
+modules begin with an underscore and are private.
 
 ``NIL`` is Go's nil channel: a send or receive on it waits for ever (a cancel ends it), a case of ``select`` on it is
 never ready, and closing it raises ``CloseOfNil``.
@@ -128,6 +129,8 @@ if TYPE_CHECKING:
     from goish import context as context
     from goish import debug as debug
     from goish import errgroup as errgroup
+    from goish import http as http
+    from goish import net as net
     from goish import parallel as parallel
     from goish import rate as rate
     from goish import runtime as runtime
@@ -142,6 +145,8 @@ else:
         "context",
         "debug",
         "errgroup",
+        "http",
+        "net",
         "parallel",
         "rate",
         "runtime",
@@ -157,7 +162,12 @@ else:
         """Import a module when it is asked for: together they take longer than all that a program needs to start."""
         if name in _LAZY:
             return _import_module(f"goish.{name}")
-        raise AttributeError(f"module 'goish' has no attribute {name!r}", name=name, obj=_sys.modules[__name__])
+        text = f"module 'goish' has no attribute {name!r}"
+        if not name.startswith("_"):
+            from goish._inspect.elsewhere import where_is
+
+            text += where_is(name)
+        raise AttributeError(text, name=name, obj=_sys.modules[__name__])
 
     def __dir__() -> list[str]:
         return [*globals(), *_LAZY]

@@ -1,7 +1,4 @@
-"""Go's package ``net``: connections, listeners, dialing.
-
-``import goish`` does not import it: ``from goish import net``.
-"""
+"""Go's package ``net``: connections, listeners, dialing, and servers for which each connection is a goroutine."""
 
 import sys
 

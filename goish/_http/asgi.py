@@ -153,8 +153,13 @@ def socket_handler(bridge: Bridge, limits: WebSocketLimits) -> Any:
 
 
 def scope_of(bridge: Bridge, client: Client, fields: Fields, r: Request) -> Scope:
-    target = r.target
-    raw_path, _, query = target.partition("?") if target[0] == "/" else (r.raw_path, "?", r.query_string)
+    target, headers = r.target, fields.lower_pairs()
+    if target[0] == "/":
+        raw_path, _, query = target.partition("?")
+    else:
+        raw_path, query = r.raw_path, r.query_string
+        if r.host:  # that of a target that is a URL, whatever Host says: RFC 9112 section 3.2.2
+            headers = [(b"host", r.host.encode()), *(pair for pair in headers if pair[0] != b"host")]
     path = unquote(raw_path) if "%" in raw_path else raw_path
     return {
         "type": "http",
@@ -166,7 +171,7 @@ def scope_of(bridge: Bridge, client: Client, fields: Fields, r: Request) -> Scop
         "raw_path": bridge.raw_root + raw_path.encode(),
         "query_string": query.encode(),
         "root_path": bridge.root_path,
-        "headers": fields.lower_pairs(),
+        "headers": headers,
         "client": client.remote,
         "server": client.local,
         "state": bridge.state.copy(),

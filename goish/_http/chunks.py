@@ -103,6 +103,9 @@ class ChunkDecoder:
         if end < 0:
             if len(buffer) - at > self._limits.max_headers_size:
                 raise BadRequest(431, f"more than {self._limits.max_headers_size} bytes of trailers", "headers_size")
+            lines = buffer.count(b"\r\n", at)
+            if buffer.count(b"\n", at) > lines or buffer.count(b"\r", at, len(buffer) - 1) > lines:
+                raise BadRequest(400, "trailers: a line that does not end in CR LF")
             return at
         block = b"\r\n" + buffer[at:end]
         check_sizes(block, self._limits)

@@ -50,6 +50,7 @@ END: Final = Event.END
 NEED_DATA: Final = Event.NEED_DATA
 
 bare_line_end = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)").search
+is_request_line = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [!\"$-~]+ HTTP/1\.[01]\r\n").match
 MINORS = (b"0", b"1")
 BLANK = (b"", b"\r", b"\r\n")
 begins_badly = re.compile(rb"[^!#$%&'*+\-.^_`|~0-9A-Za-z\r]").match
@@ -138,7 +139,7 @@ class RequestParser:
             return self._odd_request_line(buffer, end)
         line_end = at + 9  # behind " HTTP/1.1"
         if line_end + 2 > self._longest_line:
-            raise too_long(self._limits)
+            raise too_long(self._limits, buffer)
         if space == 3 and buffer.startswith(b"GET"):
             self.method = "GET"
         else:
@@ -204,7 +205,10 @@ class RequestParser:
         line_end = buffer.find(b"\r\n", 2)  # one empty line may come before
         limits = self._limits
         if (len(buffer) if line_end < 0 else line_end) > limits.max_request_line:
-            raise too_long(limits)
+            raise too_long(limits, buffer)
+        begin = 2 if buffer.startswith(b"\r\n") else 0
+        if self._searched < line_end - 1 and not is_request_line(buffer, begin):  # its end is new
+            raise request_line_error(buffer[begin : line_end + 2])
         if len(buffer) - line_end > limits.max_headers_size + 4:
             raise BadRequest(431, f"more than {limits.max_headers_size} bytes of headers", "headers_size")
         self._searched = max(0, len(buffer) - 3)
@@ -218,7 +222,7 @@ class RequestParser:
                 return self.next_event()
         line = buffer[: buffer.find(b"\r\n") + 2]
         if len(line) > self._longest_line:
-            raise too_long(self._limits)
+            raise too_long(self._limits, buffer)
         raise request_line_error(line)
 
 
@@ -251,5 +255,7 @@ def check_available() -> None:
         raise ImportError("goish.http needs httptools, its parser: pip install goish[http]")
 
 
-def too_long(limits: Limits) -> BadRequest:
+def too_long(limits: Limits, buffer: bytes) -> BadRequest:
+    if b" " not in buffer[: limits.max_request_line]:  # no target has begun that 414 could be about
+        return BadRequest(400, "malformed request line", "request_line")
     return BadRequest(414, f"a request line of more than {limits.max_request_line} bytes", "request_line")

@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Sequence
 from email.utils import formatdate, parsedate_to_datetime
+from errno import ENAMETOOLONG
 from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
@@ -135,6 +136,12 @@ def _open(path: str | os.PathLike[str]) -> tuple[IO[bytes], int, float] | None:
         file = open(path, "rb")  # noqa: SIM115
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
+    except ValueError:  # a NUL in the path, as of /%00
+        return None
+    except OSError as error:
+        if error.errno == ENAMETOOLONG:
+            return None
+        raise
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
         file.close()

@@ -1,8 +1,9 @@
 """python -m tests.conformance [SUITE ...]: suites that others wrote, first on stock loops, then with goroutines.
 
-A suite is "cpython" (all modules of CPython's that are listed in suites.py), one of those modules, or a library of
-suites.py, such as anyio; without any, all run. Prints a Markdown table. Exit code 1: a test fails with goroutines only,
-does so again in a second and third run, and is not among the expected ones (suites.py).
+A suite is "cpython" (all modules of CPython's that are listed in suites.py), one of those modules, a library of
+suites.py, such as anyio, or "autobahn" (WebSockets; the control is uvicorn). Without any, all run. Prints a Markdown
+table. Exit code 1: a test fails with goroutines only, does so again in a second and third run, and is not among the
+expected ones (suites.py).
 
 All that is needed comes into build/conformance/: a venv with the dependency group "conformance", the source archives
 of the libraries at the versions in that venv, the records of the runs. goish is the one of the Python that runs this.
@@ -20,7 +21,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
-from .needed import HERE, OWN, PYTHON, VENV, Skipped, folder_of, link_goish, make_venv
+from .needed import HERE, OWN, PYTHON, VENV, Skipped, find_autobahn, folder_of, link_goish, make_venv
 from .servers import SERVERS, MissingServer
 from .suites import CPYTHON, EXPECTED, LIBRARIES, Library
 
@@ -119,6 +120,8 @@ def read(record: Path, tests: Tests) -> bool:
 
 def compare(job: Job) -> tuple[str, list[str]]:
     """A row of the table, and a line for every failure that is goish's alone."""
+    if job.suite == "autobahn":
+        return compared(job, Place(OWN, find_autobahn()))
     folder = OWN if job.library is None else folder_of(job.library)
     if job.library is None or job.library.server is None:
         return compared(job, Place(folder, {}))
@@ -175,14 +178,16 @@ def jobs(wanted: Sequence[str], loops: Sequence[str]) -> Iterator[Job]:
             config = ("-c", os.devnull) if library.no_config else ()
             child = (str(VENV), "-m", "pytest", *options, *config, *library.options)
             yield Job(library.name, library.loops, child, library)
+    if every or "autobahn" in wanted:
+        yield Job("autobahn", "uvloop", (str(VENV), str(HERE / "autobahn_child.py"), "RUN"))
 
 
 def main() -> int:
-    known = {"cpython", *CPYTHON, *(s.name for s in LIBRARIES)}
+    known = {"cpython", *CPYTHON, *(s.name for s in LIBRARIES), "autobahn"}
     if unknown := set(ARGS.suites) - known:
         sys.exit(f"no such suite: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
     wanted = list(jobs(ARGS.suites, ARGS.loops))
-    make_venv(libraries=any(job.library is not None for job in wanted))
+    make_venv(libraries=any(job.library is not None or job.suite == "autobahn" for job in wanted))
     print(f"CPython {sys.version.split()[0]}{' free-threaded' if PYTHON.endswith('t') else ''}\n")
     print("| suite | loop | run | control fails | goish fails | goish alone | goroutines |")
     print("|---|---|---:|---:|---:|---|---:|", flush=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -38,6 +40,31 @@ def make_venv(libraries: bool) -> None:
     command(VENV, "-m", "pip", "install", "-q", "-U", "pip>=25.1")
     command(VENV, "-m", "pip", "install", "-q", *(("--group", "conformance") if libraries else ("uvloop",)))
     done.touch()
+
+
+# It runs on Python 2.7 only, and its archive does not say what it needs there.
+AUTOBAHN = (
+    *("autobahn==0.10.9", "Twisted==20.3.0", "txaio==2.1.0", "klein==17.10.0", "Werkzeug==0.16.1", "Jinja2==2.11.3"),
+    *("cryptography==3.3.2", "pyOpenSSL==21.0.0", "service-identity==18.1.0", "unittest2==1.1.0"),
+)
+
+
+def find_autobahn() -> dict[str, str]:
+    """Variables that tell where Autobahn's test-suite is, and the Python that it wants."""
+    python = os.environ.get("PYTHON2") or shutil.which("python2.7")
+    if python is None:
+        raise Skipped(
+            "there is no Python 2.7 here, or no PYTHON2 that names one: Autobahn's test-suite runs on no other"
+        )
+    folder = BUILD / "autobahn"
+    if not (folder / "autobahntestsuite").exists():
+        install = (python, "-m", "pip", "install", "-q", "--target", folder)
+        try:
+            command(*install, *AUTOBAHN)
+            command(*install, "--no-deps", "autobahntestsuite==25.10.1")
+        except subprocess.CalledProcessError as error:
+            raise Skipped(f"{python} has no pip that installs Autobahn's test-suite: {error}") from None
+    return {"PYTHON2": python, "AUTOBAHN": str(folder)}
 
 
 def link_goish() -> Path:

@@ -48,9 +48,10 @@ async def test_scope_tells_the_request(run):
     assert scope["root_path"] == ""
 
 
-async def test_scope_of_an_absolute_target_has_its_path(run):
-    scope = await scope_of("http://other/a?b")
+async def test_scope_of_an_absolute_target_has_its_path_and_its_host(run):
+    scope = await scope_of("http://other:8/a?b", "X: 1")
     assert (scope["path"], scope["raw_path"], scope["query_string"]) == ("/a", b"/a", b"b")
+    assert scope["headers"] == [(b"host", b"other:8"), (b"x", b"1")]
 
 
 async def test_root_path_is_before_the_path(run):

@@ -1,11 +1,12 @@
-"""Apps of Starlette, FastAPI, Django and Quart, as their users write them: unchanged. On loopback."""
+"""Apps of frameworks, as their users write them: unchanged. On loopback, served by goish and through uvicorn's door."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
+import uvicorn_kit
 
 from goish import chan, http
 from goish.sync import Event
@@ -14,13 +15,35 @@ httpx = pytest.importorskip("httpx")
 pytest.importorskip("httptools")
 
 
+Serving = Callable[..., AbstractAsyncContextManager[tuple[Any, str]]]
+
+
 @asynccontextmanager
-async def serving(app: Any, **options: Any) -> AsyncIterator[tuple[Any, str]]:
-    async with (
-        http.serve_asgi(app, "127.0.0.1:0", **options) as srv,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{srv.addr[1]}") as client,
-    ):
-        yield client, f"ws://127.0.0.1:{srv.addr[1]}"
+async def by_goish(app: Any, **options: Any) -> AsyncIterator[int]:
+    async with http.serve_asgi(app, "127.0.0.1:0", **options) as srv:
+        yield srv.addr[1]
+
+
+@asynccontextmanager
+async def by_uvicorn(app: Any, **options: Any) -> AsyncIterator[int]:
+    pytest.importorskip("uvicorn")
+    async with uvicorn_kit.serving(app, **options) as running:
+        yield running.port
+
+
+@pytest.fixture(params=[by_goish, by_uvicorn], ids=["goish", "uvicorn"])
+def serving(request: pytest.FixtureRequest) -> Serving:
+    """Gives a client of the app, and where its WebSockets are."""
+
+    @asynccontextmanager
+    async def serving(app: Any, **options: Any) -> AsyncIterator[tuple[Any, str]]:
+        async with (
+            request.param(app, **options) as port,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+        ):
+            yield client, f"ws://127.0.0.1:{port}"
+
+    return serving
 
 
 async def said_by(url: str, *messages: str) -> list[Any]:
@@ -33,7 +56,7 @@ async def said_by(url: str, *messages: str) -> list[Any]:
         return answers
 
 
-async def test_starlette(run):
+async def test_starlette(run, serving):
     pytest.importorskip("starlette")
     from starlette.applications import Starlette
     from starlette.background import BackgroundTask
@@ -108,7 +131,7 @@ async def test_starlette(run):
     assert log == ["starts", "task", "stops"]
 
 
-async def test_starlette_streaming_ends_when_its_client_leaves(run):
+async def test_starlette_streaming_ends_when_its_client_leaves(run, serving):
     pytest.importorskip("starlette")
     from starlette.applications import Starlette
     from starlette.requests import Request
@@ -134,7 +157,7 @@ async def test_starlette_streaming_ends_when_its_client_leaves(run):
         assert await ends.recv() == "ended"
 
 
-async def test_fastapi(run):
+async def test_fastapi(run, serving):
     pytest.importorskip("fastapi")
     from fastapi import BackgroundTasks, Depends, FastAPI, WebSocket
     from pydantic import BaseModel
@@ -176,7 +199,7 @@ async def test_fastapi(run):
     assert "task a" in log
 
 
-async def test_quart(run):
+async def test_quart(run, serving):
     quart = pytest.importorskip("quart")
     app = quart.Quart("served")
     log: list[str] = []
@@ -218,7 +241,7 @@ async def test_quart(run):
     assert log == ["starts", "stops"]
 
 
-async def test_django(run):
+async def test_django(run, serving):
     pytest.importorskip("django")
     import django
     from django.conf import settings
@@ -250,3 +273,152 @@ async def test_django(run):
         assert (await client.get("/hello/you")).text == "hello you"
         assert (await client.post("/sync", content=b"abc")).json() == {"method": "POST", "size": 3}
         assert (await client.get("/s")).text == "012"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # a version warns of what the one before it wants
+async def test_litestar(run, serving):
+    pytest.importorskip("litestar")
+    from litestar import Litestar, WebSocket, get, post, websocket
+    from litestar.background_tasks import BackgroundTask
+    from litestar.datastructures import State
+    from litestar.response import Response, ServerSentEvent, Stream
+
+    log: list[str] = []
+
+    async def start(app: Litestar) -> None:
+        app.state.answer = 42
+        log.append("starts")
+
+    async def stop(app: Litestar) -> None:
+        log.append("stops")
+
+    @get("/hello/{name:str}")
+    async def hello(name: str, state: State) -> str:
+        return f"hello {name} {state.answer}"
+
+    @get("/sync", sync_to_thread=True)
+    def in_a_thread() -> dict[str, int]:
+        return {"n": 1}
+
+    @post("/body")
+    async def body(data: dict[str, int]) -> Response[dict[str, int]]:
+        async def task() -> None:
+            log.append("task")
+
+        return Response(data, background=BackgroundTask(task))
+
+    async def pieces() -> AsyncIterator[str]:
+        for n in range(3):
+            yield str(n)
+            await asyncio.sleep(0)
+
+    @get("/stream")
+    async def stream() -> Stream:
+        return Stream(pieces())
+
+    @get("/events")
+    async def events() -> ServerSentEvent:
+        return ServerSentEvent(pieces())
+
+    @websocket("/ws")
+    async def echo(socket: WebSocket[Any, Any, Any]) -> None:
+        await socket.accept()
+        async for text in socket.iter_data(mode="text"):
+            await socket.send_text(text.upper())
+
+    handlers = [hello, in_a_thread, body, stream, events, echo]
+    async with serving(Litestar(handlers, on_startup=[start], on_shutdown=[stop]), lifespan="on") as (client, ws):
+        assert (await client.get("/hello/you")).text == "hello you 42"
+        assert (await client.get("/sync")).json() == {"n": 1}
+        assert (await client.post("/body", json={"a": 1})).json() == {"a": 1}
+        assert (await client.post("/body", content=b"no json")).status_code == 400
+        assert (await client.get("/stream")).text == "012"
+        assert "data: 2" in (await client.get("/events")).text
+        assert (await client.get("/nowhere")).status_code == 404
+        assert await said_by(f"{ws}/ws", "a", "b") == ["A", "B"]
+    assert log == ["starts", "task", "stops"]
+
+
+async def test_falcon(run, serving):
+    pytest.importorskip("falcon")
+    from falcon import WebSocketDisconnected
+    from falcon.asgi import App, Request, Response, SSEvent, WebSocket
+
+    log: list[str] = []
+
+    class Lifespan:
+        async def process_startup(self, scope: Any, event: Any) -> None:
+            log.append("starts")
+
+        async def process_shutdown(self, scope: Any, event: Any) -> None:
+            log.append("stops")
+
+    class Hello:
+        async def on_get(self, req: Request, resp: Response, name: str) -> None:
+            resp.text = f"hello {name}"
+
+    class Body:
+        async def on_post(self, req: Request, resp: Response) -> None:
+            resp.media = await req.get_media()
+
+            async def task() -> None:
+                log.append("task")
+
+            resp.schedule(task)
+
+    class Stream:
+        async def on_get(self, req: Request, resp: Response) -> None:
+            async def pieces() -> AsyncIterator[bytes]:
+                for n in range(3):
+                    yield b"%d" % n
+
+            resp.stream = pieces()
+
+        async def on_post(self, req: Request, resp: Response) -> None:
+            resp.text = str(sum([len(piece) async for piece in req.stream]))
+
+    class Events:
+        async def on_get(self, req: Request, resp: Response) -> None:
+            async def events() -> AsyncIterator[SSEvent]:
+                for n in range(3):
+                    yield SSEvent(text=str(n))
+
+            resp.sse = events()
+
+    class Echo:
+        async def on_websocket(self, req: Request, ws: WebSocket) -> None:
+            await ws.accept()
+            try:
+                while True:
+                    await ws.send_text((await ws.receive_text()).upper())
+            except WebSocketDisconnected:
+                pass
+
+    app = App(middleware=[Lifespan()])
+    routes = {"/hello/{name}": Hello(), "/body": Body(), "/stream": Stream(), "/events": Events(), "/ws": Echo()}
+    for path, resource in routes.items():
+        app.add_route(path, resource)
+    async with serving(app, lifespan="on") as (client, ws):
+        assert (await client.get("/hello/you")).text == "hello you"
+        assert (await client.post("/body", json={"a": 1})).json() == {"a": 1}
+        assert (await client.post("/body", content=b"{")).status_code == 400
+        assert (await client.get("/stream")).text == "012"
+        assert (await client.post("/stream", content=bytes(300_000))).text == "300000"
+        assert "data: 2" in (await client.get("/events")).text
+        assert (await client.put("/body")).status_code == 405
+        assert await said_by(f"{ws}/ws", "a", "b") == ["A", "B"]
+    assert log == ["starts", "task", "stops"]
+
+
+async def test_wsgi_app_through_asgiref(run, serving):
+    wsgi = pytest.importorskip("asgiref.wsgi")
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [("X-Path", environ["PATH_INFO"]), ("X-Host", environ["HTTP_HOST"])])
+        return [b"got ", environ["wsgi.input"].read()]
+
+    async with serving(wsgi.WsgiToAsgi(app)) as (client, _):
+        for size in (0, 3, 300_000):
+            answer = await client.post("/a%20b", content=bytes(size))
+            assert (answer.content, answer.headers["x-path"]) == (b"got " + bytes(size), "/a b")
+            assert answer.headers["x-host"] == client.base_url.netloc.decode()

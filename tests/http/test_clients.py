@@ -4,48 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import shutil
 import ssl
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import http_handlers
 import httpx
 import pytest
+from commands import begin, output_of
 from conftest import Driver
+from sites import SITES, make_mux
 
 from goish import http as goish_http
 from goish._net import server
-from goish.http import Request, ResponseWriter, ServeMux
-
-
-def make_mux() -> ServeMux:
-    mux = ServeMux()
-
-    @mux.handle("GET /hello/{name}")
-    async def hello(w: ResponseWriter, r: Request) -> None:
-        await w.text(f"hello {r.path_value('name')}")
-
-    @mux.handle("POST /echo")
-    async def echo(w: ResponseWriter, r: Request) -> None:
-        w.headers["Content-Type"] = r.headers.get("Content-Type", "application/octet-stream")
-        async for piece in r:
-            await w.write(piece)
-
-    @mux.handle("GET /stream")
-    async def stream(w: ResponseWriter, r: Request) -> None:
-        for i in range(5):
-            await w.write(b"%d\n" % i)
-            await w.flush()
-
-    @mux.handle("/fail")
-    async def fail(w: ResponseWriter, r: Request) -> None:
-        raise LookupError
-
-    return mux
-
+from goish.http import Request, ResponseWriter
 
 BIG = bytes(range(256)) * 4096
 
@@ -96,20 +73,105 @@ async def test_http_client(run: Driver) -> None:
         assert await asyncio.to_thread(ask, srv.addr[1]) == [b"hello a b", BIG, b"0\n1\n2\n3\n4\n"]
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
-async def test_curl(run: Driver) -> None:
-    async def curl(*arguments: str) -> bytes:
-        process = await asyncio.create_subprocess_exec("curl", "-sS", *arguments, stdout=asyncio.subprocess.PIPE)
-        output, _ = await process.communicate()
-        assert process.returncode == 0
-        return output
+Curl = Callable[..., Awaitable[bytes]]
 
-    async with goish_http.serve(make_mux(), "127.0.0.1:0") as srv:
-        url = f"http://127.0.0.1:{srv.addr[1]}"
-        assert await curl(f"{url}/hello/ann", f"{url}/hello/bob") == b"hello annhello bob"
-        assert await curl("-H", "Expect: 100-continue", f"{url}/echo", "-d", "x" * 2000) == b"x" * 2000
+
+@pytest.fixture
+def curl(tmp_path: Path) -> Curl:
+    async def curl(*arguments: str, **options: Any) -> bytes:
+        return await output_of("curl", "-q", "-sS", *arguments, cwd=tmp_path, **options)
+
+    return curl
+
+
+@asynccontextmanager
+async def site(kind: str, **options: Any) -> AsyncIterator[tuple[Any, str]]:
+    async with SITES[kind]("127.0.0.1:0", **options) as srv:
+        yield srv, f"http://127.0.0.1:{srv.addr[1]}"
+
+
+@pytest.mark.parametrize("kind", SITES)
+async def test_curl_keeps_its_connection(run: Driver, kind: str, curl: Curl, tmp_path: Path) -> None:
+    async with site(kind) as (srv, url):
+        asked = await curl("-w", " %{num_connects}\n", f"{url}/hello/[1-3]")
+        assert asked == b"hello 1 1\nhello 2 0\nhello 3 0\n"
+        both = [f"{url}/stream", "--next", "-sS", "-d", "abc", f"{url}/echo"]
+        assert await curl("-w", "%{num_connects}\n", *both) == b"0\n1\n2\n3\n4\n1\nabc"
+        assert await curl(f"{url}/nothing", f"{url}/hello/a", "-w", "%{http_code} %{num_connects}\n") == (
+            (b"404 page not found\n" if kind == "native" else b"") + b"404 1\nhello a200 0\n"
+        )
+        await curl("-Z", "--parallel-max", "10", "-o", "#1", f"{url}/hello/[1-50]")
+        assert [(tmp_path / f"{i}").read_bytes() for i in range(1, 51)] == [b"hello %d" % i for i in range(1, 51)]
+        assert srv.statistics().refused == {}
+
+
+@pytest.mark.parametrize("kind", SITES)
+async def test_curl_sends_bodies(run: Driver, kind: str, curl: Curl, tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(BIG)
+    async with site(kind) as (srv, url):
+        echo = f"{url}/echo"
+        assert await curl("-H", "Transfer-Encoding: chunked", "--data-binary", "@big", echo) == BIG
+        assert await curl("-X", "POST", "-T", "-", echo, given=BIG) == BIG, "chunks, as they come"
+        assert await curl("--data-binary", "@big", "-H", "Expect: 100-continue", echo) == BIG
+        head = await curl("-D", "-", "-o", "out", "-H", "Expect: 100-continue", "-d", "abc", echo)
+        assert head.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+        assert (tmp_path / "out").read_bytes() == b"abc"
+        refused = await curl("-w", "%{http_code}", "-o", "out", "-H", "Expect: 200-ok", "-d", "abc", echo)
+        assert refused == b"417" and srv.statistics().refused == {"malformed": 1}
+
+
+@pytest.mark.parametrize("kind", SITES)
+async def test_curl_asks_by_every_method(run: Driver, kind: str, curl: Curl) -> None:
+    async with site(kind) as (_, url):
+        for method in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
+            assert await curl("-X", method, f"{url}/method") == method.encode() + b" -"
+            form = await curl("-X", method, "-d", "a=b", f"{url}/method")
+            assert form == method.encode() + b" application/x-www-form-urlencoded"
+        assert await curl("-X", "OPTIONS", "--request-target", "*", "-o", "out", "-w", "%{http_code}", url) in (
+            b"200" if kind == "native" else b"404"
+        )
+        for method in ("TRACE", "CONNECT", "FOO"):
+            assert await curl("-X", method, "-o", "out", "-w", "%{http_code}", f"{url}/method") == b"501"
+        head = await curl("-I", f"{url}/hello/ann")
+        assert head.startswith(b"HTTP/1.1 200") and head.endswith(b"\r\n\r\n")
+        assert b"Content-Length: 9\r\n" in head or kind == "asgi"
+        assert await curl("-X", "PUT", "-o", "out", "-w", "%{http_code}", f"{url}/echo") == b"405"
+
+
+@pytest.mark.parametrize("kind", SITES)
+async def test_curl_speaks_other_versions(run: Driver, kind: str, curl: Curl) -> None:
+    async with site(kind) as (srv, url):
         assert await curl("--http1.0", f"{url}/stream") == b"0\n1\n2\n3\n4\n"
-        assert b"405" in await curl("-o", "/dev/null", "-w", "%{http_code}", "-X", "PUT", f"{url}/echo")
+        assert await curl("--http1.0", "-d", "abc", f"{url}/echo") == b"abc"
+        once = await curl("--http1.0", "-w", " %{num_connects} ", f"{url}/hello/[1-2]")
+        assert once == b"hello 1 1 hello 2 1 ", "each closes its connection"
+        version = "%{http_version}"
+        assert await curl("--http2", "-w", version, f"{url}/hello/a") == b"hello a1.1", "an upgrade that is not taken"
+        assert srv.statistics().refused == {}
+        process = await begin("curl", "-q", "-sS", "--http2-prior-knowledge", f"{url}/hello/a")
+        await process.communicate()
+        assert process.returncode != 0 and srv.statistics().refused == {"malformed": 1}
+
+
+@pytest.mark.parametrize("kind", SITES)
+async def test_curl_reads_and_writes_slowly(run: Driver, kind: str, curl: Curl, tmp_path: Path) -> None:
+    (tmp_path / "some").write_bytes(BIG[:200_000])
+    async with site(kind) as (_, url):
+        body = await curl("--limit-rate", "1M", "-H", "Expect:", "--data-binary", "@some", f"{url}/echo")
+        assert body == BIG[:200_000]
+
+
+@pytest.mark.parametrize("kind", SITES)
+async def test_curl_that_leaves_ends_its_handler(run: Driver, kind: str) -> None:
+    async with site(kind) as (srv, url):
+        process = await begin("curl", "-q", "-sS", "-N", f"{url}/flood")
+        assert process.stdout is not None
+        await process.stdout.readexactly(1_000_000)
+        process.kill()
+        while srv.statistics().connections:
+            await asyncio.sleep(0.001)
+        assert srv.statistics().events == {"disconnects": 1}
+        await process.communicate()
 
 
 async def test_tls(run: Driver) -> None:

@@ -173,5 +173,6 @@ async def test_files(run: Driver, tmp_path: Path) -> None:
             "Mon, 01 Jan 2000 99999999999999999999:00:00 GMT",
         ):
             assert (await site.get("/page.html", If_Modified_Since=nonsense)).status == 200
-        assert (await site.get("/missing")).status == 404
+        for missing in ("/missing", "/a%00b", "/" + "a" * 5000, "/page.html/a"):
+            assert (await site.get(missing)).status == 404
         assert (await site.get("/")).status == 404

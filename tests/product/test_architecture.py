@@ -244,6 +244,21 @@ except AttributeError as error:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("spawn", "it is goish.parallel.spawn"),
+        ("ConnClosed", "it is goish.errors.ConnClosed"),
+        ("serve", "it is goish.net.serve"),
+        ("gather", "it is goish.streams.gather"),
+        ("create_task", "go(f, x)"),
+    ],
+)
+def test_a_name_that_is_elsewhere_is_found_by_its_error(name: str, words: str) -> None:
+    with pytest.raises(AttributeError, match=rf"^module 'goish' has no attribute '{name}': {re.escape(words)}$"):
+        getattr(importlib.import_module("goish"), name)
+
+
 def test_import_goish_leaves_out_what_few_programs_need() -> None:
     """Each costs a millisecond or more; what asyncio imports, which takes most of the time, is there anyhow."""
     costly = {"dataclasses", "uvloop", "sysconfig", "concurrent.futures.thread", "importlib.metadata", "platform"}

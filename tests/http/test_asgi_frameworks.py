@@ -327,7 +327,8 @@ async def test_litestar(run, serving):
             await socket.send_text(text.upper())
 
     handlers = [hello, in_a_thread, body, stream, events, echo]
-    async with serving(Litestar(handlers, on_startup=[start], on_shutdown=[stop]), lifespan="on") as (client, ws):
+    app = Litestar(handlers, on_startup=[start], on_shutdown=[stop], logging_config=None)  # that would leave a thread
+    async with serving(app, lifespan="on") as (client, ws):
         assert (await client.get("/hello/you")).text == "hello you 42"
         assert (await client.get("/sync")).json() == {"n": 1}
         assert (await client.post("/body", json={"a": 1})).json() == {"a": 1}

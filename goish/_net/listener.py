@@ -324,7 +324,8 @@ class Listener:
 
     def _accept_one(self) -> bool:
         try:
-            fd, address = self._sock._accept()  # type: ignore[attr-defined]  # as socket.socket.accept does
+            raw: Any = self._sock  # its type does not show what socket.socket.accept calls
+            fd, address = raw._accept()
             sock = _Accepted(*self._kind, fileno=fd)
             sock.setblocking(False)
         except (BlockingIOError, InterruptedError):

@@ -1,7 +1,9 @@
 """Apps of frameworks, as their users write them: unchanged. On loopback, served by goish and through uvicorn's door."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -16,6 +18,15 @@ pytest.importorskip("httptools")
 
 
 Serving = Callable[..., AbstractAsyncContextManager[tuple[Any, str]]]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_thread_is_left() -> Iterator[None]:
+    """asgiref keeps one for good."""
+    yield
+    if asgiref := sys.modules.get("asgiref.sync"):
+        asgiref.SyncToAsync.single_thread_executor.shutdown()
+        asgiref.SyncToAsync.single_thread_executor = ThreadPoolExecutor(max_workers=1)
 
 
 @asynccontextmanager

@@ -1,7 +1,6 @@
 """The deployments of docs/asgi.md, each under load: whatever is replaced or ended, no request fails.
 
-One exception is nginx's: it sends no POST twice, so the clients behind it send none while servers end, only while one
-replaces its workers.
+One exception is nginx's: it sends no POST twice, so the clients behind it send none while processes end.
 
 The configuration is that of the page: units of systemd, a pod, a site of nginx. The clients are those of load.py, which
 prove at the end that each request was handled once, and answered.
@@ -198,10 +197,10 @@ def test_nginx_has_another_server_and_no_request_fails(place: Place) -> None:
             third = place.program("--uds", str(a))
             async with place.load(nginx.connect) as load:
                 before = {second.pid} | await load.until_answered_by_others({second.pid}, 2)
+                await load.ask_by_get_only()
                 first.signal(SIGHUP)
                 await load.until_answered_by_others(before, 2)
                 await load.until(lambda: not any(map(is_alive, before - {second.pid})))
-                await load.ask_by_get_only()
                 first.signal(SIGTERM)
                 assert await first.ended() == 0
                 await load.go_on()

@@ -25,6 +25,7 @@ $(VENV)/.pip:
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.pip $(CORE)
+	@$(BIN)/python setup.py compiler
 	$(BIN)/python -m pip install -q -e . $(EDITABLE)
 	touch $@
 

@@ -6,21 +6,56 @@ that sanitizer.
 
 import json
 import os
+import shlex
+import subprocess
 import sys
+import sysconfig
+import tempfile
 from glob import glob
 from pathlib import Path
-from shutil import which
 
-import Cython
-from Cython.Build import cythonize
-from setuptools import Extension, setup
-from setuptools.command.bdist_wheel import bdist_wheel
-from setuptools.command.build_ext import build_ext
+COMPILING = {"build", "build_ext", "bdist_wheel", "compiler", "develop", "editable_wheel", "install"}
+
+
+def try_compiler():
+    """Say in one sentence what is missing where its absence would fill the screen."""
+    command = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    flags = shlex.split(" ".join(os.environ.get(name, "") for name in ("CPPFLAGS", "CFLAGS")))
+    flags += [f"-I{sysconfig.get_path(name)}" for name in ("include", "platinclude")]
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "try.c")
+        source.write_text("#include <Python.h>\n")
+        try:
+            tried = subprocess.run(
+                [*command, *flags, "-c", source, "-o", Path(folder, "try.o")], capture_output=True, text=True
+            )
+        except OSError:
+            sys.exit(f"goish needs a C compiler to build, and {command[0]!r} is not there: install gcc or clang.")
+    if tried.returncode and "Python.h" in tried.stderr:
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        sys.exit(f"goish needs Python's headers to build, and Python.h is not there: install python{version}-dev.")
+    if tried.returncode:
+        why = next(iter(tried.stderr.splitlines()), f"it ends with code {tried.returncode}")
+        sys.exit(f"goish needs a C compiler to build, and {command[0]!r} does not compile: {why}")
+
 
 if sys.implementation.name != "cpython":
     sys.exit(f"goish is an extension for CPython, and this is {sys.implementation.name}, which it does not run on.")
 if sys.platform in ("win32", "cygwin", "emscripten", "wasi"):
     sys.exit(f"goish runs on Linux and macOS, and not on {sys.platform} (docs/platforms.md says why). WSL is Linux.")
+if sys.version_info < (3, 11):  # noqa: UP036 (metadata says so to pip alone)
+    sys.exit(f"goish needs CPython 3.11 or later, and this is {sys.version.split()[0]}.")
+if sys.version_info < (3, 14) and sysconfig.get_config_var("Py_GIL_DISABLED"):
+    sys.exit(f"Without the GIL goish needs CPython 3.14 or later, and this is {sys.version.split()[0]}.")
+if COMPILING.intersection(sys.argv):
+    try_compiler()
+if sys.argv[1:] == ["compiler"]:  # make asks before it installs anything
+    sys.exit()
+
+import Cython
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 
 debug = os.environ.get("GOISH_DEBUG") == "1"
 sanitizer = os.environ.get("GOISH_SANITIZE")
@@ -32,16 +67,6 @@ link_args = []
 if sanitizer:
     compile_args += [f"-fsanitize={sanitizer}", "-fno-omit-frame-pointer", "-g"]
     link_args += [f"-fsanitize={sanitizer}"]
-
-
-class BuildWithCompiler(build_ext):
-    """Says in one sentence what is missing where the absence of a compiler would fill the screen."""
-
-    def build_extension(self, ext):
-        compiler = getattr(self.compiler, "compiler", ["cc"])[0]
-        if self.compiler.compiler_type == "unix" and which(compiler) is None:
-            sys.exit(f"goish needs a C compiler to build, and {compiler!r} is not there: install gcc or clang.")
-        super().build_extension(ext)
 
 
 class WheelWithSbom(bdist_wheel):
@@ -110,6 +135,6 @@ extensions = [
 ]
 setup(
     ext_modules=extensions,
-    cmdclass={"build_ext": BuildWithCompiler, "bdist_wheel": WheelWithSbom},
+    cmdclass={"bdist_wheel": WheelWithSbom},
     options={"build_ext": {"parallel": os.cpu_count()}},
 )

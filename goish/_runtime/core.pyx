@@ -52,7 +52,7 @@ from goish._runtime.values import EMPTY, ChanStatistics, Flavor, Reason, Receive
 cimport cython
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
-from libc.math cimport ceil
+from libc.math cimport ceil, fabs
 from libc.math cimport INFINITY, floor, nextafter
 from libc.stdlib cimport qsort
 from libc.string cimport memset

@@ -436,6 +436,19 @@ async def test_a_storm_of_cancels_leaves_no_debt(virtual: Any, rng: random.Rando
     assert scheduler_for(asyncio.get_running_loop()).timers == 0
 
 
+async def test_a_cancel_of_what_was_reserved_at_a_lower_rate_takes_nothing_from_what_came_after(virtual: Any) -> None:
+    limiter = Limiter(1, burst=4)
+    assert limiter.allow(4)
+    limiter.reserve(2)
+    slow = limiter.reserve(1)
+    limiter.set_limit(4)
+    fast = limiter.reserve(1)
+    assert (slow.delay(), fast.delay()) == (close(3), close(1))
+    slow.cancel()
+    fast.cancel()
+    assert limiter.tokens() == close(-2)
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.integers(1, 20),
@@ -443,7 +456,7 @@ async def test_a_storm_of_cancels_leaves_no_debt(virtual: Any, rng: random.Rando
     st.lists(st.tuples(st.sampled_from("arctlb"), st.integers(0, 8)), max_size=40),
 )
 def test_a_limiter_does_what_its_model_does(limit: int, burst: int, steps: list[tuple[str, int]]) -> None:
-    """The model is Go's: tokens as of a time, and when the last reservation may act."""
+    """The model is Go's, but for one thing: tokens as of a time, and when the last reservation may act."""
 
     async def main() -> None:
         limiter = Limiter(limit, burst)
@@ -471,7 +484,7 @@ def test_a_limiter_does_what_its_model_does(limit: int, burst: int, steps: list[
             elif kind == "c" and made:
                 reservation, m, when, of = made.pop(n % len(made))
                 reservation.cancel()
-                back = m - (latest - when) * of
+                back = m - max(latest - when, 0) * of  # Go gives back more than was taken, once the limit was raised
                 if m and when >= now and back > 1e-9:
                     tokens, last = min(advance() + back, most), now
                     if when == latest and when - m / of >= now:

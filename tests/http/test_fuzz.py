@@ -7,7 +7,7 @@ import re
 
 from http_requests import CHECKS
 from http_wires import read_response, serving
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_clock import VirtualClockLoop
 
@@ -86,6 +86,7 @@ async def converse(pieces: list[bytes]) -> None:
     assert not report.cut
 
 
+@settings(deadline=None)
 @given(wires())
 def test_whatever_comes_is_answered_in_order_or_refused_and_no_handler_sees_it_malformed(pieces: list[bytes]) -> None:
     run(converse, pieces, loop=VirtualClockLoop)

@@ -251,6 +251,7 @@ def matched(pattern: str) -> frozenset[tuple[str, str]]:
     return frozenset((m, p) for m, p in REQUESTS if m in methods and re.fullmatch(expression, p))
 
 
+@settings(deadline=None)
 @given(patterns(), patterns())
 def test_how_two_patterns_relate(a: str, b: str) -> None:
     one, other = matched(a), matched(b)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from http_requests import CHECKS, CHUNKED, HOST, Check, get, post
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goish._http.errors import BadRequest
@@ -101,6 +101,7 @@ REQUESTS = [
 ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(REQUESTS), max_size=4), st.lists(st.integers(0, 2000), max_size=12))
 def test_accepted_requests_do_not_depend_on_how_they_are_split(requests: list[bytes], cuts: list[int]) -> None:
     data = b"".join(requests)
@@ -109,6 +110,7 @@ def test_accepted_requests_do_not_depend_on_how_they_are_split(requests: list[by
     assert parse(pieces_of(data, cuts)) == whole
 
 
+@settings(deadline=None)
 @given(st.sampled_from(CHECKS), st.lists(st.integers(0, 200), max_size=6), st.data())
 def test_whether_bytes_are_refused_does_not_depend_on_how_they_are_split(
     check: Check, cuts: list[int], draw: st.DataObject
@@ -123,6 +125,7 @@ def test_whether_bytes_are_refused_does_not_depend_on_how_they_are_split(
         assert whole == split
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_junk_is_refused_or_waited_for_and_nothing_else(junk: bytes) -> None:
     parse([junk])

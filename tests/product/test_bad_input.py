@@ -194,8 +194,10 @@ KEYWORDS: dict[str, tuple[Callable[[Any], object], str]] = {
 
 @pytest.mark.parametrize("name", KEYWORDS)
 async def test_a_keyword_that_another_library_takes_is_answered_by_what_to_write_instead(name: str) -> None:
+    """Each time: CPython calls in other ways, that it thinks are faster, what it has called a few times."""
     call, instead = KEYWORDS[name]
-    assert instead in told(lambda: call(chan(1)))
+    for _ in range(30):
+        assert instead in told(lambda: call(chan(1)))
 
 
 @pytest.mark.parametrize("wait", [goish.wait_all, goish.wait_any])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import subprocess
@@ -60,6 +61,10 @@ def test_an_unsupported_python_is_refused_by_the_metadata() -> None:
     assert PROJECT["tool"]["mypy"]["python_version"] == oldest
 
 
+def test_what_goish_needs_it_needs_wherever_it_runs() -> None:
+    assert [name for name in PROJECT["project"]["dependencies"] if ";" in name] == []
+
+
 def test_whoever_builds_needs_cython() -> None:
     assert any(name.startswith("Cython") for name in PROJECT["build-system"]["requires"])
 
@@ -109,30 +114,66 @@ def test_an_extension_is_named_for_this_python() -> None:
 # ── what is refused ──
 
 REFUSED = """
-import glob, json, pathlib, shutil, sys, types
-
-class Anything(types.ModuleType):
-    def __getattr__(self, name):
-        return type(name, (), {})
-
-for name in ("Cython", "Cython.Build", "setuptools", "setuptools.command.bdist_wheel", "setuptools.command.build_ext"):
-    sys.modules[name] = Anything(name)
-sys.{what} = {value!r}
+import glob, json, pathlib, shlex, subprocess, sys, sysconfig, tempfile
+{pretence}
 exec(compile(open("setup.py").read(), "setup.py", "exec"))
 """
+WITHOUT_GIL = 'sys.version_info = (3, 13, 0, "final", 0); sysconfig.get_config_var = {"Py_GIL_DISABLED": 1}.get'
 
 
 @pytest.mark.parametrize(
-    ("what", "value", "says"),
+    ("pretence", "says"),
     [
-        ("platform", "win32", "goish runs on Linux and macOS, and not on win32"),
-        ("platform", "emscripten", "goish runs on Linux and macOS, and not on emscripten"),
-        ("implementation.name", "pypy", "goish is an extension for CPython, and this is pypy"),
+        ("sys.platform = 'win32'", "goish runs on Linux and macOS, and not on win32"),
+        ("sys.platform = 'emscripten'", "goish runs on Linux and macOS, and not on emscripten"),
+        ("sys.implementation.name = 'pypy'", "goish is an extension for CPython, and this is pypy"),
+        ("sys.version_info = (3, 10, 13, 'final', 0)", "goish needs CPython 3.11 or later, and this is "),
+        (WITHOUT_GIL, "Without the GIL goish needs CPython 3.14 or later, and this is "),
     ],
 )
-def test_a_build_where_goish_does_not_run_ends_with_a_sentence(what: str, value: str, says: str) -> None:
-    code = REFUSED.replace("{what}", what).replace("{value!r}", repr(value))
+def test_a_build_where_goish_does_not_run_ends_with_a_sentence(pretence: str, says: str) -> None:
+    code = REFUSED.format(pretence=pretence)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(says)
     assert done.stderr.count("\n") == 1
+
+
+def tried(tmp_path: Path, script: str | None) -> str:
+    """What a build says, whose compiler is that script."""
+    compiler = tmp_path / "cc"
+    if script is not None:
+        compiler.write_text(f"#!/bin/sh\n{script}\n")
+        compiler.chmod(0o755)
+    command = [sys.executable, "-W", "ignore", "setup.py", "bdist_wheel"]
+    environment = os.environ | {"CC": str(compiler)}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
+    return done.stderr.replace(str(tmp_path), "").strip()
+
+
+def test_a_build_without_a_compiler_ends_with_a_sentence(tmp_path: Path) -> None:
+    said = "goish needs a C compiler to build, and '/cc' is not there: install gcc or clang."
+    assert tried(tmp_path, None) == said
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [("exit 7", "it ends with code 7"), ("echo no license >&2\necho go away >&2\nexit 1", "no license")],
+)
+def test_a_build_whose_compiler_fails_ends_with_a_sentence(tmp_path: Path, script: str, why: str) -> None:
+    assert tried(tmp_path, script) == f"goish needs a C compiler to build, and '/cc' does not compile: {why}"
+
+
+def test_a_build_without_the_headers_of_python_ends_with_a_sentence(tmp_path: Path) -> None:
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    said = f"goish needs Python's headers to build, and Python.h is not there: install python{version}-dev."
+    assert tried(tmp_path, "echo 'fatal error: Python.h: No such file or directory' >&2; exit 1") == said
+
+
+def test_make_asks_for_a_compiler_before_it_installs_anything() -> None:
+    made = subprocess.run(
+        ["make", "-n", "-W", "setup.py", "install"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    asks = made.stdout.index("setup.py compiler")
+    assert made.stdout.index("pip install -q -e .") > asks

@@ -93,7 +93,7 @@ cdef void bucket_give_back(Bucket b, double n, double when, double limit, double
         if restored > 0.0:
             bucket_advance(b, now)
             b.tokens = min(b.tokens + restored, b.burst)
-            if b.latest <= when + when * ROUNDING:
+            if fabs(b.latest - when) <= when * ROUNDING:  # else later ones act earlier: the limit was raised
                 before = when - n / limit
                 if before >= now:
                     b.latest = before

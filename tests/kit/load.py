@@ -180,7 +180,10 @@ class Load:
         line = self._lines.get(client)
         if line is None or not line.persists:
             await self._hang_up(client)
-            line = self._lines[client] = Line(await self._connect())
+            try:
+                line = self._lines[client] = Line(await self._connect())
+            except ConnectionResetError as error:  # made just as the listener was closed
+                raise ConnectionRefusedError from error
         return line
 
     async def _hang_up(self, client: int) -> None:

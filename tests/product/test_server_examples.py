@@ -125,7 +125,7 @@ class Load:
         while True:
             try:
                 reader, writer = await asyncio.open_connection(*self._address)
-            except ConnectionRefusedError:
+            except (ConnectionRefusedError, ConnectionResetError):  # a reset: made just as the listener was closed
                 return
             persists = True
             while persists:

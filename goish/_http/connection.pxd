@@ -4,13 +4,11 @@ from .head cimport Fields
 from .parser cimport RequestParser
 from .request cimport Request, new_request
 from .shared cimport Shared
-from .status cimport HeadMaker
 from .writer cimport ResponseWriter, new_writer
 
 
 cdef class Connection:
     cdef public object conn
-    cdef public HeadMaker heads
     cdef public bint hijacked
     cdef public object kept
     cdef public bint persists

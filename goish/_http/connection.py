@@ -62,7 +62,7 @@ class Connection:
     """Serves one connection: ``await run()``."""
 
     __slots__ = (
-        *("conn", "heads", "hijacked", "kept", "persists", "request"),
+        *("conn", "hijacked", "kept", "persists", "request"),
         *("_began", "_body_open", "_cancel", "_continues", "_goroutine", "_left", "_member", "_parser"),
         *("_received", "_served", "_shared", "_timed", "_variables"),
     )
@@ -72,7 +72,6 @@ class Connection:
         self._member = member
         self.conn: Conn = member.conn
         self._parser = RequestParser(shared.limits)
-        self.heads = shared.heads
         self.request: Request | None = None
         self.persists = True
         self.hijacked = False
@@ -94,7 +93,9 @@ class Connection:
     async def run(self) -> None:
         """Serve all requests, the path that each takes. Raises a cancel, unless that came as the client left.
 
-        One coroutine for all of it: there may be many connections that are idle.
+        One coroutine for all of it: there may be many connections that are idle. Compiled, `self` has typed fields and
+        local variables have none, so the loop goes by the former. `data` is kept while the request is handled: else
+        malloc gives the end of the heap back with each piece of a long body, and the next one faults it in again.
         """
         conn, member, shared = self.conn, self._member, self._shared
         handler, time, idle = shared.handler, shared.time, shared.limits.idle_timeout
@@ -105,14 +106,15 @@ class Connection:
             try:
                 while True:
                     if not self._parser.buffer:
-                        self._parser.feed(await conn.read())
-                        if not self._parser.buffer:
+                        data = await conn.read()
+                        if not data:
                             return
                         member.stage = ACTIVE
+                        self._parser.feed(data)
                     if self._parser.next_event() is NEED_DATA and not await self._rest_of_head():
                         return
                     r = self._begin()
-                    w = new_writer(self, self.heads, r)
+                    w = new_writer(self, self._shared.heads, r)
                     try:
                         await handler(w, r)
                         now = time()
@@ -137,6 +139,7 @@ class Connection:
                     if handler is self._shared.handler and self._variables_changed():
                         handler = self._isolated(handler)
                     del w, r, out  # an idle connection keeps nothing of its last request
+                    data = b""
                     if not self._parser.buffer or self._parser.is_blank():
                         conn.set_read_deadline(None if idle is None else now + idle)
                         member.stage = IDLE
@@ -429,7 +432,7 @@ class Connection:
     def begin_head(self, status: int) -> bytes:
         if self._shared.is_stopping():
             self.persists = False
-        return self.heads.begin(status, self._shared.time())
+        return self._shared.heads.begin(status, self._shared.time())
 
     async def send(self, data: bytes | list[bytes]) -> None:
         """Hand it to the transport; waits while the client does not read."""

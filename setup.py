@@ -63,6 +63,8 @@ sanitizer = os.environ.get("GOISH_SANITIZE")
 compile_args = ["-O0", "-g", "-UNDEBUG"] if debug else ["-O3", "-g1"]
 if sys.platform == "linux":
     compile_args.append("-fno-plt")  # a jump less for each call into the interpreter: 2 % of a buffered send
+    # Cython marks the ways to errors as unlikely. Taken for never, they are made small: 4 % less to download.
+    compile_args += ["--param", "builtin-expect-probability=100"]
 link_args = []
 if sanitizer:
     compile_args += [f"-fsanitize={sanitizer}", "-fno-omit-frame-pointer", "-g"]
@@ -107,9 +109,7 @@ core = Extension(
 
 # What runs for each HTTP request: Python, compiled with the types that the .pxd files beside it declare. Most of that
 # code sees to errors, and is made small: 14 % less to download, for 0.7 % more instructions of a request.
-http_args = [*compile_args]
-if sys.platform == "linux" and not debug:
-    http_args += ["-O2", "--param", "builtin-expect-probability=100"]
+http_args = compile_args if debug else [*compile_args, "-O2"]
 http = [
     Extension(
         f"goish._http.{name}",

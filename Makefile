@@ -11,6 +11,9 @@ ARGS ?=
 # So that type checkers find it too.
 EDITABLE := --config-settings editable_mode=compat
 
+# Each step installs into one environment, where two pips at once disturb one another: make -j builds as make does.
+.NOTPARALLEL:
+
 .PHONY: build install demo test pythons tools stress histories mutants conformance lint types docs bench bench-servers debug \
 	sanitize sdist wheels clean
 

@@ -171,6 +171,12 @@ def test_a_build_without_the_headers_of_python_ends_with_a_sentence(tmp_path: Pa
     assert tried(tmp_path, "echo 'fatal error: Python.h: No such file or directory' >&2; exit 1") == said
 
 
+def test_make_runs_one_pip_at_a_time_however_many_jobs_it_may_run() -> None:
+    """They install into one environment."""
+    made = subprocess.run(["make", "-pn", "clean"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.search(r"^\.NOTPARALLEL:", made.stdout, re.MULTILINE)
+
+
 def test_make_asks_for_a_compiler_before_it_installs_anything() -> None:
     made = subprocess.run(
         ["make", "-n", "-W", "setup.py", "install"], cwd=ROOT, capture_output=True, text=True, check=True

@@ -6,6 +6,7 @@ that sanitizer.
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -19,24 +20,41 @@ COMPILING = {"build", "build_ext", "bdist_wheel", "compiler", "develop", "editab
 
 def try_compiler():
     """Say in one sentence what is missing where its absence would fill the screen."""
-    command = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
-    flags = shlex.split(" ".join(os.environ.get(name, "") for name in ("CPPFLAGS", "CFLAGS")))
+    command = words("CC", os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    flags = [flag for name in ("CPPFLAGS", "CFLAGS") for flag in words(name, os.environ.get(name, ""))]
+    if not command:
+        sys.exit("goish needs a C compiler to build, and CC is blank: it names one, or is not set.")
     flags += [f"-I{sysconfig.get_path(name)}" for name in ("include", "platinclude")]
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "try.c")
         source.write_text("#include <Python.h>\n")
         try:
             tried = subprocess.run(
-                [*command, *flags, "-c", source, "-o", Path(folder, "try.o")], capture_output=True, text=True
+                [*command, *flags, "-c", source, "-o", Path(folder, "try.o")],
+                capture_output=True,
+                text=True,
+                errors="replace",  # it may speak in another encoding than Python's
             )
-        except OSError:
+        except FileNotFoundError:
             sys.exit(f"goish needs a C compiler to build, and {command[0]!r} is not there: install gcc or clang.")
-    if tried.returncode and "Python.h" in tried.stderr:
+        except OSError as error:
+            sys.exit(f"goish needs a C compiler to build, and {command[0]!r} cannot be run: {error.strerror}")
+    lines = tried.stderr.splitlines()
+    # With a path before it, it was found, and is where an error of another header comes from.
+    if tried.returncode and any(re.search(r"(?<![/<\w])Python\.h\b", line) for line in lines):
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
         sys.exit(f"goish needs Python's headers to build, and Python.h is not there: install python{version}-dev.")
     if tried.returncode:
-        why = next(iter(tried.stderr.splitlines()), f"it ends with code {tried.returncode}")
+        errors = [line for line in lines if "error" in line]  # not: In file included from
+        why = next(iter([*errors, *lines]), f"it ends with code {tried.returncode}")
         sys.exit(f"goish needs a C compiler to build, and {command[0]!r} does not compile: {why}")
+
+
+def words(name, value):
+    try:
+        return shlex.split(value)
+    except ValueError as error:
+        sys.exit(f"goish cannot be built with {name}={value}: {error}")
 
 
 if sys.implementation.name != "cpython":

@@ -139,14 +139,14 @@ def test_a_build_where_goish_does_not_run_ends_with_a_sentence(pretence: str, sa
     assert done.stderr.count("\n") == 1
 
 
-def tried(tmp_path: Path, script: str | None) -> str:
+def tried(tmp_path: Path, script: str | None, **variables: str) -> str:
     """What a build says, whose compiler is that script."""
     compiler = tmp_path / "cc"
     if script is not None:
         compiler.write_text(f"#!/bin/sh\n{script}\n")
         compiler.chmod(0o755)
     command = [sys.executable, "-W", "ignore", "setup.py", "bdist_wheel"]
-    environment = os.environ | {"CC": str(compiler)}
+    environment = os.environ | {"CC": str(compiler)} | variables
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
     return done.stderr.replace(str(tmp_path), "").strip()
@@ -159,16 +159,52 @@ def test_a_build_without_a_compiler_ends_with_a_sentence(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("script", "why"),
-    [("exit 7", "it ends with code 7"), ("echo no license >&2\necho go away >&2\nexit 1", "no license")],
+    [
+        ("exit 7", "it ends with code 7"),
+        ("echo no license >&2\necho go away >&2\nexit 1", "no license"),
+        ("printf 'caf\\351\\n' >&2; exit 1", "caf\ufffd"),  # in Latin-1
+        (
+            "echo 'In file included from /usr/include/python3.11/Python.h:9,\n                 from try.c:1:\n"
+            "/usr/include/features.h:1: fatal error: stubs-32.h: none' >&2; exit 1",
+            "/usr/include/features.h:1: fatal error: stubs-32.h: none",
+        ),
+    ],
 )
 def test_a_build_whose_compiler_fails_ends_with_a_sentence(tmp_path: Path, script: str, why: str) -> None:
     assert tried(tmp_path, script) == f"goish needs a C compiler to build, and '/cc' does not compile: {why}"
 
 
-def test_a_build_without_the_headers_of_python_ends_with_a_sentence(tmp_path: Path) -> None:
+def test_a_build_whose_compiler_cannot_be_run_ends_with_a_sentence(tmp_path: Path) -> None:
+    said = "goish needs a C compiler to build, and '' cannot be run: Permission denied"
+    assert tried(tmp_path, None, CC=str(tmp_path)) == said
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"CC": " "}, "goish needs a C compiler to build, and CC is blank: it names one, or is not set."),
+        ({"CC": "gcc '"}, "goish cannot be built with CC=gcc ': No closing quotation"),
+        ({"CFLAGS": "-DA='b"}, "goish cannot be built with CFLAGS=-DA='b: No closing quotation"),
+    ],
+)
+def test_a_build_with_variables_that_are_none_ends_with_a_sentence(
+    tmp_path: Path, variables: dict[str, str], says: str
+) -> None:
+    assert tried(tmp_path, None, **variables) == says
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "try.c:1:10: fatal error: Python.h: No such file or directory",
+        "/tmp/try.c:1:10: fatal error: 'Python.h' file not found",  # clang
+        "/tmp/try.c:1:10: fataler Fehler: Python.h: Datei oder Verzeichnis nicht gefunden",
+    ],
+)
+def test_a_build_without_the_headers_of_python_ends_with_a_sentence(tmp_path: Path, told: str) -> None:
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     said = f"goish needs Python's headers to build, and Python.h is not there: install python{version}-dev."
-    assert tried(tmp_path, "echo 'fatal error: Python.h: No such file or directory' >&2; exit 1") == said
+    assert tried(tmp_path, f'echo "{told}" >&2; exit 1') == said
 
 
 def test_make_runs_one_pip_at_a_time_however_many_jobs_it_may_run() -> None:

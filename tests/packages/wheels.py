@@ -32,6 +32,8 @@ MOST_BYTES: Final = 1_800_000
 # Line numbers of C would be five times the code. Tracebacks of Python have theirs all the same.
 STRIP: Final = "-Wl,-s" if sys.platform == "linux" else "-Wl,-S -Wl,-x"
 ELF_MACHINES: Final = {62: "x86_64", 183: "aarch64"}
+MACH_O_MACHINES: Final = {0x01000007: "x86_64", 0x0100000C: "arm64"}
+SYSTEMS: Final = {"-linux-gnu.so": "manylinux", "-linux-musl.so": "musllinux", "-darwin.so": "macosx"}
 COMPILERS: Final = ("cc", "gcc", "clang", "c99")
 
 FIRST_PROGRAM: Final = """
@@ -104,8 +106,11 @@ def check(wheel: Path, python: Interpreter) -> None:
     python_tag, abi_tag, platforms = wheel.stem.split("-")[2:]
     if (python_tag, abi_tag) != (python.python_tag, python.abi_tag):
         sys.exit(f"{wheel.name} was built by {python.path}, which is {python.python_tag}-{python.abi_tag}")
+    system = next((name for end, name in SYSTEMS.items() if python.suffix.endswith(end)), "another system")
     for platform in platforms.split("."):
-        if not platform.endswith(f"_{python.machine}") or platform.startswith("linux"):
+        if not platform.startswith(system):
+            sys.exit(f"{wheel.name} says {platform}, and {python.path} is for {system}")
+        if not platform.endswith(f"_{python.machine}"):
             sys.exit(f"{wheel.name} says {platform}, on a machine that is {python.machine}")
     with zipfile.ZipFile(wheel) as held:
         extensions = [name for name in held.namelist() if name.endswith(".so")]
@@ -120,10 +125,14 @@ def check(wheel: Path, python: Interpreter) -> None:
 
 
 def check_machine(what: str, header: bytes, machine: str) -> None:
-    if header.startswith(b"\x7fELF"):
-        built_for = ELF_MACHINES.get(int.from_bytes(header[18:20], "little"), "something else")
-        if built_for != machine:
-            sys.exit(f"{what} is for {built_for}, not for {machine}")
+    """Of 64 bits and little-endian, as all are that goish has wheels for."""
+    built_for = "something else"
+    if header.startswith(b"\x7fELF\2\1"):
+        built_for = ELF_MACHINES.get(int.from_bytes(header[18:20], "little"), built_for)
+    elif header.startswith(b"\xcf\xfa\xed\xfe"):
+        built_for = MACH_O_MACHINES.get(int.from_bytes(header[4:8], "little"), built_for)
+    if built_for != machine:
+        sys.exit(f"{what} is for {built_for}, not for {machine}")
 
 
 # ── trying it ──

@@ -13,6 +13,7 @@ from ._runtime.core import (
     Bucket,
     Context,
     at,
+    bucket_now,
     clock_now,
     current,
     gosched,
@@ -320,7 +321,7 @@ class Sometimes:
         started by ``sometimes.do(go, fn)``. Unlike in Go a second caller does not wait until ``fn`` returns.
         """
         check_function("do()", fn, "a plain function (def) and its arguments", "start it by do(go, fn)")
-        if not self._is_due(clock_now() if self.interval else 0.0):
+        if not self._is_due(bucket_now() if self.interval else 0.0):
             return False
         fn(*args)
         return True

@@ -34,6 +34,9 @@ cdef extern from "c/goish.h":
 
     # clock.h: the clock of all timeouts
     double goish_monotonic() noexcept
+    double goish_uvloops() noexcept
+    double goish_uvloops_lead() noexcept
+    bint GOISH_UVLOOP_DIFFERS
 
     # atomics.h: states, flags, counters, numbers
     bint goish_swap_state(uint8_t* state, uint8_t before, uint8_t after) noexcept

@@ -47,6 +47,14 @@ async def test_now_is_the_time_of_the_loop(virtual: Any) -> None:
     assert await go_thread(time.now) != START + 5, "a thread without a loop goes by the system's clock"
 
 
+async def test_now_can_be_compared_with_the_time_of_the_loop() -> None:
+    """On macOS the system has several clocks, which differ by how long the machine has slept."""
+    loop = asyncio.get_running_loop()
+    before, now = loop.time(), time.now()
+    await asyncio.sleep(0.01)  # uvloop's stands still in a turn, and may be the system's coarse one
+    assert before <= now <= loop.time()
+
+
 def test_now_is_the_monotonic_clock_where_no_loop_runs() -> None:
     before = system_time.monotonic()
     assert before <= time.now() <= system_time.monotonic()

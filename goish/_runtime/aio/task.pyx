@@ -263,7 +263,11 @@ cdef class Goroutine:
     @property
     def waiting_since(self):
         """When it began to wait, in seconds of the loop's clock (read once a slice); None unless it waits."""
-        return self.link.since if goish_load_state(&self.state) == G_WAITING and in_sight(self) else None
+        if goish_load_state(&self.state) != G_WAITING or not in_sight(self):
+            return None
+        if GOISH_UVLOOP_DIFFERS and self.sched is not None and self.sched.coarse_timers:
+            return self.link.since + goish_uvloops_lead()
+        return self.link.since
 
     @property
     def created_by(self):

@@ -9,6 +9,17 @@
 #   with a clock of its own comes along. Then no tokens have come since.
 # Not here: the types that programs see (goish/rate.py).
 
+cdef double bucket_shift(Scheduler s) noexcept:
+    # What to add to a time of that loop for one of buckets: they go by one clock on all threads, unless a loop has a virtual one.
+    return -goish_uvloops_lead() if GOISH_UVLOOP_DIFFERS and s is not None and s.coarse_timers else 0.0
+
+
+def bucket_now():
+    """The time by the clock of buckets."""
+    cdef Scheduler s = clock_here()
+    return timer_clock(s) + bucket_shift(s)
+
+
 cdef class Bucket:
     """Bucket(limit, burst)\n--\n\n"""
 
@@ -18,23 +29,28 @@ cdef class Bucket:
 
     def take(self, double n):
         """Takes ``n`` tokens that are there; False if fewer are."""
-        cdef double now = timer_clock(clock_here())
+        cdef Scheduler s = clock_here()
+        cdef double now = timer_clock(s) + bucket_shift(s)
         return bucket_reserve(self, n, now, now) >= 0.0
 
     def reserve(self, double n, double until):
         """Promises ``n`` tokens by ``until``: (when, now, limit), or None if that is too early or too many."""
-        cdef double now = timer_clock(clock_here())
-        cdef double delay = bucket_reserve(self, n, now, until)
+        cdef Scheduler s = clock_here()
+        cdef double now = timer_clock(s)
+        cdef double shift = bucket_shift(s)
+        cdef double delay = bucket_reserve(self, n, now + shift, until + shift)
         return (now + delay, now, self.limit) if delay >= 0.0 else None
 
     def give_back(self, double n, double when, double limit):
         """Undoes a reservation, but for what was promised to later ones. Nothing, if it was to act before now."""
-        cdef double now = timer_clock(clock_here())
-        bucket_give_back(self, n, when, limit, now)
+        cdef Scheduler s = clock_here()
+        cdef double shift = bucket_shift(s)
+        bucket_give_back(self, n, when + shift, limit, timer_clock(s) + shift)
 
     def set(self, double limit, double burst):
         """Changes limit and burst; NaN: as it is."""
-        cdef double now = timer_clock(clock_here())
+        cdef Scheduler s = clock_here()
+        cdef double now = timer_clock(s) + bucket_shift(s)
         goish_lock(&self.lock)
         bucket_advance(self, now)
         self.limit = limit if limit == limit else self.limit
@@ -43,7 +59,8 @@ cdef class Bucket:
 
     def get(self):
         """(limit, burst, tokens) now."""
-        cdef double now = timer_clock(clock_here())
+        cdef Scheduler s = clock_here()
+        cdef double now = timer_clock(s) + bucket_shift(s)
         cdef double limit, burst, tokens
         goish_lock(&self.lock)
         limit, burst, tokens = self.limit, self.burst, bucket_tokens(self, now)

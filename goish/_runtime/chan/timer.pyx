@@ -139,7 +139,7 @@ cdef void timer_arm_on(Chan ch, Scheduler s) noexcept:
 cdef double clock_shift(Scheduler before, Scheduler s) noexcept:
     # What to add to a time of the one clock for that of the other.
     try:
-        if (before is None or not is_virtual(before)) and not is_virtual(s):
+        if not is_apart(before) and not is_apart(s):
             return 0.0
         return sched_clock(s) - timer_clock(before)
     except BaseException:

@@ -20,7 +20,14 @@ cdef inline bint is_virtual(Scheduler s):
     return (s.loop_dict is not None and time_name in <dict>s.loop_dict) or type(s.loop).time is not own_time
 
 
+cdef inline bint is_apart(Scheduler s):
+    # Whether it goes by another clock than threads without a loop (None): a virtual one, or on macOS uvloop's.
+    return s is not None and ((GOISH_UVLOOP_DIFFERS and s.coarse_timers) or is_virtual(s))
+
+
 cdef double sched_clock(Scheduler s) except? -1.0:
+    if GOISH_UVLOOP_DIFFERS and s.coarse_timers:
+        return goish_uvloops()
     return s.loop.time() if is_virtual(s) else goish_monotonic()
 
 

@@ -154,6 +154,7 @@ def _is_left_behind(path: str) -> bool:
         if not stat.S_ISSOCK(os.stat(path).st_mode):
             return False
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.setblocking(False)  # or it would wait for a place in the backlog of a server that accepts none
             try:
                 probe.connect(path)
             except ConnectionRefusedError:

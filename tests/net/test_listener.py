@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -360,6 +361,21 @@ async def test_a_unix_socket_is_removed_with_its_listener_and_one_left_behind_re
     Path(path).write_text("no socket")
     with pytest.raises(OSError, match="Address already in use"):
         listen(f"unix:{path}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue looks like a dead server")
+def test_the_unix_socket_of_a_server_whose_queue_is_full_is_taken(tmp_path: Path) -> None:
+    """To see whether it lives, listen() connects to it: it waited for a place in the queue."""
+    path = str(tmp_path / "socket")
+    with ExitStack() as held:
+        busy, *clients = [held.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(5)]
+        busy.bind(path)
+        busy.listen(0)
+        for client in clients:
+            client.setblocking(False)
+        assert errno.EAGAIN in [client.connect_ex(path) for client in clients]
+        with pytest.raises(OSError, match="Address already in use"):
+            listen(f"unix:{path}")
 
 
 async def test_a_bound_socket_is_listened_on(spawn: Spawn) -> None:

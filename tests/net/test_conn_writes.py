@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from helpers import in_one_callback, outcome, settle
-from wires import bare, receive, wired
+from wires import bare, connected, receive, wired
 
 from goish import chan, select
 from goish.errors import ConnClosed
@@ -59,6 +59,16 @@ async def test_a_write_waits_while_the_transport_is_above_its_high_water_mark(sp
     assert wire.sent == b"onetwothree"
     assert conn.try_write(b"yes")
     conn.close()
+
+
+async def test_a_peer_that_does_not_read_stops_writes_of_parts_as_well() -> None:
+    conn, peer = await connected()
+    taken = 0
+    while conn.try_write([bytes(65536)] * 4):
+        taken += 1
+        assert taken < 200, "50 MB are kept for a peer that does not read"
+    conn.abort()
+    peer.close()
 
 
 async def test_writers_go_on_only_until_the_transport_is_full_again(spawn: Spawn) -> None:

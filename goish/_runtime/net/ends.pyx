@@ -21,10 +21,7 @@ cdef void conn_made(Conn c, object transport) except *:
     kept, c.kept = c.kept, None
     if kept is not None:
         for data in kept:
-            if type(data) is bytes:
-                transport.write(data)
-            else:
-                transport.writelines(data)
+            transport_write(transport, data)
     if c.closed:
         transport.close()
         return

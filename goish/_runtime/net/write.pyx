@@ -36,11 +36,22 @@ cdef object write_hand_over(Conn c, object data):
             c.kept = []
         c.kept_size += written_size(data)
         c.kept.append(data)
-    elif type(data) is bytes:
-        c.transport.write(data)
     else:
-        c.transport.writelines(data)
+        transport_write(c.transport, data)
     return None
+
+
+# There asyncio's own transport takes whatever is given to writelines(), and never pauses the writer (CVE-2024-12254).
+cdef bint writelines_is_endless = (3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2)
+
+
+cdef void transport_write(object transport, object data) except *:
+    if type(data) is bytes:
+        transport.write(data)
+    elif writelines_is_endless and type(transport).__module__ == "asyncio.selector_events":
+        transport.write(b"".join(data))
+    else:
+        transport.writelines(data)
 
 
 cdef object write_failed(Conn c):

@@ -1,7 +1,7 @@
 """The extension modules, and the wheel's bill of materials; all else about the package stands in pyproject.toml.
 
 GOISH_DEBUG=1 builds with invariant checks and without optimisation, GOISH_SANITIZE=address (undefined, thread) with
-that sanitizer.
+that sanitizer. GOISH_REPOSITORY is the address that the published metadata links to.
 """
 
 import json
@@ -70,6 +70,8 @@ if COMPILING.intersection(sys.argv):
 if sys.argv[1:] == ["compiler"]:  # make asks before it installs anything
     sys.exit()
 
+import tomllib
+
 import Cython
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -88,6 +90,24 @@ link_args = []
 if sanitizer:
     compile_args += [f"-fsanitize={sanitizer}", "-fno-omit-frame-pointer", "-g"]
     link_args += [f"-fsanitize={sanitizer}"]
+
+
+def described(repository, version, readme):
+    """What PyPI shows. Its links lead to the repository, whose address the publisher gives (GOISH_REPOSITORY)."""
+    metadata = {"long_description": readme, "long_description_content_type": "text/markdown"}
+    if not repository:
+        return metadata
+    pages = f"{repository}/blob/v{version}"
+    metadata["project_urls"] = {
+        "Documentation": f"{pages}/docs/index.md",
+        "Changelog": f"{pages}/CHANGELOG.md",
+        "Issues": f"{repository}/issues",
+        "Source": repository,
+    }
+    metadata["long_description"] = re.sub(
+        r"\]\(((?:docs|examples|[A-Z]+\b)[^):]*)\)", rf"]({pages}/\1)", metadata["long_description"]
+    )
+    return metadata
 
 
 class WheelWithSbom(bdist_wheel):
@@ -152,7 +172,9 @@ extensions = [
     *cythonize([core], force=bool(debug or sanitizer)),
     *cythonize(http, compiler_directives=HTTP_DIRECTIVES, force=bool(debug or sanitizer)),
 ]
+project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
 setup(
+    **described(os.environ.get("GOISH_REPOSITORY"), project["version"], Path("README.md").read_text(encoding="utf-8")),
     ext_modules=extensions,
     cmdclass={"bdist_wheel": WheelWithSbom},
     options={"build_ext": {"parallel": os.cpu_count()}},

@@ -1,11 +1,12 @@
 """goish: Go's concurrency for Python's asyncio world.
 
 Running goroutines: ``run``, ``go``, ``go_thread``, ``Goroutine``, ``gosched``, ``sleep``, ``goexit``,
-``num_goroutine``, ``current_goroutine``. Channels: ``chan``, ``Chan``, ``PriorityChan``, ``SendChan``, ``RecvChan``,
-``NIL``, ``EMPTY`` and its ``EmptyType``, ``after``, ``select``, ``try_select``, ``select_blocking``. Waiting for many:
-``WaitGroup``, ``wait_all``, ``wait_any``, ``ended``. Stopping: ``CancelToken``, ``check_cancel``. With asyncio:
-``new_event_loop``, ``task_factory``. For a bug report: ``build_info``. What can go wrong: the errors, all of them
-``GoishError`` but ``Panic``.
+``num_goroutine``, ``current_goroutine``, ``set_workers``. Channels: ``chan``, ``Chan``, ``PriorityChan``, ``SendChan``,
+``RecvChan``, ``NIL``, ``EMPTY`` and its ``EmptyType``, ``after``, ``select``, ``try_select``, ``select_blocking``; what
+they give: ``Op``, ``Received``, ``ChanStatistics``, ``Flavor``. Waiting for many: ``WaitGroup``, ``wait_all``,
+``wait_any``, ``ended``. Stopping: ``CancelToken``, ``check_cancel``. With asyncio: ``new_event_loop``,
+``task_factory``. For a bug report: ``build_info``. What can go wrong: the errors, all of them ``GoishError`` but
+``Panic``.
 
 Modules: ``goish.parallel`` (executors, ``spawn`` and ``sync``, parallel loops); Go's packages ``goish.sync``,
 ``goish.context``, ``goish.errgroup``, ``goish.semaphore``, ``goish.singleflight``, ``goish.rate``, ``goish.time`` and
@@ -170,7 +171,7 @@ else:
         raise AttributeError(text, name=name, obj=_sys.modules[__name__])
 
     def __dir__() -> list[str]:
-        return [*globals(), *_LAZY]
+        return [*{*globals(), *_LAZY}]
 
 
 del TYPE_CHECKING

@@ -10,8 +10,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, Self, TypeVar
 
-from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
-from anyio.abc import ObjectReceiveStream, ObjectSendStream
+try:
+    from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
+    from anyio.abc import ObjectReceiveStream, ObjectSendStream
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError('goish.anyio needs anyio: pip install "goish[anyio]"', name="anyio") from missing
 
 from ._runtime.core import Chan, RecvChan, SendChan
 from .errors import ChanClosed, CloseOfNil, SendOnClosed

@@ -252,7 +252,7 @@ def is_version(buffer: bytes, at: int) -> bool:
 def check_available() -> None:
     """ImportError, with what to do, if llhttp is not there."""
     if httptools is None:  # pyright: ignore[reportUnnecessaryComparison]
-        raise ImportError("goish.http needs httptools, its parser: pip install goish[http]")
+        raise ImportError('goish.http needs httptools, its parser: pip install "goish[http]"')
 
 
 def too_long(limits: Limits, buffer: bytes) -> BadRequest:

@@ -16,6 +16,7 @@ MODULES = (
 
 # What other libraries have.
 INSTEAD = {
+    "anyio": 'import goish.anyio (pip install "goish[anyio]")',
     "Lock": "goish.sync.Mutex",
     "Queue": "chan(n)",
     "Semaphore": "goish.semaphore.Weighted(n)",

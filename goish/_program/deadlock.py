@@ -296,7 +296,7 @@ def _may_call_back(thread_id: str) -> bool:
     if thread_id == str(threading.get_native_id()):
         return False
     try:
-        with open(f"{_THREADS}/{thread_id}/comm") as comm:
+        with open(f"{_THREADS}/{thread_id}/comm", encoding="utf-8", errors="replace") as comm:
             return not comm.read().startswith(_C_THREADS_WITHOUT_CALLBACKS)
     except OSError:  # it has ended meanwhile
         return False

@@ -8,11 +8,11 @@ wait groups), ``aio`` (what asyncio sees of them). ``core.pyx`` is the table of 
 
 try:
     from goish._runtime import core as core
+    from goish._runtime import many as many  # the core has; here for what freezes programs (PyInstaller)
 except ImportError as _refusal:
-    if not any(words in str(_refusal) for words in ("subinterpreter", "Interpreter change")):
+    from goish._runtime.refusal import reason as _reason
+
+    _text = _reason(_refusal, __path__[0])
+    if _text is None:
         raise
-    raise ImportError(
-        "goish cannot be imported in a sub-interpreter: its compiled core keeps one state for the whole process, and "
-        "its objects cannot be shared between interpreters. Import it in the main interpreter only (under mod_wsgi: "
-        "WSGIApplicationGroup %{GLOBAL}), and in no module that an InterpreterPoolExecutor takes functions from"
-    ) from _refusal
+    raise ImportError(_text) from None

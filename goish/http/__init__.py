@@ -1,6 +1,6 @@
 """Go's package ``net/http``, its server: HTTP/1.1 with a goroutine for each connection.
 
-Its parser is an extra: ``pip install goish[http]``.
+Its parser is an extra: ``pip install "goish[http]"``.
 """
 
 import sys

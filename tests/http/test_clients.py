@@ -210,4 +210,4 @@ def test_without_its_parser_it_says_what_to_install() -> None:
         "http.Server(print, '127.0.0.1:0')\n"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert run.stderr.endswith("ImportError: goish.http needs httptools, its parser: pip install goish[http]\n")
+    assert run.stderr.endswith('ImportError: goish.http needs httptools, its parser: pip install "goish[http]"\n')

@@ -29,11 +29,12 @@ from . import sdist
 DIST: Final = sdist.ROOT / "dist"
 SMOKE: Final = Path(__file__).with_name("smoke.py")
 MOST_BYTES: Final = 1_800_000
-# Line numbers of C would be five times the code. Tracebacks of Python have theirs all the same.
+# Names and lines of C would be half of the wheel. Tracebacks of Python have theirs all the same.
 STRIP: Final = "-Wl,-s" if sys.platform == "linux" else "-Wl,-S -Wl,-x"
 ELF_MACHINES: Final = {62: "x86_64", 183: "aarch64"}
 MACH_O_MACHINES: Final = {0x01000007: "x86_64", 0x0100000C: "arm64"}
 SYSTEMS: Final = {"-linux-gnu.so": "manylinux", "-linux-musl.so": "musllinux", "-darwin.so": "macosx"}
+SYSTEM_FOLDERS: Final = {Path(), Path("/"), Path("/usr"), Path("/usr/local")}
 COMPILERS: Final = ("cc", "gcc", "clang", "c99")
 
 FIRST_PROGRAM: Final = """
@@ -82,6 +83,9 @@ def build(python: Interpreter, into: Path) -> Path:
     """Build a wheel of the unpacked source distribution, whose C, once generated, serves all interpreters."""
     environment = clean(into / "build")
     flags = {"LDFLAGS": f"{os.environ.get('LDFLAGS', '')} {STRIP}"}
+    if sys.platform == "linux":
+        # Python's own command may have the loader look into the folder that this Python is in.
+        flags["LDSHARED"] = f"{os.environ.get('CC', 'cc')} -pthread -shared"
     command = [environment, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", into, sdist.UNPACKED]
     make_environment(python, into / "build")
     subprocess.run(command, check=True, env=os.environ | flags)
@@ -117,7 +121,11 @@ def check(wheel: Path, python: Interpreter) -> None:
         if not extensions or not all(name.endswith(python.suffix) for name in extensions):
             sys.exit(f"{wheel.name} holds {extensions}, which are not all extensions for {python.path}")
         for name in extensions:
-            check_machine(f"{name} in {wheel.name}", held.read(name)[:20], python.machine)
+            content = held.read(name)
+            check_machine(f"{name} in {wheel.name}", content[:20], python.machine)
+            for folder in {sdist.ROOT, *Path(python.path).parents[1:2]} - SYSTEM_FOLDERS:
+                if os.fsencode(folder) in content:
+                    sys.exit(f"{name} in {wheel.name} holds {folder}, a folder of this machine")
         if not any(re.search(r"\.dist-info/sboms/.*\.json$", name) for name in held.namelist()):
             sys.exit(f"{wheel.name} has no bill of materials")
     if wheel.stat().st_size > MOST_BYTES:

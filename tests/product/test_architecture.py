@@ -239,6 +239,12 @@ try:
     goish.stream
 except AttributeError as error:
     assert (str(error), error.name) == ("module 'goish' has no attribute 'stream'", "stream")
+try:
+    goish.anyio
+except AttributeError as error:
+    assert str(error).endswith("import goish.anyio (pip install \\"goish[anyio]\\")")
+names = dir(goish)
+assert len(names) == len(set(names))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

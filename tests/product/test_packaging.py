@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
 import tomllib
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.util import resolve_name
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import FREE_THREADED
@@ -18,6 +23,8 @@ import goish
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+SETUP = (ROOT / "setup.py").read_text()
+HTTP_MODULES = re.findall(r'for name in \("fields".+\)', SETUP)[0]  # the compiled ones
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
@@ -48,7 +55,77 @@ def test_the_issue_template_asks_for_it() -> None:
     assert "python -m goish" in (ROOT / ".github" / "ISSUE_TEMPLATE" / "bug.yml").read_text()
 
 
+# ── what is imported ──
+
+
+def test_without_the_core_the_error_says_what_is_missing_and_what_to_do(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "goish", tmp_path / "goish", ignore=shutil.ignore_patterns("*.so", "*.c", "__pycache__"))
+    (tmp_path / "goish" / "_runtime" / "core.cpython-39-x86_64-linux-gnu.so").touch()
+    run = subprocess.run([sys.executable, "-c", "import goish"], cwd=tmp_path, capture_output=True, text=True)
+    last = run.stderr.splitlines()[-1]
+    assert last.startswith(f"ImportError: goish's compiled core, core{EXTENSION_SUFFIXES[0]}, is not in {tmp_path}")
+    assert "(only core.cpython-39-x86_64-linux-gnu.so)" in last and "make build" in last
+    assert "circular" not in run.stderr
+
+
+def test_without_anyio_its_module_says_what_to_install() -> None:
+    program = "import sys; sys.modules['anyio'] = None; import goish.anyio"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.stderr.endswith('ModuleNotFoundError: goish.anyio needs anyio: pip install "goish[anyio]"\n')
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of goish that a file of Python imports, wherever it does."""
+    package = ".".join(path.relative_to(ROOT).parent.parts)
+    found = set[str]()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = resolve_name("." * node.level + (node.module or ""), package) if node.level else str(node.module)
+            found.update((start, *(f"{start}.{alias.name}" for alias in node.names)))
+    return found
+
+
+def test_what_compiled_modules_import_is_imported_by_python_code_as_well() -> None:
+    """A program that freezes others, such as PyInstaller, follows the imports of Python code alone."""
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in (ROOT / "goish").rglob("*.py")}
+    compiled = {f"goish._http.{name}" for name in re.findall(r'"(\w+)"', HTTP_MODULES)}
+    assert compiled < set(modules)
+    hidden = {
+        name
+        for part in (ROOT / "goish").rglob("*.pyx")
+        for name in re.findall(r"from (goish[\w.]*) import", part.read_text())
+    }
+    hidden.update(*(imported(modules[name]) for name in compiled))
+    seen = set[str]().union(*(imported(path) for name, path in modules.items() if name not in compiled))
+    assert hidden & set(modules) <= seen
+
+
 # ── metadata ──
+
+
+def described(repository: str | None) -> dict[str, Any]:
+    """What setup.py tells PyPI. It needs Cython as a whole, and one function of it does not."""
+    (function,) = (node for node in ast.parse(SETUP).body if getattr(node, "name", "") == "described")
+    names: dict[str, Any] = {"re": re}
+    exec(compile(ast.Module([function], []), "setup.py", "exec"), names)
+    return names["described"](repository, "0.1.0", (ROOT / "README.md").read_text())
+
+
+def test_the_links_of_the_readme_lead_to_the_repository_on_pypi() -> None:
+    links = re.compile(r"\]\((?!#)([^)]+)\)")
+    here = links.findall(described(None)["long_description"])
+    there = links.findall(described("https://forge.example/goish")["long_description"])
+    assert there == [f"https://forge.example/goish/blob/v0.1.0/{link}" if "://" not in link else link for link in here]
+    assert len(here) > 50 and all((ROOT / link.partition("#")[0]).exists() for link in here if "://" not in link)
+
+
+def test_the_metadata_has_links_if_the_publisher_says_where_the_repository_is() -> None:
+    assert "project_urls" not in described(None)
+    assert described("https://forge.example/goish")["project_urls"]["Source"] == "https://forge.example/goish"
+    assert "GOISH_REPOSITORY" in (ROOT / ".github" / "workflows" / "release.yml").read_text()
+    assert PROJECT["tool"]["cibuildwheel"]["linux"]["environment-pass"] == ["GOISH_REPOSITORY"]
 
 
 def test_the_version_is_the_package_s() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.packages.wheels import Interpreter, check
 
-PYTHON = Interpreter("python3.14t", "cp314", "cp314t", ".cpython-314t-x86_64-linux-gnu.so", "x86_64")
+PYTHON = Interpreter("/opt/cpython/bin/python3.14t", "cp314", "cp314t", ".cpython-314t-x86_64-linux-gnu.so", "x86_64")
 NAME = "goish-1.0-cp314-cp314t-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
 CORE = f"goish/_runtime/core{PYTHON.suffix}"
 SBOM = "goish-1.0.dist-info/sboms/goish.cdx.json"
@@ -64,6 +64,7 @@ def test_a_wheel_with_a_wrong_tag_is_refused(tmp_path: Path, name: str, why: str
         ({SBOM: b"{}", CORE: X86}, "is for something else, not for x86_64"),
         ({SBOM: b"{}", CORE: MAC_ARM64}, "is for arm64, not for x86_64"),
         ({SBOM: b"{}", CORE: b"#!/bin/sh"}, "is for something else, not for x86_64"),
+        ({SBOM: b"{}", CORE: X86_64 + b"/opt/cpython/lib\0"}, "holds /opt/cpython, a folder of this machine"),
         ({CORE: X86_64}, "no bill of materials"),
         ({**RIGHT, "goish/ballast": bytes(3_000_000)}, "are allowed"),
     ],

@@ -1,7 +1,8 @@
 /* gil.h - the GIL: which threads are due to have it, and lending it to them (lend.pyx).
  *
  * A woken thread is due until it has the GIL. The lender waits for the baton, a lock that is taken; the next thread to come
- * releases it. One thread at a time waits for the baton. Counter, flag and baton change under the GIL only.
+ * releases it. One thread at a time is the lender, until it has the GIL again. So the baton is taken whenever there is none,
+ * and is released once for each. Counter, stage and the release of the baton want the GIL.
  * Without the GIL, no thread is due and nothing is lent.
  *
  * C, because these functions release the GIL halfway, and because the two builds differ.
@@ -27,7 +28,7 @@ static inline int goish_waker_has_gil(void) { return 0; }
 #else
 static Py_ssize_t goish_due;
 static PyThread_type_lock goish_baton;
-static int goish_lending; /* a thread waits for the baton */
+static enum { NO_LENDER, LENDER_WAITS, BATON_RELEASED } goish_lending;
 static uint32_t goish_let_go;  /* how often a thread of goish has let go of the GIL, in order to wait; atomic */
 static uint32_t goish_woke_at; /* ... when the last thread was woken; atomic */
 static inline void goish_is_due(void) {
@@ -42,12 +43,13 @@ static inline int goish_waker_has_gil(void) {
 }
 static inline void goish_has_come(void) {
     if (goish_due > 0) goish_due--; /* in a forked child the parent's are forgotten */
-    if (!goish_lending) return;
-    goish_lending = 0;
+    if (goish_lending != LENDER_WAITS) return;
+    goish_lending = BATON_RELEASED;
     PyThread_release_lock(goish_baton);
 }
 static inline void goish_forget_due(void) {
-    goish_due = goish_lending = 0;
+    goish_due = 0;
+    goish_lending = NO_LENDER;
     goish_baton = NULL; /* in any state: another thread of the parent's may have been at it */
 }
 #endif
@@ -58,26 +60,23 @@ static inline int goish_alone(void) { return 1; }
 static inline long goish_switches(void) { return 0; }
 #else
 
-/* Waits until the next thread that comes has released the baton. One thread waits for it at a time. */
+/* Waits until the next thread that comes has released the baton. */
 static void goish_await_baton(double seconds) {
     int came;
-    goish_lending = 1;
+    goish_lending = LENDER_WAITS;
     Py_BEGIN_ALLOW_THREADS
     goish_has_let_go();
     came = PyThread_acquire_lock_timed(goish_baton, (PY_TIMEOUT_T)(seconds * 1e6), 0) == PY_LOCK_ACQUIRED;
     Py_END_ALLOW_THREADS
-    if (came) return;
-    if (goish_lending)
-        goish_lending = 0;
-    else
-        PyThread_acquire_lock(goish_baton, NOWAIT_LOCK); /* it came a moment later */
+    if (!came && goish_lending == BATON_RELEASED) PyThread_acquire_lock(goish_baton, NOWAIT_LOCK); /* it came a moment later */
+    goish_lending = NO_LENDER;
 }
 
 /* Lets other threads have the GIL: until one that is due has it, at most so many seconds; 0: those that run, or may run here. */
 static void goish_lend(double seconds) {
     struct timespec nap = {0, (long)(seconds * 1e9)};
     if (goish_baton == NULL && (goish_baton = PyThread_allocate_lock()) != NULL) PyThread_acquire_lock(goish_baton, WAIT_LOCK);
-    if (seconds > 0.0 && !goish_lending && goish_baton != NULL) {
+    if (seconds > 0.0 && goish_lending == NO_LENDER && goish_baton != NULL) {
         goish_await_baton(seconds);
         return;
     }

@@ -81,6 +81,7 @@ cdef extern from "c/goish.h":
 
     # park.h: a thread that waits
     void goish_unpark(void* park_lock) noexcept
+    void goish_free_park_lock(void* park_lock) noexcept
     int goish_park(void* park_lock, double seconds, bint interruptible) noexcept
 
     # gc.h: out of the cyclic collector and back

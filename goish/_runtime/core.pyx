@@ -100,9 +100,7 @@ cdef extern from "Python.h":
     int PyErr_CheckSignals() noexcept
     void PyErr_SetInterrupt() noexcept
     void* PyThread_allocate_lock() noexcept
-    void PyThread_free_lock(void* lock) noexcept
     int PyThread_acquire_lock(void* lock, int wait) noexcept
-    void PyThread_release_lock(void* lock) noexcept
 
 logger = getLogger("goish")
 cdef str throw_name = "throw"

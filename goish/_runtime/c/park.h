@@ -26,6 +26,13 @@ static inline void goish_unpark(void *park_lock) {
     PyThread_release_lock((PyThread_type_lock)park_lock);
 }
 
+/* Python 3.11 and 3.12 want a lock to be free when it is freed, 3.15 does not survive the release of one that is. */
+static inline void goish_free_park_lock(void *park_lock) {
+    PyThread_acquire_lock((PyThread_type_lock)park_lock, NOWAIT_LOCK);
+    PyThread_release_lock((PyThread_type_lock)park_lock);
+    PyThread_free_lock((PyThread_type_lock)park_lock);
+}
+
 static int goish_unparked(void *park_lock) { return PyThread_acquire_lock((PyThread_type_lock)park_lock, NOWAIT_LOCK); }
 
 /* Without the GIL: spins, if that is likely to help. Where others need the processors, or the waker keeps the GIL, it takes from

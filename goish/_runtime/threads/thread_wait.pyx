@@ -30,8 +30,7 @@ cdef class ThreadWaiter:
 
     def __dealloc__(self):
         if self.park_lock != NULL:
-            PyThread_release_lock(self.park_lock)  # taken, whatever has happened; Python 3.11 and 3.12 want it so
-            PyThread_free_lock(self.park_lock)
+            goish_free_park_lock(self.park_lock)
 
 
 cdef void thread_wake(Op op, PyObject* waiter) noexcept:

@@ -306,8 +306,7 @@ cdef class Worker:
 
     def __dealloc__(self):
         if self.park_lock != NULL:
-            PyThread_release_lock(self.park_lock)
-            PyThread_free_lock(self.park_lock)
+            goish_free_park_lock(self.park_lock)
 
     def _attach(self, loop):
         # A loop worker calls this on its thread: from now on its loop takes calls.

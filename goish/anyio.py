@@ -14,7 +14,7 @@ try:
     from anyio import BrokenResourceError, ClosedResourceError, EndOfStream
     from anyio.abc import ObjectReceiveStream, ObjectSendStream
 except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError('goish.anyio needs anyio: pip install "goish[anyio]"', name="anyio") from missing
+    raise ImportError('goish.anyio needs anyio: pip install "goish[anyio]"') from missing
 
 from ._runtime.core import Chan, RecvChan, SendChan
 from .errors import ChanClosed, CloseOfNil, SendOnClosed

@@ -71,7 +71,7 @@ def test_without_the_core_the_error_says_what_is_missing_and_what_to_do(tmp_path
 def test_without_anyio_its_module_says_what_to_install() -> None:
     program = "import sys; sys.modules['anyio'] = None; import goish.anyio"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert run.stderr.endswith('ModuleNotFoundError: goish.anyio needs anyio: pip install "goish[anyio]"\n')
+    assert run.stderr.endswith('ImportError: goish.anyio needs anyio: pip install "goish[anyio]"\n')
 
 
 def imported(path: Path) -> set[str]:

@@ -384,7 +384,7 @@ async def test_a_crash_during_the_shutdown_is_in_its_report(
 
 
 PARENT = """
-import os, sys
+import contextlib, sys
 sys.path[:0] = {path!r}
 import handlers
 from goish import net, run
@@ -395,8 +395,9 @@ server.threads_are_parallel = lambda: False
 async def main():
     async with net.serve(handlers.{handler}, "127.0.0.1:0", workers=2) as srv:
         found = set()
-        while len(found) < 2:
-            async with await net.dial(srv.addr) as conn:
+        async with contextlib.AsyncExitStack() as stack:  # once a client has left, its worker may serve nobody
+            while len(found) < 2:
+                conn = await stack.enter_async_context(await net.dial(srv.addr))
                 found.add(int(await conn.read()))
         print(*found, flush=True)
         sys.stdin.read()

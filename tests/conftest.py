@@ -300,3 +300,15 @@ def no_leak(request: pytest.FixtureRequest) -> Generator[None]:
     while (left := goish.num_goroutine()) > 0 and time.monotonic() < deadline:
         time.sleep(0.002)  # a worker tells who waits for a call before it counts the call off
     assert left == 0, f"{left} goroutines left behind: {goish.runtime.goroutines()}"
+
+
+@pytest.fixture(autouse=True)
+def no_handler_left() -> Generator[None]:
+    """Fails a test that leaves a signal handler behind: beside one, later tests find no deadlock."""
+    handlers = signal_handlers()
+    yield
+    assert signal_handlers() == handlers
+
+
+def signal_handlers() -> list[object]:
+    return [signal.getsignal(number) for number in sorted(signal.valid_signals())]

@@ -36,7 +36,7 @@ from asyncio.base_events import BaseEventLoop
 from asyncio.selector_events import BaseSelectorEventLoop
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from time import thread_time
+from time import monotonic, thread_time
 from types import BuiltinMethodType, MethodType
 from typing import Any, Final, cast
 
@@ -48,6 +48,10 @@ from .stop_world import HOLD, StopWorld
 FIRST_LOOK: Final = 0.02  # seconds; long enough that a program with short pauses is hardly ever looked into
 LAST_LOOK: Final = 1.0  # looks at a program that waits for the outside world get this rare
 SHARE: Final = 0.01  # ... and rarer where a large heap makes them slow: they may take this part of a processor's time
+ANSWERS: Final = 10  # times as long as the look took for each loop: so long nothing disturbs a round of questions
+SAVED: Final = (
+    1.0  # seconds of it at most that may be saved up, so that a verdict does not wait where the heap is large
+)
 
 _THREADS: Final = "/proc/self/task"  # every thread of this process, those of C libraries included
 _C_THREADS_WITHOUT_CALLBACKS: Final = ("libuv-worker", "iou-")  # their work is seen as requests of the loop
@@ -65,6 +69,8 @@ class Detector:
         self._steps = -1  # the scheduler's step count when the suspicion arose
         self._woken = -1  # how many threads had been woken at the last look, if that has found nothing
         self._round: StopWorld | None = None  # the last question to the loops of workers
+        self._saved = SAVED
+        self._saved_at = monotonic()
         self._older_threads = _thread_ids()
         self._own_handler: object = None
 
@@ -112,23 +118,34 @@ class Detector:
             self._inspect()
 
     def _inspect(self) -> None:
-        used = thread_time()
+        began = thread_time()
         before = threads_woken()
         loops = running_loops()
         busy = bool(loops) and self._round is not None and self._round.is_ignored()
         first = self._woken != before
         look = self.wake_source if first else self.last_source
         source = "a worker that does not answer" if busy else look(set(loops))
+        used = thread_time() - began
+        pause = self._pay(used)
         self._woken = before if source is None else -1
         if source is None and first:
             self._arm(FIRST_LOOK)
         elif source is None and not loops:
             self._conclude([])
         else:
-            used = thread_time() - used + (self._round.used if self._round is not None else 0.0)
-            self._arm(max(min(2 * self._delay, LAST_LOOK), used / SHARE))
+            answering = ANSWERS * used * (1 + len(loops)) if source is None else 0.0
+            self._arm(max(min(2 * self._delay, LAST_LOOK), pause, answering))
             if source is None:
                 self._ask(loops.values())
+
+    def _pay(self, used: float) -> float:
+        """Take the seconds that looks have used from those saved; how long the next look has to wait for more."""
+        now = monotonic()
+        if self._round is not None:  # paid once: one that was not answered yet is asked about in the next look
+            used, self._round.used = used + self._round.used, 0.0
+        self._saved = min(self._saved + (now - self._saved_at) * SHARE, SAVED) - used
+        self._saved_at = now
+        return max(-self._saved / SHARE, 0.0)
 
     def wake_source(self, still: set[int]) -> str | None:
         """Name something that could still wake a goroutine; None when there is nothing.

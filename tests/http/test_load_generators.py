@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 from collections.abc import AsyncIterator
@@ -35,7 +36,8 @@ async def test_wrk_has_no_errors(run: Driver, kind: str) -> None:
             await asyncio.sleep(0.001)
         reading = asyncio.create_task(wrk.communicate())
         while not reading.done():  # one that does not reach its main thread is none
-            wrk.send_signal(SIGINT)  # with which it ends, and tells
+            with contextlib.suppress(ProcessLookupError):  # it has ended, and is still read
+                wrk.send_signal(SIGINT)  # with which it ends, and tells
             await asyncio.wait([reading], timeout=0.1)
         output = (await reading)[0].decode()
         found = re.search(r"(\d+) requests in", output)

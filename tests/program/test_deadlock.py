@@ -25,6 +25,7 @@ from helpers import collector
 
 import goish
 from goish import NIL, Chan, DeadlockError, WaitGroup, after, chan, go, goexit, run, select, sleep
+from goish._program import deadlock
 from goish._program.deadlock import FIRST_LOOK, _has_taken_call
 from goish._runtime.core import scheduler_for
 
@@ -49,6 +50,23 @@ def nothing_left_over() -> None:
         if thread is not threading.main_thread():
             thread.join(100)  # asyncio does not wait for the threads that have watched its subprocesses
     assert threading.active_count() == 1, "a thread that an earlier test left behind could wake a goroutine"
+
+
+# ── how often it looks ──
+
+
+def test_looks_take_what_was_saved_and_then_a_hundredth_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(deadlock, "monotonic", lambda: now)
+    nothing: Any = None
+    detector = deadlock.Detector(nothing, nothing, print)
+    pauses = [detector._pay(0.4) for _ in range(3)]
+    assert pauses == pytest.approx([0.0, 0.0, 20.0])
+    now = 20.0
+    assert detector._pay(0.1) == pytest.approx(10.0)
+    now = 10_000.0
+    assert detector._pay(deadlock.SAVED) == 0.0, "no more is saved than that"
+    assert detector._pay(0.1) == pytest.approx(10.0)
 
 
 # ── deadlocked ──

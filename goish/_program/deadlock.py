@@ -49,9 +49,7 @@ FIRST_LOOK: Final = 0.02  # seconds; long enough that a program with short pause
 LAST_LOOK: Final = 1.0  # looks at a program that waits for the outside world get this rare
 SHARE: Final = 0.01  # ... and rarer where a large heap makes them slow: they may take this part of a processor's time
 ANSWERS: Final = 10  # times as long as the look took for each loop: so long nothing disturbs a round of questions
-SAVED: Final = (
-    1.0  # seconds of it at most that may be saved up, so that a verdict does not wait where the heap is large
-)
+SAVED: Final = 1.0  # seconds that may be saved of it, so that a verdict does not wait where the heap is large
 
 _THREADS: Final = "/proc/self/task"  # every thread of this process, those of C libraries included
 _C_THREADS_WITHOUT_CALLBACKS: Final = ("libuv-worker", "iou-")  # their work is seen as requests of the loop
@@ -141,8 +139,8 @@ class Detector:
     def _pay(self, used: float) -> float:
         """Take the seconds that looks have used from those saved; how long the next look has to wait for more."""
         now = monotonic()
-        if self._round is not None:  # paid once: one that was not answered yet is asked about in the next look
-            used, self._round.used = used + self._round.used, 0.0
+        if self._round is not None:
+            used += self._round.bill()
         self._saved = min(self._saved + (now - self._saved_at) * SHARE, SAVED) - used
         self._saved_at = now
         return max(-self._saved / SHARE, 0.0)

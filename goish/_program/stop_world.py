@@ -52,7 +52,7 @@ class StopWorld:
         self._patience = hold
         self.over = False
         self.spent = 0.0  # seconds that it has taken until the last has answered
-        self.used = 0.0  # ... of a processor's time
+        self._used = 0.0  # ... of a processor's time
         self._began = perf_counter()
         self._asker = asker
         self._source = source
@@ -69,6 +69,12 @@ class StopWorld:
         """Whether a loop that runs has not answered yet: it is busy."""
         with self._lock:
             return any(one.loop.is_running() for one in self.unanswered)
+
+    def bill(self) -> float:
+        """The seconds of a processor's time that answers have taken since the last bill."""
+        with self._lock:
+            used, self._used = self._used, 0.0
+            return used
 
     def conclude(self) -> bool:
         """Whether all are held; they stay so until ``release``."""
@@ -94,7 +100,7 @@ class StopWorld:
         text = describe(one.goroutines(), thread_of) if self.holds and source is None else ""
         with self._lock:
             self.spent = perf_counter() - self._began
-            self.used = max(self.used, thread_time() - used)
+            self._used = max(self._used, thread_time() - used)
             self.unanswered.discard(one)
             self.threads.add(threading.get_native_id())
             if text:

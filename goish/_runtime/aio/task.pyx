@@ -265,9 +265,7 @@ cdef class Goroutine:
         """When it began to wait, in seconds of the loop's clock (read once a slice); None unless it waits."""
         if goish_load_state(&self.state) != G_WAITING or not in_sight(self):
             return None
-        if GOISH_UVLOOP_DIFFERS and self.sched is not None and self.sched.coarse_timers:
-            return self.link.since + goish_uvloops_lead()
-        return self.link.since
+        return self.link.since + (goish_uvloops_lead() if is_uvloops(self.sched) else 0.0)
 
     @property
     def created_by(self):

@@ -11,13 +11,17 @@
 
 cdef double bucket_shift(Scheduler s) noexcept:
     # What to add to a time of that loop for one of buckets: they go by one clock on all threads, unless a loop has a virtual one.
-    return -goish_uvloops_lead() if GOISH_UVLOOP_DIFFERS and s is not None and s.coarse_timers else 0.0
+    return -goish_uvloops_lead() if is_uvloops(s) else 0.0
+
+
+cdef double bucket_time() except? -1.0:
+    cdef Scheduler s = clock_here()
+    return timer_clock(s) + bucket_shift(s)
 
 
 def bucket_now():
     """The time by the clock of buckets."""
-    cdef Scheduler s = clock_here()
-    return timer_clock(s) + bucket_shift(s)
+    return bucket_time()
 
 
 cdef class Bucket:
@@ -29,8 +33,7 @@ cdef class Bucket:
 
     def take(self, double n):
         """Takes ``n`` tokens that are there; False if fewer are."""
-        cdef Scheduler s = clock_here()
-        cdef double now = timer_clock(s) + bucket_shift(s)
+        cdef double now = bucket_time()
         return bucket_reserve(self, n, now, now) >= 0.0
 
     def reserve(self, double n, double until):
@@ -49,8 +52,7 @@ cdef class Bucket:
 
     def set(self, double limit, double burst):
         """Changes limit and burst; NaN: as it is."""
-        cdef Scheduler s = clock_here()
-        cdef double now = timer_clock(s) + bucket_shift(s)
+        cdef double now = bucket_time()
         goish_lock(&self.lock)
         bucket_advance(self, now)
         self.limit = limit if limit == limit else self.limit
@@ -59,8 +61,7 @@ cdef class Bucket:
 
     def get(self):
         """(limit, burst, tokens) now."""
-        cdef Scheduler s = clock_here()
-        cdef double now = timer_clock(s) + bucket_shift(s)
+        cdef double now = bucket_time()
         cdef double limit, burst, tokens
         goish_lock(&self.lock)
         limit, burst, tokens = self.limit, self.burst, bucket_tokens(self, now)

@@ -20,13 +20,18 @@ cdef inline bint is_virtual(Scheduler s):
     return (s.loop_dict is not None and time_name in <dict>s.loop_dict) or type(s.loop).time is not own_time
 
 
+cdef inline bint is_uvloops(Scheduler s) noexcept:
+    # Whether it goes by uvloop's clock where that is another one than the system's (c/clock.h); None: a thread without a loop.
+    return GOISH_UVLOOP_DIFFERS and s is not None and s.coarse_timers
+
+
 cdef inline bint is_apart(Scheduler s):
-    # Whether it goes by another clock than threads without a loop (None): a virtual one, or on macOS uvloop's.
-    return s is not None and ((GOISH_UVLOOP_DIFFERS and s.coarse_timers) or is_virtual(s))
+    # Whether it goes by another clock than threads without a loop (None).
+    return s is not None and (is_uvloops(s) or is_virtual(s))
 
 
 cdef double sched_clock(Scheduler s) except? -1.0:
-    if GOISH_UVLOOP_DIFFERS and s.coarse_timers:
+    if is_uvloops(s):
         return goish_uvloops()
     return s.loop.time() if is_virtual(s) else goish_monotonic()
 

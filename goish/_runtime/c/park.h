@@ -26,7 +26,7 @@ static inline void goish_unpark(void *park_lock) {
     PyThread_release_lock((PyThread_type_lock)park_lock);
 }
 
-/* Python 3.11 and 3.12 want a lock to be free when it is freed, 3.15 does not survive the release of one that is. */
+/* Python 3.11 and 3.12 want nobody to hold a lock that is freed; 3.15 aborts if a lock is released that nobody holds. */
 static inline void goish_free_park_lock(void *park_lock) {
     PyThread_acquire_lock((PyThread_type_lock)park_lock, NOWAIT_LOCK);
     PyThread_release_lock((PyThread_type_lock)park_lock);

@@ -75,6 +75,7 @@ class Threads:
         self.pool = pool
         self._lock = threading.Lock()
         self._workers: dict[threading.Thread, Worker] = {}
+        self._leaving: set[threading.Thread] = set()  # workers no more, but perhaps in their last moments
         self._joining: set[threading.Thread] = set()
         self._last: Chan[None] | None = None  # closed when the last thread is gone; made when a joined() needs it
         self._count = itertools.count(1)
@@ -88,6 +89,7 @@ class Threads:
         """In a forked child: the threads are the parent's, and so are the locks."""
         self._lock = threading.Lock()
         self._workers.clear()
+        self._leaving.clear()
         self._joining.clear()
         self._last = None
         self.pool._forget()
@@ -126,6 +128,7 @@ class Threads:
     def gone(self, thread: threading.Thread) -> None:
         with self._lock:
             self._workers.pop(thread, None)
+            self._leaving = {other for other in self._leaving if other.is_alive()} | {thread}
             last = None if self._workers else self._last
             if last is not None:
                 self._last = None
@@ -145,11 +148,16 @@ class Threads:
         with self._lock:
             self._joining.add(here)
         try:
-            while others := [thread for thread, _ in self.alive() if not self._waits_here(thread)]:
-                others[0].join()
+            while others := [thread for thread in self._not_ended() if not self._waits_here(thread)]:
+                if others[0]._started.wait(BRIEF):  # type: ignore[attr-defined]  # join() refuses one that is not
+                    others[0].join()
         finally:
             with self._lock:
                 self._joining.discard(here)
+
+    def _not_ended(self) -> list[threading.Thread]:
+        with self._lock:
+            return [*self._workers, *filter(threading.Thread.is_alive, self._leaving)]
 
     def _waits_here(self, thread: threading.Thread) -> bool:
         with self._lock:
@@ -170,6 +178,8 @@ class Threads:
                     f"call(s) of {self.name!r} were cancelled and go on, and are waited for; Ctrl-C ends the wait",
                     names,
                 )
+        for thread in self._leaving:
+            thread.join()
 
     def _over(self) -> Chan[None] | None:
         """A channel that the last thread closes; None if there is none."""

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Coroutine, Generator
 from typing import Any, ClassVar
 
@@ -620,6 +621,47 @@ def test_the_threads_of_an_executor_that_nobody_holds_leave() -> None:
     del ex
     gc.collect()
     until(lambda: not any(thread.name.startswith("forsaken") for thread in threading.enumerate()))
+
+
+@pytest.mark.parametrize("awaited", [False, True], ids=["with", "async with"])
+def test_shutdown_waits_for_threads_that_are_about_to_end(awaited: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a fork, or a look at the threads, is the next that may come."""
+    ends = threading.Thread._delete  # type: ignore[attr-defined]
+    monkeypatch.setattr(threading.Thread, "_delete", lambda thread: (time.sleep(0.05), ends(thread)))
+    seen: list[threading.Thread] = []
+
+    async def use() -> None:
+        async with Executor(workers=1) as ex:
+            await ex.go_thread(lambda: seen.append(threading.current_thread()))
+
+    if awaited:
+        asyncio.run(use())
+    else:
+        with Executor(workers=1) as ex:
+            sync(ex.submit(lambda: seen.append(threading.current_thread())))
+    assert [thread.is_alive() for thread in seen] == [False]
+
+
+def test_shutdown_waits_for_a_thread_that_is_being_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    ex = Executor(workers=1, name="late")
+    begun, gate, start = threading.Event(), threading.Event(), threading.Thread.start
+
+    def late(thread: threading.Thread) -> None:
+        if thread.name.startswith("late"):
+            begun.set()
+            assert gate.wait(PATIENCE)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", late)
+    with concurrent.futures.ThreadPoolExecutor(2) as others:
+        given = others.submit(ex.submit, int)
+        assert begun.wait(PATIENCE)
+        over = others.submit(ex.shutdown)
+        until(lambda: ex.is_shutdown())
+        concurrent.futures.wait([over], timeout=0.05)
+        gate.set()
+        over.result(PATIENCE)
+        assert sync(given.result(PATIENCE)) == 0
 
 
 def test_many_executors_leave_no_thread() -> None:

@@ -123,8 +123,9 @@ def test_a_function_that_gives_coroutines_is_refused_and_nothing_is_left(executo
     made: list[Any] = []
 
     def body(n: int) -> Any:
-        made.append(fetch(n))
-        return made[-1]
+        coro = fetch(n)
+        made.append(coro)
+        return coro
 
     for loop in (parallel_for, parallel_map):
         with pytest.raises(TypeError, match=rf"{loop.__name__}\(\) .* returns coroutines: await wait_all"):
@@ -252,8 +253,9 @@ def test_a_cancel_ends_the_loop_after_the_items_under_way(loop: Any, workers: in
     begun: list[Any] = []
 
     def body(n: int) -> int:
-        begun.append(goish.current_goroutine())
-        assert (own if begun[-1] is loops else others).wait(PATIENCE)
+        me = goish.current_goroutine()
+        begun.append(me)
+        assert (own if me is loops else others).wait(PATIENCE)
         return n
 
     with Executor(workers=workers) as ex:

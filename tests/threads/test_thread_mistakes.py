@@ -221,8 +221,9 @@ def test_a_scope_gives_work_to_its_executor_by_all_three_verbs(elsewhere: concur
     ran: list[str] = []
 
     def name() -> str:
-        ran.append(threading.current_thread().name)
-        return ran[-1]
+        thread = threading.current_thread().name
+        ran.append(thread)
+        return thread
 
     with Executor(workers=1, name="mine") as ex, sync_scope(ex) as scope:
         assert scope.submit(name).sync().startswith("mine")

@@ -60,7 +60,7 @@ MUTANTS = {
     "lost wake": Mutant(
         "transfer",
         "    sender = waitq_claim(&ch.senders)\n        if sender != NULL:\n            value[0] = value_unwrapped(ch, sent_value(sender))\n"
-        "            aside.wake = sender\n",
+        "            aside.wake = op_to_wake(sender)\n",
         "    sender = waitq_claim(&ch.senders)\n        if sender != NULL:\n            value[0] = value_unwrapped(ch, sent_value(sender))\n",
     ),
     "send after close": Mutant(

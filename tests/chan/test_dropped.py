@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from helpers import FREE_THREADED, in_one_callback, settle, turn, waiting
+from parties import PATIENCE
 from parties import until as eventually
 
 from goish import NIL, Chan, Op, WaitGroup, after, chan, go, select, sleep
@@ -327,3 +328,49 @@ def test_of_many_that_are_dropped_while_threads_send_nothing_is_lost(run_foreign
     assert sorted(received + undelivered) == list(range(2 * total))
     assert waiting(ch) == (0, 0)
     eventually(lambda: waiting(ch) == (0, 0))
+
+
+@pytest.mark.parametrize("make", [lambda ch: ch.recv_ok(), lambda ch: select(ch.recv_ok())], ids=["recv_ok", "select"])
+@pytest.mark.parametrize("ends", ["asked", "dropped"])
+def test_one_that_is_asked_or_dropped_before_it_is_woken(ends: str, make: Any, run_foreign: Any) -> None:
+    """The thread that has decided it wakes another first, whose loop holds it up. All callbacks are called."""
+    inside, go_on = threading.Event(), threading.Event()
+    called: list[object] = []
+
+    class Slow(asyncio.SelectorEventLoop):
+        def call_soon_threadsafe(self, *args: Any, **options: Any) -> Any:
+            inside.set()
+            assert go_on.wait(PATIENCE)
+            return super().call_soon_threadsafe(*args, **options)
+
+    async def begin(op: Op[Any]) -> Op[Any]:
+        op.add_done_callback(called.append)
+        return op
+
+    slow = Slow()
+    ch: Chan[int] = chan()
+    first = slow.run_until_complete(begin(ch.recv_ok()))
+    closing = threading.Thread(target=ch.close)
+    expected = {(None, False), (0, None, False)}
+
+    async def asks() -> None:
+        ops = [await begin(make(ch))]
+        closing.start()
+        await asyncio.to_thread(inside.wait, PATIENCE)
+        if ends == "asked":
+            assert ops[0].result() in expected
+        else:
+            ops[0].remove_done_callback(called.append)
+            ops.clear()
+        go_on.set()
+        await asyncio.to_thread(closing.join, PATIENCE)
+        await settle()
+        assert called == ops
+
+    try:
+        run_foreign(asks)
+    finally:
+        go_on.set()
+    slow.run_until_complete(settle())
+    assert first.done() and called[-1] is first
+    slow.close()

@@ -13,6 +13,7 @@ cdef void cond_signal(Notifier cond) noexcept:
     op = waitq_claim(&cond.waiters)
     if op != NULL:
         (<Op>op).flags |= F_OK
+        op = op_to_wake(op)
     goish_unlock(&cond.lock)
     wake_chain(op)
 

@@ -34,8 +34,8 @@ cdef PyObject* gate_grant(Gate gate) noexcept:
             continue
         gate_take(gate, units, holder_behind(op))
         (<Op>op).flags |= F_OK
-        last[0] = op
-        last = &(<Op>op).next
+        last[0] = op_to_wake(op)
+        last = &(<Op>last[0]).next
     last[0] = NULL
     return woken
 

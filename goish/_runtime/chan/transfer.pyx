@@ -75,13 +75,13 @@ cdef inline int chan_take(Chan ch, PyObject** value, AfterUnlock* aside) noexcep
             sender = waitq_claim(&ch.senders)
             if sender != NULL:
                 store_put(ch, sent_value(sender))  # the slot just freed
-                aside.wake = sender
+                aside.wake = op_to_wake(sender)
         return HAPPENED
     if ch.senders.head != NULL:
         sender = waitq_claim(&ch.senders)
         if sender != NULL:
             value[0] = value_unwrapped(ch, sent_value(sender))
-            aside.wake = sender
+            aside.wake = op_to_wake(sender)
             return HAPPENED
     return CLOSED if ch.closed else WOULD_BLOCK
 
@@ -100,7 +100,7 @@ cdef inline int chan_put(Chan ch, PyObject* value, AfterUnlock* aside) noexcept:
             (<Op>receiver).value = <object>value
             Py_DECREF(<object>value)
             (<Op>receiver).flags |= F_OK
-            aside.wake = receiver
+            aside.wake = op_to_wake(receiver)
             return HAPPENED
     if ch.buffer.count < ch.capacity:
         if ch.buffer.count == ch.buffer.size and chan_reserve(ch) < 0:

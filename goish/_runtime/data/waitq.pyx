@@ -61,6 +61,20 @@ cdef inline PyObject* waitq_claim(WaitQueue* q) noexcept:
     return NULL
 
 
+cdef inline PyObject* op_to_wake(PyObject* op) noexcept:
+    # Of a decided op, still under the lock: the op to wake once that is free. Takes a reference and gives one. A case is not
+    # looked at then: a thread that asks the select for its outcome meanwhile, or drops it, has it leave its cases. So the select
+    # itself is woken, and kept until then.
+    cdef PyObject* sel
+    if not is_case(op):
+        return op
+    sel = <PyObject*>(<Op>op).owner
+    (<Op>sel).next = NULL
+    Py_INCREF(<Op>sel)
+    Py_DECREF(<Op>op)  # which frees nothing: the select has its cases
+    return sel
+
+
 cdef inline bint waitq_live(WaitQueue* q) noexcept:
     # Whether an op still waits.
     cdef PyObject* op = q.head
@@ -77,8 +91,8 @@ cdef PyObject** claim_all(WaitQueue* q, PyObject** last) noexcept:
     # Decides every waiting op and chains them by `next` behind `last`; gives the new end of the chain.
     cdef PyObject* op = waitq_claim(q)
     while op != NULL:
-        last[0] = op
-        last = &(<Op>op).next
+        last[0] = op_to_wake(op)
+        last = &(<Op>last[0]).next
         op = waitq_claim(q)
     return last
 

@@ -54,6 +54,7 @@ cdef int acceptor_offer(Acceptor a, object conn) except -1:
     if op != NULL:
         (<Op>op).value = conn
         (<Op>op).flags |= F_OK
+        op = op_to_wake(op)
     elif kept:
         Py_INCREF(conn)
         ring_push(&a.ready, <PyObject*>conn)

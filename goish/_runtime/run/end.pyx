@@ -157,7 +157,7 @@ cdef PyObject* claim_joiners(Goroutine g, GoroutineCold cold) noexcept:
 cdef PyObject* wake_asked_before(PyObject* op, uint32_t called_back) noexcept:
     # Wakes the first joiners of a chain, those asked for so far; gives the rest.
     cdef PyObject* following
-    while op != NULL and (is_case(op) or (<Op>op).index <= called_back):
+    while op != NULL and ((<Op>op).kind != W_JOIN or (<Op>op).index <= called_back):
         following = (<Op>op).next
         (<Op>op).next = NULL
         wake_chain(op)

@@ -1,6 +1,7 @@
 # waiter.pyx - the waiter behind an op: a goroutine, an asyncio task or a thread. A case has that of its select.
 #
-# Threads: any, for an op that is linked, under the lock of its target, or was just claimed: it keeps its owner as long.
+# Threads: any, for an op that is linked, under the lock of its target, or was just claimed: it keeps its owner as long. A case
+#   that was claimed keeps it until the lock is free, and op_to_wake() (waitq.pyx) keeps the select from then on.
 # Not here: the rows of `waiters` (ready.pyx, thread_wait.pyx), waking (op_wake, ready.pyx), the places (giveup.pyx).
 
 cdef inline PyObject* waiter_behind(PyObject* op) noexcept:

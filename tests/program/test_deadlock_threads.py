@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
-import os
 import random
 import socket
 import subprocess
@@ -41,6 +40,7 @@ from goish._program import deadlock
 from goish._program.deadlock import FIRST_LOOK
 from goish._program.stop_world import HOLD, StopWorld
 from goish._runtime.core import scheduler_for
+from goish._threads.workers import running_loops
 from goish.parallel import Executor, adopt, sync_any, sync_scope
 
 Program = Callable[[Executor], Coroutine[Any, Any, Any]]
@@ -889,28 +889,44 @@ def test_all_stand_still_between_the_answer_and_the_release(ex: Executor) -> Non
     run(main, deadlock="off")
 
 
-def test_a_worker_that_sleeps_for_long_is_asked_rarely(ex: Executor) -> None:
+def test_a_worker_that_sleeps_for_long_is_asked_once(ex: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that does not answer is not asked again before it has."""
-    asked = 0
+    asked: list[StopWorld] = []
+    asked_meanwhile = looks = 0
     go_on = threading.Event()
 
-    async def main() -> int:
-        ch: Chan[int] = chan(1)
+    def ask(*question: Any) -> StopWorld:
+        asked.append(StopWorld(*question))
+        return asked[-1]
 
-        def slow() -> None:
+    def look() -> dict[int, Any]:
+        nonlocal asked_meanwhile, looks
+        looks += len(asked) > 0
+        if looks == 4:
+            asked_meanwhile = len(asked)
+            go_on.set()
+        return running_loops()
+
+    monkeypatch.setattr(deadlock, "StopWorld", ask)
+    monkeypatch.setattr(deadlock, "running_loops", look)
+
+    async def main() -> None:
+        begun: Chan[None] = chan(1)
+        ch: Chan[None] = chan(1)
+
+        def sleeps() -> None:
+            asked.clear()
+            begun.try_send(None)
             go_on.wait()
-            ch.try_send(len(loop_of_worker._ready) if hasattr(loop_of_worker, "_ready") else 0)
+            ch.try_send(None)
 
         async def body() -> None:
-            nonlocal loop_of_worker
-            loop_of_worker = asyncio.get_running_loop()
-            loop_of_worker.call_soon(slow)
+            asyncio.get_running_loop().call_soon(sleeps)
             await NIL.recv()
 
-        loop_of_worker: Any = None
         ex.go_thread(body)
-        threading.Timer(20 * FIRST_LOOK, go_on.set).start()
-        return await ch.recv()
+        await begun.recv()
+        await ch.recv()
 
-    asked = run(main)
-    assert asked <= 3, os.getpid()
+    run(main)
+    assert asked_meanwhile == 1

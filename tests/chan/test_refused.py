@@ -128,14 +128,20 @@ class Refusing(asyncio.SelectorEventLoop):
         self.errors = []
         super().__init__()
 
+    def refuse(self) -> None:
+        """Any thread."""
+        try:
+            error = self.errors.pop()
+        except IndexError:
+            return
+        raise error
+
     def call_soon(self, *args: Any, **options: Any) -> Any:
-        if self.errors:
-            raise self.errors.pop()
+        self.refuse()
         return super().call_soon(*args, **options)
 
     def call_soon_threadsafe(self, *args: Any, **options: Any) -> Any:
-        if self.errors:
-            raise self.errors.pop()
+        self.refuse()
         return super().call_soon_threadsafe(*args, **options)
 
 

@@ -717,8 +717,7 @@ def test_dump_shows_what_runs_and_waits_on_worker_threads() -> None:
     text = io.StringIO()
 
     def computes() -> None:
-        began.send_blocking(None)
-        go_on.wait()
+        began.send_blocking(None), go_on.wait()  # in one line: it is dumped in the one call or the other
 
     async def listens(ch: Chan[None]) -> None:
         await began.send(None)

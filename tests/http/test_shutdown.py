@@ -12,6 +12,7 @@ from certificates import Contexts
 from conftest import Driver
 from helpers import settle, until
 from http_wires import Site, read_response, request, serving
+from parties import PATIENCE
 
 from goish import NIL, context, go, http, net, select, sleep, wait_all
 from goish import time as gotime
@@ -147,7 +148,7 @@ async def keep_open(srv: http.Server, n: int) -> list[socket.socket]:
     """Connections that have had a response, of a client that is no part of the loop."""
     conns = [socket.create_connection(srv.addr) for _ in range(n)]
     for conn in conns:
-        conn.setblocking(False)
+        conn.settimeout(PATIENCE)  # what is written may take a moment to come
         conn.sendall(request("GET", "/"))
     await until(lambda: srv.statistics().requests == n)
     for conn in conns:

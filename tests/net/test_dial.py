@@ -130,10 +130,11 @@ async def test_a_dial_with_a_timeout_says_so() -> None:
 
 
 async def test_errors_have_the_address_in_their_text() -> None:
-    with listen("127.0.0.1:0") as listener:
-        addr = listener.addr
-    with pytest.raises(ConnectionRefusedError, match=f"dial 127.0.0.1:{addr[1]}: Connection refused"):
-        await dial(addr)
+    with socket.socket() as deaf:  # nobody else can listen there meanwhile
+        deaf.bind(("127.0.0.1", 0))
+        addr = deaf.getsockname()
+        with pytest.raises(ConnectionRefusedError, match=f"dial 127.0.0.1:{addr[1]}: Connection refused"):
+            await dial(addr)
     with pytest.raises(socket.gaierror, match=r"dial no\.such\.host\.invalid:80: "):
         await dial("no.such.host.invalid:80")
     with pytest.raises(FileNotFoundError, match="dial unix:/no/such/socket: No such file"):

@@ -342,13 +342,21 @@ def test_interrupt_at_any_moment_ends_the_program_in_order(loop: Any) -> None:
 def test_interrupt_ends_a_scope_whose_thread_helps(loop: Any) -> None:
     code, said, errors = outcome(
         """
+        helps = threading.Event()
+
         def endless():
+            if threading.current_thread() is threading.main_thread():
+                helps.set()
             while True:
                 time.sleep(0.001)
                 check_cancel()
 
-        threading.Timer(0.1, interrupt).start()
+        def interrupt_it():
+            helps.wait()
+            interrupt()
+
         try:
+            threading.Thread(target=interrupt_it).start()
             with sync_scope():
                 for _ in range(20):
                     spawn(endless)

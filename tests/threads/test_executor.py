@@ -25,7 +25,7 @@ from parties import PATIENCE, until
 
 import goish
 from goish import go_thread
-from goish._runtime.core import all_goroutines
+from goish._runtime.core import Nursery, all_goroutines
 from goish.errors import PoolFull, PoolShutdown, SyncOnLoop
 from goish.parallel import Executor, adopt, sync
 
@@ -846,6 +846,32 @@ def test_a_call_whose_result_is_there_is_counted() -> None:
         for n in range(1, 200):
             sync(ex.submit(int))
             assert ex.statistics().finished == n
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_who_is_told_of_an_end_finds_it_counted_off(kind: str) -> None:
+    gate: goish.Chan[None] = goish.chan()
+    told: goish.Chan[tuple[int, int, int]] = goish.chan(1)
+
+    def fail() -> None:
+        gate.recv_ok_blocking()
+        raise LookupError
+
+    async def fail_async() -> None:
+        await gate.recv_ok()
+        raise LookupError
+
+    def tell(_: object) -> None:
+        statistics = ex.statistics()
+        told.try_send((goish.num_goroutine(), statistics.running, statistics.goroutines))
+
+    with Executor(workers=1) as ex:
+        g = ex.go_thread(fail if kind == "def" else fail_async)
+        assert Nursery(tell).adopt(g)
+        gate.close()
+        assert told.recv_blocking(PATIENCE) == (0, 0, 0)
+        with pytest.raises(LookupError):
+            g.result_blocking(timeout=PATIENCE)
 
 
 # ── who has made a call ──

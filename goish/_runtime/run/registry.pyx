@@ -197,12 +197,8 @@ cdef inline void registry_add(Scheduler s, Goroutine g) noexcept:
     goish_count(&s.live, 1)
 
 
-cdef inline void registry_remove(Scheduler s, Goroutine g) noexcept:
-    registry_unlink(s, g)
-    Py_DECREF(g)
-
-
 cdef inline void registry_unlink(Scheduler s, Goroutine g) noexcept:
+    # The registry's reference is the caller's now.
     if g.all_prev == NULL:
         s.all_head = g.all_next
     else:

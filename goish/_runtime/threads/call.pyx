@@ -176,6 +176,7 @@ cdef void call_finish(Pool p, Goroutine g, object outcome, int flags) except *:
     goish_unlock(&p.lock)
     count_finished(p, call)
     cold = goroutine_end(g, outcome, flags)
+    leave_active(p, g, call)
     alone = flags & GF_FAILED and not (type(cold) is GoroutineCold and is_awaited(<GoroutineCold>cold))
     try:
         if cold is not None:
@@ -186,7 +187,8 @@ cdef void call_finish(Pool p, Goroutine g, object outcome, int flags) except *:
         if alone:
             watch_failed(g)
     finally:
-        end_active(p, g, call)
+        if call.born == forks:
+            Py_DECREF(g)  # of the list that it was in; the caller has another
 
 
 cdef object no_stop_iteration(Call call, object error):
@@ -208,13 +210,13 @@ cdef void count_finished(Pool p, Call call) noexcept:
     goish_unlock(&p.lock)
 
 
-cdef void end_active(Pool p, Goroutine g, Call call) noexcept:
+cdef void leave_active(Pool p, Goroutine g, Call call) noexcept:
+    # Before any waiter is woken: who knows the end finds it counted off. The reference of the list is the caller's now.
     if call.born != forks:
         return  # the call is the parent's, and so is the list that it was in
     goish_lock(&p.lock)
     calls_remove(&p.active, <PyObject*>g)
     goish_unlock(&p.lock)
-    Py_DECREF(g)  # the caller has another
 
 
 cdef int cancel_pooled(Goroutine g, object msg) except -1:

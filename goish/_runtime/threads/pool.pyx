@@ -54,7 +54,8 @@ cdef int try_push(Pool p, Goroutine g) except -1:
         fail_queued(p, call.kind, exc)
         if not mine:
             return 0
-        end_active(p, g, call)
+        leave_active(p, g, call)
+        Py_DECREF(g)  # of the list
         call_discard(g)
         raise
     return 0

@@ -159,7 +159,7 @@ class AdoptedExecutor:
             check_no_loop("shutdown", "use `async with`, or shutdown(wait=False)")
         self._is_shutdown = True
         if cancel:
-            for g in self._pool.running():
+            for g in reversed(self._pool.running()):  # or a younger one would begin where an older one was
                 g.cancel("its executor is shut down")
         # A foreign executor may not know cancel_futures: Dask's does not.
         knows = "cancel_futures" in inspect.signature(self._executor.shutdown).parameters

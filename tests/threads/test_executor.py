@@ -812,6 +812,33 @@ def test_an_executor_that_knows_no_cancel_futures_can_be_shut_down(hold: threadi
     until(lambda: goish.num_goroutine() == 0)  # who waits is told before it is counted off
 
 
+class Eager(concurrent.futures.Executor):
+    """It runs one call, the oldest, as soon as another is over."""
+
+    def __init__(self) -> None:
+        self.given: list[concurrent.futures.Future[Any]] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        future.add_done_callback(self.begin)
+        self.given.append(future)
+        return future
+
+    def begin(self, _: object = None) -> None:
+        for future in self.given:
+            if future.running() or (not future.done() and future.set_running_or_notify_cancel()):
+                return
+
+
+def test_a_shutdown_that_cancels_begins_nothing() -> None:
+    theirs = Eager()
+    ex = adopt(theirs)
+    calls = [ex.go_thread(int) for _ in range(4)]
+    ex.shutdown(cancel=True)
+    theirs.given[0].set_result(0)
+    assert [call.cancelled() for call in calls] == [False, True, True, True]
+
+
 async def test_a_block_that_would_hold_up_the_loop_is_refused_before_it_begins() -> None:
     inner = concurrent.futures.ThreadPoolExecutor(1)
     for ex in (Executor(workers=1), adopt(inner)):

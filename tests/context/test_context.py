@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from helpers import LOOPS, settle, until
+from helpers import LOOPS, settle, until_elsewhere
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parties import KINDS, PATIENCE, Party
@@ -566,7 +566,7 @@ async def test_a_cancel_wakes_all_who_wait(spawn: Spawn) -> None:
 
     waiters = [spawn(wait, i) for i in range(20)]
     threads = [go_thread(ctx.done().recv_ok_blocking, PATIENCE) for _ in range(2)]
-    await until(lambda: ctx.done().peek() == 0 and ctx.done().statistics().receivers_waiting == 22)
+    await until_elsewhere(lambda: ctx.done().peek() == 0 and ctx.done().statistics().receivers_waiting == 22)
     cancel()
     assert [await waiter for waiter in waiters] == [(1, None, False)] * 20
     assert [await thread for thread in threads] == [(None, False)] * 2

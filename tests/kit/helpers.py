@@ -79,6 +79,12 @@ async def until(holds: Callable[[], object]) -> None:
     raise AssertionError(f"still does not hold after {PATIENCE} turns of the loop")
 
 
+async def until_elsewhere(holds: Callable[[], object]) -> None:
+    """Until another thread has seen to it, which takes no turns of this loop."""
+    while not holds():
+        await asyncio.sleep(0.001)
+
+
 async def in_one_callback(*actions: Callable[[], object]) -> None:
     """Do all ``actions`` within one callback of the loop: nothing that they wake runs in between. Then let it run."""
 

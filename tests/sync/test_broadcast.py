@@ -6,6 +6,7 @@ Each test runs in goroutines, in asyncio tasks and mixed, on both loops, unless 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import gc
 import random
@@ -19,13 +20,13 @@ import pytest
 from helpers import REAL_LOOPS, outcome, settle, until
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parties import KINDS, Party
+from parties import KINDS, PATIENCE, Party
 from parties import until as threads_until
 
 import goish
 from goish import EMPTY, after, gosched, run, select, select_blocking, try_select
 from goish.errors import ChanClosed, CloseOfClosed, Disconnected, Lagged, SendOnClosed, SyncOnLoop
-from goish.sync import Broadcast, Subscription
+from goish.sync import Broadcast, Latch, Subscription
 
 Spawn = Callable[..., Any]
 POLICIES = ("block", "drop_oldest", "drop_newest", "disconnect")
@@ -708,15 +709,16 @@ def test_loops_and_threads_share_a_broadcast(slow: Any, loop: str) -> None:
 @pytest.mark.parametrize("loop", REAL_LOOPS)
 def test_subscribers_on_threads_come_and_go_while_others_send_and_close(loop: str) -> None:
     b: Broadcast[int] = Broadcast(2)
+    all_send = Latch(len(KINDS))
 
-    async def emit(party: Party) -> int:
+    async def emit(party: Party) -> None:
         sent = 0
-        try:
+        with contextlib.suppress(SendOnClosed):
             while True:
                 await (call(b.send_blocking, sent, 60) if party.blocks else b.send(sent))
                 sent += 1
-        except SendOnClosed:
-            return sent
+                if sent == 1:
+                    all_send.count_down()
 
     async def come_and_go(party: Party, rounds: int) -> int:
         for i in range(rounds):
@@ -728,8 +730,10 @@ def test_subscribers_on_threads_come_and_go_while_others_send_and_close(loop: st
     senders = [Party(kind, loop, emit) for kind in KINDS]
     comers = [Party(kind, loop, come_and_go, 60) for kind in (*KINDS, "thread")]
     assert [comer.join() for comer in comers] == [60] * 4
+    all_send.wait_blocking(PATIENCE)
     b.close()
-    assert all(sender.join() > 0 for sender in senders)
+    for sender in senders:
+        sender.join()
     assert (b.subscribers, waiting(b)) == (0, 0)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from helpers import outcome, settle, until
+from helpers import outcome, settle, until, until_elsewhere
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parties import KINDS, PATIENCE, Party
@@ -441,12 +441,6 @@ async def test_a_signal_of_a_cancelled_call_on_a_thread_goes_to_the_next(spawn: 
     assert await outcome(first) is asyncio.CancelledError
     await second
     assert (got, mu.locked()) == ([2], False)
-
-
-async def until_elsewhere(holds: Callable[[], bool]) -> None:
-    """Until another thread has done it, which takes no turns of this loop."""
-    while not holds():
-        await asyncio.sleep(0.001)
 
 
 # ── the model, and storms ──

@@ -97,10 +97,11 @@ def test_work_from_all_sides_is_counted_or_refused(rng: random.Random) -> None:
         async def client(tracker: TaskTracker = tracker, started: list[Any] = started) -> None:
             while True:
                 try:
-                    started.append(tracker.go(give, 1))
+                    h = tracker.go(give, 1)
                 except RuntimeError:
                     return
-                await started[-1]
+                started.append(h)
+                await h
                 await asyncio.sleep(0)
 
         threads = [threading.Thread(target=run, args=(client,)) for _ in range(2)]

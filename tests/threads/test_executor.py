@@ -102,19 +102,19 @@ def test_each_executor_has_threads_of_its_own() -> None:
 def test_no_more_than_workers_run_at_once() -> None:
     running = most = 0
     lock = threading.Lock()
-    over = threading.Event()
+    three = threading.Barrier(3)
 
     def body() -> None:
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
-        over.wait(0.001)
+        three.wait(PATIENCE)
         with lock:
             running -= 1
 
     with Executor(workers=3) as ex:
-        goish.parallel.sync_all(*[ex.submit(body) for _ in range(100)])
+        goish.parallel.sync_all(*[ex.submit(body) for _ in range(99)])
     assert most == 3
 
 

@@ -453,7 +453,9 @@ def test_a_child_does_anew_what_its_parent_is_about_to_do_once(loop: Any, kind: 
             start()
 
             def work():
-                hold.set()  # the child's own
+                global hold
+                hold = threading.Event()  # of the parent's a thread that is not here may have the lock
+                hold.set()
                 ran.clear()
 
                 async def callers():

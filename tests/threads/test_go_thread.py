@@ -1071,7 +1071,7 @@ def test_a_plain_call_that_failed_and_is_held_is_told_of(
     monkeypatch.setattr(panics, "REMIND_AFTER", 0.01)
     held = start(divmod, 1, 0)
     until(lambda: "failed and nobody has awaited it so far" in caplog.text)
-    assert "ZeroDivisionError" in caplog.text
+    until(lambda: "ZeroDivisionError" in caplog.text)  # the other may be of an earlier test
     with pytest.raises(ZeroDivisionError):
         goish.parallel.sync(held)
 

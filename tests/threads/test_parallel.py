@@ -196,6 +196,8 @@ def test_an_error_on_a_full_executor_comes_out_once() -> None:
             until(lambda: ex.statistics().running == 0)
             gc.collect()
             assert goish.debug.panics() == before
+    gc.collect()
+    assert goish.debug.panics() == before  # the workers have let go of all
 
 
 @pytest.mark.parametrize("cancel", [False, True])

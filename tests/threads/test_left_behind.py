@@ -76,11 +76,18 @@ def test_a_goroutine_that_a_call_leaves_stays_on_its_thread() -> None:
 
 def test_few_that_keep_goroutines_are_left_alone() -> None:
     """As long as there are threads to be had they run nothing else, so no call holds up what an earlier one left."""
-    hold, block = chan(), threading.Event()
+    hold, block, begun = chan(), threading.Event(), threading.Barrier(3)
     seen: list[int] = []
+
+    def call() -> int:
+        begun.wait(PATIENCE)
+        block.wait(PATIENCE)
+        return here()
+
     with Executor(workers=2) as ex:
         keeper = sync(ex.submit(lambda: (go(park, hold, seen), here())[1]))
-        others = [ex.submit(lambda: (block.wait(PATIENCE), here())[1]) for _ in range(2)]
+        others = [ex.submit(call) for _ in range(2)]
+        begun.wait(PATIENCE)  # or the keeper would be free for them
         hold.close()
         until(lambda: seen == [keeper, keeper])
         block.set()

@@ -12,7 +12,7 @@
 # ---- goroutines ----
 
 cdef enum:
-    CLOCK_EVERY = 32   # steps between looks at the clock
+    CLOCK_EVERY = 32   # steps between looks at the clock, and at what other threads have sent
 
 
 cdef void sched_drain(Scheduler s) except *:
@@ -48,6 +48,8 @@ cdef void sched_drain(Scheduler s) except *:
                 s.now = goish_monotonic()
                 if lend_if_asked(s) or s.now >= end:
                     break
+                if GOISH_LOCKS and s.inbox.head != NULL:
+                    inbox_take(s)  # or a thread that talks to the loop would wait for the end of the slice each time
     finally:
         leave_tasks(s, outer_current, was_entered)
         goish_tls_sched = outer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import itertools
+import multiprocessing
 import os
 import threading
 from collections import Counter
@@ -117,7 +118,8 @@ async def test_a_stage_takes_the_workers_of_an_executor(run: Any) -> None:
 
 
 async def test_a_stage_runs_in_processes(run: Any) -> None:
-    with concurrent.futures.ProcessPoolExecutor(1) as pool:
+    spawn = multiprocessing.get_context("spawn")  # a fork beside threads may find a lock taken
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
         stage = streams.stage(pid_and, executor=adopt(pool))
         found = await streams.collect(pipeline(range(5), stage))
     assert [n for _, n in found] == list(range(5))

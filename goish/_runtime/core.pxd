@@ -38,12 +38,14 @@ cdef extern from "c/goish.h":
     double goish_uvloops_lead() noexcept
     bint GOISH_UVLOOP_DIFFERS
 
-    # atomics.h: states, flags, counters, numbers
+    # atomics.h: states, flags, pointers, counters, numbers
     bint goish_swap_state(uint8_t* state, uint8_t before, uint8_t after) noexcept
     uint8_t goish_load_state(uint8_t* state) noexcept
     void goish_store_state(uint8_t* state, uint8_t to) noexcept
     void goish_set_bits(uint8_t* flags, uint8_t bits) noexcept
     void goish_clear_bits(uint8_t* flags, uint8_t bits) noexcept
+    PyObject* goish_load_pointer(PyObject** pointer) noexcept
+    void goish_store_pointer(PyObject** pointer, PyObject* to) noexcept
     void goish_count(Py_ssize_t* n, Py_ssize_t by) noexcept
     Py_ssize_t goish_counted(Py_ssize_t* n) noexcept
     void goish_count_anywhere(Py_ssize_t* n, Py_ssize_t by) noexcept

@@ -1,4 +1,4 @@
-/* atomics.h - small fields that several threads touch: states, flags, counters, numbers.
+/* atomics.h - small fields that several threads touch: states, flags, pointers, counters, numbers.
  *
  * Without the GIL each access is atomic. A state and a flag are acquired and released: what was written before they were set
  * is seen behind them, on processors that reorder stores too. A counter is relaxed and orders nothing. With the GIL they are
@@ -19,6 +19,9 @@ static inline uint8_t goish_load_state(uint8_t *state) { return __atomic_load_n(
 static inline void goish_store_state(uint8_t *state, uint8_t to) { __atomic_store_n(state, to, __ATOMIC_RELEASE); }
 static inline void goish_set_bits(uint8_t *flags, uint8_t bits) { __atomic_fetch_or(flags, bits, __ATOMIC_RELEASE); }
 static inline void goish_clear_bits(uint8_t *flags, uint8_t bits) { __atomic_fetch_and(flags, (uint8_t)~bits, __ATOMIC_RELEASE); }
+/* A pointer that is written under a lock, and looked at without: is there anything? */
+static inline PyObject *goish_load_pointer(PyObject **pointer) { return __atomic_load_n(pointer, __ATOMIC_ACQUIRE); }
+static inline void goish_store_pointer(PyObject **pointer, PyObject *to) { __atomic_store_n(pointer, to, __ATOMIC_RELEASE); }
 /* A number that one thread writes at a time, its own or under a lock, and any may read, a little late. */
 static inline void goish_count(Py_ssize_t *n, Py_ssize_t by) {
     __atomic_store_n(n, __atomic_load_n(n, __ATOMIC_RELAXED) + by, __ATOMIC_RELAXED);
@@ -36,6 +39,8 @@ static inline uint8_t goish_load_state(uint8_t *state) { return *state; }
 static inline void goish_store_state(uint8_t *state, uint8_t to) { *state = to; }
 static inline void goish_set_bits(uint8_t *flags, uint8_t bits) { *flags |= bits; }
 static inline void goish_clear_bits(uint8_t *flags, uint8_t bits) { *flags &= (uint8_t)~bits; }
+static inline PyObject *goish_load_pointer(PyObject **pointer) { return *pointer; }
+static inline void goish_store_pointer(PyObject **pointer, PyObject *to) { *pointer = to; }
 static inline void goish_count(Py_ssize_t *n, Py_ssize_t by) { *n += by; }
 static inline Py_ssize_t goish_counted(Py_ssize_t *n) { return *n; }
 static inline void goish_count_anywhere(Py_ssize_t *n, Py_ssize_t by) { *n += by; }

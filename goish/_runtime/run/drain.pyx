@@ -27,8 +27,7 @@ cdef void sched_drain(Scheduler s) except *:
     settle_here(s)
     s.draining = True
     s.armed = False
-    if s.nests != is_nestable(s):
-        s.nests = not s.nests  # other threads read it
+    look_at_nesting(s)
     s.now = goish_monotonic()
     s.unlooked = CLOCK_EVERY
     end = s.now + (LOOKS if s.lent.lively else SLICE)
@@ -48,7 +47,7 @@ cdef void sched_drain(Scheduler s) except *:
                 s.now = goish_monotonic()
                 if lend_if_asked(s) or s.now >= end:
                     break
-                if GOISH_LOCKS and s.inbox.head != NULL:
+                if GOISH_LOCKS and goish_load_pointer(&s.inbox.head) != NULL:
                     inbox_take(s)  # or a thread that talks to the loop would wait for the end of the slice each time
     finally:
         leave_tasks(s, outer_current, was_entered)
@@ -118,9 +117,9 @@ cdef void turn_run(Scheduler s) except *:
     goish_tls_sched = <PyObject*>s
     settle_here(s)
     s.turns.armed = False
-    s.nests = is_nestable(s)
+    look_at_nesting(s)
     s.now = goish_monotonic()
-    if s.inbox.head != NULL:
+    if goish_load_pointer(&s.inbox.head) != NULL:
         inbox_take(s)
     left = s.turns.count
     s.entered = False

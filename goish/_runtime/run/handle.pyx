@@ -24,7 +24,7 @@ cdef class Handle:
 
     def cancelled(self):
         """Whether ``cancel`` was called."""
-        return self.state == H_CANCELLED
+        return goish_load_state(&self.state) == H_CANCELLED
 
     def get_context(self):
         """The contextvars.Context in which the callback is called."""
@@ -32,7 +32,7 @@ cdef class Handle:
 
     @property
     def _cancelled(self):
-        return self.state == H_CANCELLED
+        return goish_load_state(&self.state) == H_CANCELLED
 
     def __repr__(self):
         name = type(self).__name__

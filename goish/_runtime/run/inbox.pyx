@@ -27,7 +27,7 @@ cdef bint inbox_push(Scheduler s, PyObject* item) noexcept:
         item_discard(item)
         return False
     if s.inbox.tail == NULL:
-        s.inbox.head = item
+        goish_store_pointer(&s.inbox.head, item)
     else:
         link_of(s.inbox.tail)[0] = item
     s.inbox.tail = item
@@ -169,7 +169,8 @@ cdef void inbox_shut(Scheduler s) noexcept:
     s.inbox.shut = True
     inbox_come(s)
     item = s.inbox.head
-    s.inbox.head = s.inbox.tail = NULL
+    s.inbox.tail = NULL
+    goish_store_pointer(&s.inbox.head, NULL)
     goish_unlock(&s.inbox.lock)
     while item != NULL:
         following = link_of(item)[0]

@@ -47,7 +47,7 @@ cdef void task_waiter_wake(Op op, PyObject* waiter) noexcept:
     # `op` is the twin; or the op itself, if it could be done at once.
     cdef TaskWaiter task_waiter = <TaskWaiter>waiter
     s = task_waiter.sched  # the waiter may go as soon as the loop has the call
-    if is_run_here(s) or (s.inbox.shut and is_here(s)):  # run() has ended its goroutines, and is about to end asyncio's tasks
+    if is_run_here(s) or (is_here(s) and s.inbox.shut):  # run() has ended its goroutines, and is about to end asyncio's tasks
         task_waiter_call(op, task_waiter)
     else:
         Py_INCREF(op)
@@ -98,7 +98,8 @@ cdef void inbox_take(Scheduler s) noexcept:
     s.inbox.posted = False
     inbox_come(s)
     item = s.inbox.head
-    s.inbox.head = s.inbox.tail = NULL
+    s.inbox.tail = NULL
+    goish_store_pointer(&s.inbox.head, NULL)
     goish_unlock(&s.inbox.lock)
     s.inbox.taking = True
     while item != NULL:
@@ -139,7 +140,7 @@ cdef inline int turn_push(Scheduler s, PyObject* item) except -1:
 
 
 cdef inline void turn_after_inbox(Scheduler s) noexcept:
-    if s.inbox.head != NULL and is_here(s):
+    if goish_load_pointer(&s.inbox.head) != NULL and is_here(s):
         inbox_take(s)
 
 

@@ -120,6 +120,11 @@ cdef bint is_nestable(Scheduler s):
     return getattr(type(s.loop), "_nest_patched", False) is True
 
 
+cdef inline void look_at_nesting(Scheduler s) except *:
+    if s.nests != is_nestable(s):
+        s.nests = not s.nests  # other threads read it: written only where it changes
+
+
 cdef void sched_forget(Scheduler s) except *:
     schedulers.pop(id(s), None)
     on_odd_loops.pop(s.loop, None)

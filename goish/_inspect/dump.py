@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import gc
 import inspect
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from traceback import FrameSummary, StackSummary
 from types import CodeType, FrameType
 from typing import Any, Final, TypeAlias
 
-from .._runtime.core import Goroutine, cancel_reason, loop_thread
+from .._runtime.core import Goroutine, cancel_reason, loop_thread, thread_frames
 from .names import held_by, is_own, label, origin, title
 
 __all__ = ["describe", "describe_thread"]
@@ -100,13 +99,13 @@ def _source_lines(stack: Iterable[_Place]) -> list[str]:
 def _frame_elsewhere(g: Goroutine[Any], find_thread: FindThread) -> FrameType | None:
     """The innermost frame of a goroutine that runs on another thread; None for one of this thread."""
     thread = loop_thread(g) or find_thread(g)
-    frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
+    frames = thread_frames()
     return None if thread in (None, threading.get_ident()) else frames.get(thread)
 
 
 def describe_thread(thread: threading.Thread) -> str:
     """The stack of a thread that is blocked in a goish call and runs no goroutine."""
-    frame = sys._current_frames().get(thread.ident or 0)  # pyright: ignore[reportPrivateUsage]
+    frame = thread_frames().get(thread.ident or 0)
     stack = () if frame is None else _running_stack(None, frame)
     lines = [f"thread {thread.name} [blocked in a goish call]:", *(line.rstrip("\n") for line in _source_lines(stack))]
     return "\n".join(lines)

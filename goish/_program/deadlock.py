@@ -41,7 +41,16 @@ from types import BuiltinMethodType, MethodType
 from typing import Any, Final, cast
 
 from .._inspect.dump import describe, describe_thread
-from .._runtime.core import Goroutine, Op, Scheduler, calls_await_others, parked_threads, pooled_calls, threads_woken
+from .._runtime.core import (
+    Goroutine,
+    Op,
+    Scheduler,
+    calls_await_others,
+    parked_threads,
+    pooled_calls,
+    thread_frames,
+    threads_woken,
+)
 from .._threads.workers import is_idle, running_loops, thread_of
 from .stop_world import HOLD, StopWorld
 
@@ -294,7 +303,7 @@ def _of_thread_pools(name: str) -> object:
 
 def _waits_for_work(workers: Iterable[threading.Thread]) -> bool:
     """Whether all are where the workers of a ThreadPoolExecutor take their next call."""
-    frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
+    frames = thread_frames()
     at = getattr(_of_thread_pools("_worker"), "__code__", None)
     return all((frame := frames.get(one.ident or 0)) is not None and frame.f_code is at for one in workers)
 

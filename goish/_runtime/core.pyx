@@ -71,6 +71,8 @@ cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject* o) noexcept
     bint PyObject_IS_GC(PyObject* o) noexcept
     Py_ssize_t PyObject_Size(PyObject* o) noexcept
+    void* PyInterpreterState_Head() noexcept
+    void* PyInterpreterState_Next(void* interpreter) noexcept
     unsigned long PyThread_get_thread_ident() noexcept
     unsigned long PyThread_get_thread_native_id() noexcept
     int PySet_Add(object s, object o) except -1

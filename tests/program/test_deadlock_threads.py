@@ -39,7 +39,7 @@ from goish import (
 from goish._program import deadlock
 from goish._program.deadlock import FIRST_LOOK
 from goish._program.stop_world import HOLD, StopWorld
-from goish._runtime.core import scheduler_for
+from goish._runtime.core import scheduler_for, thread_frames
 from goish._threads.workers import running_loops
 from goish.parallel import Executor, adopt, sync_any, sync_scope
 
@@ -930,3 +930,13 @@ def test_a_worker_that_sleeps_for_long_is_asked_once(ex: Executor, monkeypatch: 
 
     run(main)
     assert asked_meanwhile == 1
+
+
+def test_threads_are_not_looked_at_beside_other_interpreters() -> None:
+    """CPython would make frame objects for their threads in our memory, and they would crash."""
+    interpreters = pytest.importorskip("concurrent.interpreters")
+    assert threading.get_ident() in thread_frames()
+    other = interpreters.create()
+    assert thread_frames() == {}
+    other.close()
+    assert threading.get_ident() in thread_frames()

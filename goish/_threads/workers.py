@@ -178,7 +178,7 @@ class Threads:
                     f"call(s) of {self.name!r} were cancelled and go on, and are waited for; Ctrl-C ends the wait",
                     names,
                 )
-        for thread in self._leaving:
+        for thread in self._leaving:  # none runs a call or a loop any more: the caller's loop is held up for an instant
             thread.join()
 
     def _over(self) -> Chan[None] | None:

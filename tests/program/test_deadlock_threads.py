@@ -933,7 +933,7 @@ def test_a_worker_that_sleeps_for_long_is_asked_once(ex: Executor, monkeypatch: 
 
 
 def test_threads_are_not_looked_at_beside_other_interpreters() -> None:
-    """CPython would make frame objects for their threads in our memory, and they would crash."""
+    """CPython would make frame objects for those of the others too, in this interpreter's memory, and abort."""
     interpreters = pytest.importorskip("concurrent.interpreters")
     assert threading.get_ident() in thread_frames()
     other = interpreters.create()

@@ -948,7 +948,7 @@ def test_own_on_panic_holds_without_a_program(outside: Any, loop: Any, caplog: p
     async def main() -> None:
         go.options(name="go", on_panic=listener)(fail)
         go.options(on_panic="log")(fail)
-        await turns_until(lambda: seen and caplog.records)
+        await turns_until(lambda: len(seen) == len(caplog.records) == 1)
 
     with caplog.at_level(logging.ERROR, "goish"):
         if outside is not None:
@@ -957,7 +957,7 @@ def test_own_on_panic_holds_without_a_program(outside: Any, loop: Any, caplog: p
         else:
             go_thread.options(name="call", on_panic=listener)(fail_at_once_on_a_thread)
             go_thread.options(on_panic="log")(fail_at_once_on_a_thread)
-            until(lambda: seen and caplog.records)
+            until(lambda: len(seen) == len(caplog.records) == 1)
             assert seen == ["call"]
     (record,) = caplog.records
     assert record.name == "goish" and " panicked (created by " in record.getMessage()

@@ -252,7 +252,7 @@ def test_loops_and_threads_share_a_call() -> None:
     for thread in threads:
         thread.start()
 
-    until_blocking(lambda: begun and g._calls.get("key")._callers.load() == 4)  # type: ignore[union-attr]
+    until_blocking(lambda: len(begun) == 1 and g._calls.get("key")._callers.load() == 4)  # type: ignore[union-attr]
     hold.set()
     for thread in threads:
         thread.join(PATIENCE)

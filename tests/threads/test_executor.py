@@ -876,7 +876,7 @@ def test_a_call_whose_result_is_there_is_counted() -> None:
 
 
 @pytest.mark.parametrize("kind", ["def", "async def"])
-def test_who_is_told_of_an_end_finds_it_counted_off(kind: str) -> None:
+def test_a_callback_that_is_told_of_an_end_finds_the_goroutine_counted_off(kind: str) -> None:
     gate: goish.Chan[None] = goish.chan()
     told: goish.Chan[tuple[int, int, int]] = goish.chan(1)
 

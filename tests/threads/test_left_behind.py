@@ -407,17 +407,16 @@ def test_so_is_one_that_a_function_has_given(children: Any) -> None:
         made.append(asyncio.sleep(0))
         return made[0]
 
-    ex = Executor(workers=1, children=children)
-    occupied = ex.go_thread(holds_the_loop_up)
-    assert held.wait(PATIENCE)
-    g = ex.go_thread(give_one)
-    until(lambda: made and g.state == "new")
-    assert g.cancel()
-    assert inspect.getcoroutinestate(made[0]) == inspect.CORO_CLOSED
-    hold.set()
-    occupied.result_blocking(timeout=PATIENCE)
+    with Executor(workers=1, children=children) as ex:
+        occupied = ex.go_thread(holds_the_loop_up)
+        assert held.wait(PATIENCE)
+        g = ex.go_thread(give_one)
+        until(lambda: len(made) == 1 and g.state == "new")
+        seen = g.cancel(), inspect.getcoroutinestate(made[0])
+        hold.set()
+        occupied.result_blocking(timeout=PATIENCE)
+    assert seen == (True, inspect.CORO_CLOSED)
     assert g.cancelled()
-    ex.shutdown()
 
 
 def test_bad_ways_are_refused_at_once() -> None:

@@ -2,8 +2,7 @@
  *
  * A woken thread is due until it has the GIL. The lender waits for the baton, a lock that is taken; the next thread to come
  * releases it. One thread at a time is the lender, until it has the GIL again. So the baton is taken while there is no lender,
- * and released once for each lender. A thread has the GIL when it changes
- * the counter or the stage, or releases the baton.
+ * and released once for each lender. A thread has the GIL when it changes the counter or the stage, or releases the baton.
  * Without the GIL, no thread is due and nothing is lent.
  *
  * C, because these functions release the GIL halfway, and because the two builds differ.

@@ -1,4 +1,4 @@
-# python.pyx - calling Python where the core may not raise, raising what a C function has left; asking for loops and Contexts.
+# python.pyx - calling Python where the core may not raise, raising what a C function has left; asking for loops, Contexts, frames.
 #
 # Threads: any.
 
@@ -131,3 +131,15 @@ cdef object checked_context(object context):
 cdef inline object own_context(Scheduler s):
     # The Context of a callback. Where the loop is run from within, the one of the callback that does so is entered already.
     return VarContext() if s.nests else s.base
+
+
+def thread_frames():
+    """The frames of all threads, as ``sys._current_frames()`` gives them; none while there are other interpreters. Any thread.
+
+    CPython makes frame objects for the threads of those as well, in the memory of this one. Such a thread frees its frame
+    object, which aborts the process.
+    """
+    # With the GIL no other interpreter begins between the question and the call: no Python code runs here.
+    if PyInterpreterState_Next(PyInterpreterState_Head()) != NULL:
+        return {}
+    return sys._current_frames()

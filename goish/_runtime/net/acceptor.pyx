@@ -60,7 +60,6 @@ cdef int acceptor_offer(Acceptor a, object conn) except -1:
         ring_push(&a.ready, <PyObject*>conn)
     goish_unlock(&a.lock)
     if op != NULL:
-        (<Op>op).next = NULL
         wake_chain(op)
     elif not kept:
         return acceptor_keep(a, conn)

@@ -34,7 +34,7 @@ cdef void goroutine_finish(Scheduler s, Goroutine g, object outcome, bint failed
     if goish_load_state(&g.flags) & GF_REGISTERED:
         task_unregister(g)
     cold = goroutine_end(g, outcome, GF_FAILED if failed else 0)
-    registry_unlink(s, g)  # before anybody is told: who knows the end finds it counted off
+    registry_unlink(s, g)  # before it wakes a waiter, which finds the goroutine counted off
     try:
         if failed and not (goish_load_state(&g.flags) & (GF_CANCELLED | GF_RETRIEVED) or is_task(g) or nursery_takes(cold)):
             keep_failed(s, g, cold)

@@ -167,6 +167,7 @@ cdef void call_finish(Pool p, Goroutine g, object outcome, int flags) except *:
     # The end of a goroutine that was on no loop.
     cdef object cold
     cdef bint alone
+    cdef bint listed
     cdef Call call = pooled_call(<PyObject*>g)
     cdef Call _parent = call.parent  # dropped after unlocking
     if flags == GF_FAILED and PyErr_GivenExceptionMatches(outcome, StopIteration):
@@ -176,7 +177,7 @@ cdef void call_finish(Pool p, Goroutine g, object outcome, int flags) except *:
     goish_unlock(&p.lock)
     count_finished(p, call)
     cold = goroutine_end(g, outcome, flags)
-    leave_active(p, g, call)
+    listed = leave_active(p, g, call)  # before it wakes a waiter, which finds the call counted off
     alone = flags & GF_FAILED and not (type(cold) is GoroutineCold and is_awaited(<GoroutineCold>cold))
     try:
         if cold is not None:
@@ -187,8 +188,8 @@ cdef void call_finish(Pool p, Goroutine g, object outcome, int flags) except *:
         if alone:
             watch_failed(g)
     finally:
-        if call.born == forks:
-            Py_DECREF(g)  # of the list that it was in; the caller has another
+        if listed:
+            Py_DECREF(g)  # the list's; the caller has another
 
 
 cdef object no_stop_iteration(Call call, object error):
@@ -210,13 +211,14 @@ cdef void count_finished(Pool p, Call call) noexcept:
     goish_unlock(&p.lock)
 
 
-cdef void leave_active(Pool p, Goroutine g, Call call) noexcept:
-    # Before any waiter is woken: who knows the end finds it counted off. The reference of the list is the caller's now.
+cdef bint leave_active(Pool p, Goroutine g, Call call) noexcept:
+    # True: the list's reference is the caller's now.
     if call.born != forks:
-        return  # the call is the parent's, and so is the list that it was in
+        return False  # the call is the parent's, and so is the list that it was in
     goish_lock(&p.lock)
     calls_remove(&p.active, <PyObject*>g)
     goish_unlock(&p.lock)
+    return True
 
 
 cdef int cancel_pooled(Goroutine g, object msg) except -1:

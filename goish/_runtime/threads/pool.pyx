@@ -54,8 +54,8 @@ cdef int try_push(Pool p, Goroutine g) except -1:
         fail_queued(p, call.kind, exc)
         if not mine:
             return 0
-        leave_active(p, g, call)
-        Py_DECREF(g)  # of the list
+        if leave_active(p, g, call):
+            Py_DECREF(g)
         call_discard(g)
         raise
     return 0

@@ -190,15 +190,6 @@ def set_max_spinners(int threads):
     goish_most_spinning = threads
 
 
-def thread_frames():
-    """``sys._current_frames()``; empty beside other interpreters: CPython would make frame objects for their threads as well, in
-    this one's memory, and they would crash. Any thread."""
-    # Asked here, since nothing runs between the question and the call: with the GIL no interpreter is made meanwhile.
-    if PyInterpreterState_Next(PyInterpreterState_Head()) != NULL:
-        return {}
-    return sys._current_frames()
-
-
 def parked_threads():
     """The threads that are blocked in a goish call without a timeout and were not woken yet, by native id. Any thread."""
     goish_lock(&parked_lock)

@@ -94,8 +94,8 @@ class Party:
 def until(holds: Callable[[], object]) -> None:
     """Block this thread, letting others run, until ``holds()``.
 
-    Not ``until(lambda: seen and ...)``: this gives the list itself while it is empty, which another thread may fill before
-    it is looked at.
+    Not ``until(lambda: seen and ...)``: this gives the list itself while it is empty, which another thread may fill
+    before it is looked at.
     """
     over = threading.Event()
     waited = 0.0

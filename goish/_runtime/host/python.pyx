@@ -1,4 +1,4 @@
-# python.pyx - calling Python where the core may not raise, raising what a C function has left; asking for loops, Contexts, frames.
+# python.pyx - calling Python where the core may not raise; raising what a C function has left; loops, Contexts and frames.
 #
 # Threads: any.
 

@@ -124,4 +124,4 @@ wheels: $(VENV)/.package
 	$(BIN)/python -m tests.packages.wheels $(if $(BUILDER),--builder "$(BUILDER)") $(ARGS)
 
 clean:
-	rm -rf build dist $(VENV) goish/_runtime/core.c goish/_runtime/*.so goish.egg-info
+	rm -rf build dist $(VENV) goish/_runtime/core.c goish/_http/*.c goish/*/*.so goish.egg-info

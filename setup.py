@@ -4,6 +4,7 @@ GOISH_DEBUG=1 builds with invariant checks and without optimisation, GOISH_SANIT
 that sanitizer. GOISH_REPOSITORY is the address that the published metadata links to.
 """
 
+import importlib
 import json
 import os
 import re
@@ -50,6 +51,22 @@ def try_compiler():
         sys.exit(f"goish needs a C compiler to build, and {command[0]!r} does not compile: {why}")
 
 
+def tool(name, least):
+    """The module, for pip sees to it only where it builds in an environment of its own."""
+    try:
+        module = importlib.import_module(name)
+    except ImportError:
+        sys.exit(f"goish needs {name} to build, and it is not there: pip install '{name}>={least}'")
+    here = module.__version__
+    if numbers(here) < numbers(least):
+        sys.exit(f"goish needs {name} {least} or later to build, and {here} is here: pip install -U {name}")
+    return module
+
+
+def numbers(version):
+    return [int(number) for number in re.findall(r"\d+", version)]
+
+
 def words(name, value):
     try:
         return shlex.split(value)
@@ -72,7 +89,8 @@ if sys.argv[1:] == ["compiler"]:  # make asks before it installs anything
 
 import tomllib
 
-import Cython
+tool("setuptools", "77")
+Cython = tool("Cython", "3.3.1")
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
@@ -108,8 +126,14 @@ def described(repository, version, readme):
     return metadata
 
 
-class WheelWithSbom(bdist_wheel):
-    """Lists what is in the wheel (PEP 770). Nothing is vendored: all but Cython's own C comes from this repository."""
+class Wheel(bdist_wheel):
+    """Is built from nothing, and lists what is in it (PEP 770): all but Cython's own C comes from this repository."""
+
+    def initialize_options(self):
+        # Not build/: there may be modules that are none any more, and objects that were compiled with other flags.
+        super().initialize_options()
+        self._fresh = tempfile.TemporaryDirectory()
+        self.distribution.get_option_dict("build").setdefault("build_base", ("setup.py", self._fresh.name))
 
     def write_wheelfile(self, wheelfile_base, *args, **kwargs):
         super().write_wheelfile(wheelfile_base, *args, **kwargs)
@@ -174,6 +198,6 @@ project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["pro
 setup(
     **described(os.environ.get("GOISH_REPOSITORY"), project["version"], Path("README.md").read_text(encoding="utf-8")),
     ext_modules=extensions,
-    cmdclass={"bdist_wheel": WheelWithSbom},
+    cmdclass={"bdist_wheel": Wheel},
     options={"build_ext": {"parallel": os.cpu_count()}},
 )

@@ -41,6 +41,7 @@ Place: TypeAlias = tuple[Any, ...]  # host and port, or path and None
 VERSIONS = {"version": "3.0", "spec_version": "2.5"}
 COPIED = 65536  # bytes of a body that go out in one piece with the head
 PIECE = 65536  # bytes of a file that are read at once
+WEBSOCKETS: Final = 17  # its oldest version whose handshake can be given the method
 
 # How far the response is.
 UNBEGUN: Final = 0
@@ -145,10 +146,20 @@ class Bridge:
 
 
 def socket_handler(bridge: Bridge, limits: WebSocketLimits) -> Any:
+    """The handler of WebSockets; None without the package for them."""
     try:
-        from .websocket import handle
+        from websockets.version import version
     except ImportError:
         return None
+    if int(version.partition(".")[0]) < WEBSOCKETS:
+        logger.warning(
+            "no WebSockets: goish.http needs websockets %d or later, and %s is installed: pip install 'goish[http]'",
+            WEBSOCKETS,
+            version,
+        )
+        return None
+    from .websocket import handle
+
     return partial(handle, bridge, limits)
 
 

@@ -21,10 +21,10 @@ def reason(refusal: ImportError, folder: str) -> str | None:
         )
     if any(words in str(refusal) for words in ("subinterpreter", "Interpreter change")):
         return (
-            "goish cannot be imported in a sub-interpreter: its compiled core keeps one state for the whole process, "
-            "and its objects cannot be shared between interpreters. Import it in the main interpreter only (under "
-            "mod_wsgi: WSGIApplicationGroup %{GLOBAL}), and in no module that an InterpreterPoolExecutor takes "
-            "functions from"
+            "goish cannot be imported in a sub-interpreter, nor in another one after that: its compiled core keeps one "
+            "state for the whole process, and its objects cannot be shared between interpreters. Import it in the main "
+            "interpreter only (under mod_wsgi: WSGIApplicationGroup %{GLOBAL}), and in no module that an "
+            "InterpreterPoolExecutor takes functions from"
         )
     return None
 

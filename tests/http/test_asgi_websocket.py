@@ -235,6 +235,26 @@ async def test_server_that_takes_no_websocket_gives_the_request_to_the_app(run):
     assert types == ["http"]
 
 
+async def test_package_too_old_for_websockets_is_named_once_and_the_app_gets_the_request(run, caplog, monkeypatch):
+    types = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        types.append(scope["type"])
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body"})
+
+    monkeypatch.setattr("websockets.version.version", "16.1.1")
+    async with serving(app) as (_, url):
+        for _ in range(2):
+            with pytest.raises(InvalidStatus):
+                await websockets.connect(url)
+    assert types == ["http", "http"]
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "no WebSockets: goish.http needs websockets 17 or later, and 16.1.1 is installed: pip install 'goish[http]'"
+    )
+
+
 # ── the close ──
 
 

@@ -39,6 +39,7 @@ async def serving(app: App, **options: Any) -> AsyncIterator[Running]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serve = goish.go(server.serve, sockets=[listening])
         while not server.started:
+            assert not serve.done(), await serve
             await asyncio.sleep(0.001)
         try:
             yield Running(server, serve, listening.getsockname()[1])

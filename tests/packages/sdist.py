@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 UNPACKED = ROOT / "build" / "sdist"
+ADDED = ("PKG-INFO", "setup.cfg", "goish.egg-info/")  # by setuptools
 
 
 def build() -> Path:
@@ -49,6 +50,9 @@ def main() -> None:
     held = unpack(archive)
     if missing := sorted(tracked() - held):
         sys.exit(f"{archive.name} lacks {', '.join(missing)}: see MANIFEST.in")
+    strange = sorted(name for name in held - tracked() if not name.startswith(ADDED))
+    if tracked() and strange:
+        sys.exit(f"{archive.name} holds what is not in the repository: {', '.join(strange)}")
     if generated := sorted(name for name in held if name.endswith((".c", ".so"))):
         sys.exit(f"{archive.name} holds what a build makes: {', '.join(generated)}")
     print(archive)

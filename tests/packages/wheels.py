@@ -5,7 +5,7 @@
 Of each Python that goish supports, or of those given: a version is found as by ``python -m tests.pythons``. All are
 built from one source distribution. On Linux auditwheel gives each the tag of the oldest C library that it runs with.
 Fails if a wheel's name promises another Python, system or processor than the extensions in it are for, if it is too
-large, has no bill of materials, needs a compiler to install, or does not work.
+large, holds what an earlier build left, has no bill of materials, needs a compiler to install, or does not work.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ MACH_O_MACHINES: Final = {0x01000007: "x86_64", 0x0100000C: "arm64"}
 SYSTEMS: Final = {"-linux-gnu.so": "manylinux", "-linux-musl.so": "musllinux", "-darwin.so": "macosx"}
 SYSTEM_FOLDERS: Final = {Path(), Path("/"), Path("/usr"), Path("/usr/local")}
 COMPILERS: Final = ("cc", "gcc", "clang", "c99")
+STALE: Final = "stale.py"  # as if an earlier build, of older sources, had left it
 
 FIRST_PROGRAM: Final = """
 import goish
@@ -56,7 +57,8 @@ _FACTS: Final = """
 import json, platform, sys, sysconfig
 abi = f"cp{sys.version_info[0]}{sys.version_info[1]}"
 free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-print(json.dumps([abi, abi + "t" * free_threaded, sysconfig.get_config_var("EXT_SUFFIX"), platform.machine()]))
+built = f"lib.{sysconfig.get_platform()}-{sys.implementation.cache_tag}" + "t" * free_threaded
+print(json.dumps([abi, abi + "t" * free_threaded, sysconfig.get_config_var("EXT_SUFFIX"), platform.machine(), built]))
 """
 
 
@@ -66,6 +68,7 @@ class Interpreter(NamedTuple):
     abi_tag: str
     suffix: str  # of its extensions
     machine: str
+    built: str  # the folder in build/ that setuptools would build in
 
 
 def interpreter(path: str) -> Interpreter:
@@ -88,6 +91,9 @@ def build(python: Interpreter, into: Path) -> Path:
         flags["LDSHARED"] = f"{os.environ.get('CC', 'cc')} -pthread -shared"
     command = [environment, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", into, sdist.UNPACKED]
     make_environment(python, into / "build")
+    stale = sdist.UNPACKED / "build" / python.built / "goish" / STALE
+    stale.parent.mkdir(parents=True, exist_ok=True)
+    stale.touch()
     subprocess.run(command, check=True, env=os.environ | flags)
     (wheel,) = into.glob("*.whl")
     return repaired(wheel) if sys.platform == "linux" else Path(shutil.copy(wheel, DIST))
@@ -126,6 +132,8 @@ def check(wheel: Path, python: Interpreter) -> None:
             for folder in {sdist.ROOT, *Path(python.path).parents[1:2]} - SYSTEM_FOLDERS:
                 if os.fsencode(folder) in content:
                     sys.exit(f"{name} in {wheel.name} holds {folder}, a folder of this machine")
+        if f"goish/{STALE}" in held.namelist():
+            sys.exit(f"{wheel.name} holds a module that an earlier build left behind")
         if not any(re.search(r"\.dist-info/sboms/.*\.json$", name) for name in held.namelist()):
             sys.exit(f"{wheel.name} has no bill of materials")
     if wheel.stat().st_size > MOST_BYTES:

@@ -216,6 +216,47 @@ def test_a_build_where_goish_does_not_run_ends_with_a_sentence(pretence: str, sa
     assert done.stderr.count("\n") == 1
 
 
+PLACED = """
+import sys, types
+sys.modules["setuptools"] = types.SimpleNamespace(__version__="99")
+sys.modules[{name!r}] = {module}
+sys.argv = ["setup.py", "egg_info"]
+exec(compile(open("setup.py").read(), "setup.py", "exec"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "says"),
+    [
+        ("Cython", "None", "goish needs Cython to build, and it is not there: pip install 'Cython>={}'"),
+        (
+            "Cython",
+            "types.SimpleNamespace(__version__='3.2.4')",
+            "goish needs Cython {} or later to build, and 3.2.4 is here: pip install -U Cython",
+        ),
+        (
+            "setuptools",
+            "types.SimpleNamespace(__version__='70.3.0')",
+            "goish needs setuptools {} or later to build, and 70.3.0 is here: pip install -U setuptools",
+        ),
+    ],
+)
+def test_a_build_with_other_tools_ends_with_a_sentence(name: str, module: str, says: str) -> None:
+    """As by ``pip install --no-build-isolation``, where pip does not look at what is required."""
+    wanted = dict(re.findall(r"(\w+)>=([\d.]+)", " ".join(PROJECT["build-system"]["requires"])))
+    code = PLACED.format(name=name, module=module)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, says.format(wanted[name]) + "\n")
+
+
+@pytest.mark.parametrize("name", ["Cython", "setuptools"])
+def test_what_a_build_needs_is_said_alike_wherever_it_is_said(name: str) -> None:
+    said = PROJECT["build-system"]["requires"] + PROJECT["dependency-groups"]["build"]
+    (requirement,) = {needed for needed in said if needed.startswith(name)}
+    least = re.findall(r">=([\d.]+)", requirement)[0]
+    assert f'tool("{name}", "{least}")' in SETUP
+
+
 def tried(tmp_path: Path, script: str | None, **variables: str) -> str:
     """What a build says, whose compiler is that script."""
     compiler = tmp_path / "cc"
@@ -282,6 +323,11 @@ def test_a_build_without_the_headers_of_python_ends_with_a_sentence(tmp_path: Pa
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     said = f"goish needs Python's headers to build, and Python.h is not there: install python{version}-dev."
     assert tried(tmp_path, f'echo "{told}" >&2; exit 1') == said
+
+
+def test_make_clean_removes_whatever_a_build_makes_among_the_sources() -> None:
+    shown = subprocess.run(["make", "-n", "clean"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "goish/_http/*.c" in shown and "goish/*/*.so" in shown and "goish/_runtime/core.c" in shown
 
 
 def test_make_runs_one_pip_at_a_time_however_many_jobs_it_may_run() -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from tests.packages.wheels import Interpreter, check
 
-PYTHON = Interpreter("/opt/cpython/bin/python3.14t", "cp314", "cp314t", ".cpython-314t-x86_64-linux-gnu.so", "x86_64")
+PYTHON = Interpreter(
+    "/opt/cpython/bin/python3.14t", "cp314", "cp314t", ".cpython-314t-x86_64-linux-gnu.so", "x86_64", "lib"
+)
 NAME = "goish-1.0-cp314-cp314t-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
 CORE = f"goish/_runtime/core{PYTHON.suffix}"
 SBOM = "goish-1.0.dist-info/sboms/goish.cdx.json"
@@ -31,7 +33,7 @@ def test_a_wheel_that_is_what_its_name_says_passes(tmp_path: Path) -> None:
 
 
 def test_a_wheel_for_macos_passes(tmp_path: Path) -> None:
-    python = Interpreter("python3.14", "cp314", "cp314", ".cpython-314-darwin.so", "arm64")
+    python = Interpreter("python3.14", "cp314", "cp314", ".cpython-314-darwin.so", "arm64", "lib")
     files = {f"goish/_runtime/core{python.suffix}": MAC_ARM64, SBOM: b"{}"}
     check(wheel(tmp_path, "goish-1.0-cp314-cp314-macosx_11_0_arm64.whl", files), python)
 

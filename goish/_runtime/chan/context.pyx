@@ -4,7 +4,7 @@
 # cancel first marks the whole tree below, and runs no code of others meanwhile. Then it closes the channels and runs the hooks.
 #
 # Invariants: `ending` is set once, with `over`, under the lock. From then on nothing joins `children` or `hooks`, no alarm is
-#   set, and the thread that has set it owns what is in there. A live context is in the list of its source, or has none.
+#   set, and the thread that has set it takes out what is in there. A live context is in the list of its source, or has none.
 # Threads: any. One lock is held at a time. An alarm goes off on the loop where the deadline was set; a blocked thread, and each
 #   question, looks at the clock by itself (context_poll).
 # Not here: goroutines that are bound to a context (bind.pyx), blocks (goish/_context/scope.py).
@@ -153,14 +153,17 @@ cdef bint context_end(Context top, Ending ending) except -1:
 
 
 cdef void context_tell(Context ctx) except *:
-    # The caller has ended it: these fields change no more.
-    cdef dict hooks = ctx.hooks
-    cdef Op alarm = ctx.alarm
-    ctx.hooks = None
+    # By the thread that has ended it. Until it takes the hooks out, another may take one back.
+    cdef dict hooks
+    cdef Op alarm
+    cdef Scheduler alarm_on
+    goish_lock(&ctx.lock)
+    hooks, ctx.hooks = ctx.hooks, None
+    alarm, ctx.alarm = ctx.alarm, None
+    alarm_on, ctx.alarm_on = ctx.alarm_on, None
+    goish_unlock(&ctx.lock)
     if alarm is not None:
-        ctx.alarm = None
-        timers_remove(&ctx.alarm_on.alarms, <PyObject*>alarm)
-        ctx.alarm_on = None
+        timers_remove(&alarm_on.alarms, <PyObject*>alarm)
     if ctx.chan is not None:
         chan_close(ctx.chan)
     if hooks is not None:

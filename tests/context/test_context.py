@@ -806,7 +806,7 @@ def test_done_and_err_agree_in_every_thread() -> None:
 
 @pytest.mark.usefixtures("impatient_threads")
 def test_an_after_func_either_runs_or_is_stopped(two_workers: None) -> None:
-    for _ in range(50):
+    for _ in range(100):
         ctx, cancel = context.with_cancel(context.background())
         ran: list[int] = []
         stops = [context.after_func(ctx, ran.append, i) for i in range(10)]

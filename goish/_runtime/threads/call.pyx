@@ -3,7 +3,8 @@
 # Until a goroutine is on a loop, its `coro` is its Call. One thread runs it or ends it: the one that takes it out of its queue
 # (claim_call; claim_last, flowvar.pyx; a worker: calls_take, pick.pyx), or that never queues it (runs_here, pool.pyx).
 # Invariant: a call is over when call_finish() says so, exactly once; it is counted then, and its waiters are woken.
-# Threads: any; `coro` is looked at under the goroutine's end_lock, the step from QUEUED under the pool's lock.
+# Threads: any; `coro` is looked at under the goroutine's end_lock, the step from QUEUED under the pool's lock, which also guards
+#   what to_a_loop() changes in a Call (plain_run.pyx): fn, args, kwargs, parent, kind.
 # Not here: where a call waits (callq.pyx), which worker takes it (pick.pyx), how it runs (plain_run.pyx), a cancel while it is
 #   blocked (blocked.pyx), what its caller gets (spawn.pyx, flowvar.pyx).
 
@@ -108,7 +109,11 @@ def function_name(Goroutine g):
 cdef class Call:
     @property
     def __qualname__(self):
-        fn = self.args[0] if self.foreign else self.fn
+        goish_lock(&self.pool.lock)
+        fn, args = self.fn, self.args
+        goish_unlock(&self.pool.lock)
+        if self.foreign:
+            fn = args[0]
         return getattr(fn, "__qualname__", type(fn).__name__)
 
 

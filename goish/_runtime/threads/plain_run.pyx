@@ -110,15 +110,18 @@ cdef void to_a_loop(Call call, Goroutine g, object coro) except *:
     # A plain function has returned a coroutine, such as a lambda around an async def: the coroutine belongs on a loop.
     cdef Pool p = call.pool
     cdef PyObject* w
-    call.fn = coro
-    call.args = None
-    call.kwargs = None
-    call.kind = LOOP
-    call.parent = None
+    cdef Call _parent  # these are dropped after unlocking
+    cdef tuple _args
+    cdef dict _kwargs
     if call.born != forks:
         coro.close()
         return
     goish_lock(&p.lock)
+    _fn, call.fn = call.fn, coro
+    _args, call.args = call.args, None
+    _kwargs, call.kwargs = call.kwargs, None
+    _parent, call.parent = call.parent, None
+    call.kind = LOOP
     calls_remove(&p.active, <PyObject*>g)
     goish_store_state(&g.state, G_QUEUED)
     calls_push(&p.queues[LOOP], <PyObject*>g)

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from alarms import alarms
+from helpers import FREE_THREADED
 from parties import PATIENCE, until
 
 import goish
@@ -1244,3 +1245,15 @@ async def test_an_exception_that_takes_no_attribute_may_be_had_often(error: Any)
         assert caught.value is error
         with pytest.raises(type(error)):
             g.result()
+
+
+def test_a_function_that_gives_a_coroutine_is_not_run_twice_by_a_waiter() -> None:
+    """While the waiter makes up its mind to run it, a worker has: it is in a queue again then, for a loop."""
+
+    async def double(n: int) -> int:
+        return 2 * n
+
+    with Executor(workers=2) as ex:
+        for _ in range(20_000 if FREE_THREADED else 500):  # one in 60,000 met it
+            given = [ex.spawn(lambda n: double(n), n) for n in range(3)]
+            assert [sync(fv) for fv in given] == [0, 2, 4]

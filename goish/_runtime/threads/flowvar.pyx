@@ -211,7 +211,7 @@ cdef int await_blocking(Goroutine g, object timeout, str what, int help) except 
     cdef Call call = call_of(g) if timeout is None and help != HELP_NONE else None
     checked_timeout(timeout)
     look_for_cancel()
-    if call is not None and call.where == ANYWHERE and call.kind == PLAIN and claim_call(call.pool, g):
+    if call is not None and call.where == ANYWHERE and claim_call(call.pool, g, plain=True):
         run_call(g)
         look_for_cancel()
     elif call is not None:

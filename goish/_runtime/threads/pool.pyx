@@ -30,6 +30,7 @@ cdef bint pool_push(Pool p, Goroutine g, bint offered=False) except -1:
 cdef int try_push(Pool p, Goroutine g) except -1:
     # Gives 0, or the reason why not.
     cdef Call call = pooled_call(<PyObject*>g)
+    cdef int kind = call.kind  # once it is queued it may run, and become another
     cdef PyObject* w = NULL
     cdef int why = 0
     cdef bint mine
@@ -38,20 +39,20 @@ cdef int try_push(Pool p, Goroutine g) except -1:
         why = 1
     elif p.pending >= 0 and p.queues[PLAIN].count + p.queues[LOOP].count >= p.pending:
         why = 2
-    elif call.kind == PLAIN and p.blocked >= p.most:
+    elif kind == PLAIN and p.blocked >= p.most:
         why = 3
     else:
         Py_INCREF(g)
-        calls_push(&p.queues[call.kind], <PyObject*>g)
-        w = worker_pick(p, call.kind, NULL)
+        calls_push(&p.queues[kind], <PyObject*>g)
+        w = worker_pick(p, kind, NULL)
     goish_unlock(&p.lock)
     if w == NULL:
         return why
     try:
-        worker_wake(p, call.kind, w)
+        worker_wake(p, kind, w)
     except BaseException as exc:
         mine = claim_call(p, g)
-        fail_queued(p, call.kind, exc)
+        fail_queued(p, kind, exc)
         if not mine:
             return 0
         if leave_active(p, g, call):

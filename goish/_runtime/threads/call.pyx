@@ -131,8 +131,8 @@ cdef int checked_children(object children) except -1:
 # ---- claimed ----
 
 cdef bint claim_call(Pool p, Goroutine g, bint plain=False) except -1:
-    # Takes the call out of the queue, if it is still there: the caller then ends it, or runs it if it is plain. Only the lock tells
-    # that: a call that has given a coroutine meanwhile is queued anew, for a loop.
+    # Takes the call out of the queue, if it is still there: the caller then ends it, or runs it if it is plain. Only the lock
+    # tells that: a call that has given a coroutine meanwhile is queued anew, for a loop.
     cdef bint mine
     goish_lock(&p.lock)
     mine = g.state == G_QUEUED and pooled_call(<PyObject*>g).born == forks  # or it is in the parent's queue

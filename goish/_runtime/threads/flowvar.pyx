@@ -229,7 +229,10 @@ cdef int await_blocking(Goroutine g, object timeout, str what, int help) except 
 
 cdef int look_for_interrupt(Goroutine g) except -1:
     # Ctrl-C comes to the main thread, whatever that runs there: it is for the waiter, and not only for a call of another thread.
-    if plain_here() == NULL and goish_load_state(&g.flags) & GF_FAILED and type(goroutine_outcome(g)) is KeyboardInterrupt:
+    # Not so one that has given a coroutine, which runs on a loop by now.
+    if plain_here() != NULL or goish_load_state(&g.state) != G_DONE or not goish_load_state(&g.flags) & GF_FAILED:
+        return 0
+    if type(goroutine_outcome(g)) is KeyboardInterrupt:
         goish_set_bits(&g.flags, GF_RETRIEVED)
         raise goroutine_outcome(g)
     return 0

@@ -411,9 +411,11 @@ def test_so_is_one_that_a_function_has_given(children: Any) -> None:
         occupied = ex.go_thread(holds_the_loop_up)
         assert held.wait(PATIENCE)
         g = ex.go_thread(give_one)
-        until(lambda: len(made) == 1 and g.state == "new")
-        seen = g.cancel(), inspect.getcoroutinestate(made[0])
-        hold.set()
+        try:
+            until(lambda: len(made) == 1 and g.state == "new")
+            seen = g.cancel(), inspect.getcoroutinestate(made[0])
+        finally:
+            hold.set()
         occupied.result_blocking(timeout=PATIENCE)
     assert seen == (True, inspect.CORO_CLOSED)
     assert g.cancelled()
